@@ -1,0 +1,1 @@
+//! The agent's shell: shims, launcher, cgroups, volumes, metering, its HTTP

@@ -1,0 +1,312 @@
+//! Hansa's own API, `/hansa/v1`.
+//!
+//! | method and path | answer |
+//! |---|---|
+//! | GET `/hansa/v1/cluster` | [`Cluster`] |
+//! | GET `/hansa/v1/nodes`, `/hansa/v1/nodes/{id or host name}` | [`Nodes`], [`Node`] |
+//! | POST `/hansa/v1/nodes/{id}/deactivate`, `/reactivate`, `/drain`, `/gone` | [`Done`] |
+//! | GET `/hansa/v1/services`, `/hansa/v1/services/{path}` | [`Services`], [`Service`] |
+//! | GET `/hansa/v1/tasks?app=&node=&state=&limit=&after=` | [`Tasks`] |
+//! | GET `/hansa/v1/tasks/{id}` | [`Task`] |
+//! | GET `/hansa/v1/tasks/{id}/logs/{stdout or stderr}?offset=&limit=&follow=` | the bytes as `text/plain`; `offset` negative: from the end; `follow=true`: stays open |
+//! | GET `/hansa/v1/explain/{app path}` | [`hansa_model::explain::Explanation`] |
+//! | GET `/hansa/v1/roles`, PUT `/hansa/v1/roles/{name}` | [`Roles`], [`Done`] |
+//! | GET `/hansa/v1/events` | server-sent events, see [`StreamEvent`] |
+//!
+//! Errors are `{"error": {"code", "message", "field"?, "remedy"?}}` ([`ErrorBody`]) with the fitting status.
+
+use hansa_model::event::AgentState;
+use hansa_model::resources::Resources;
+use hansa_model::role::{Role, Totals};
+use hansa_model::task::{HealthResult, TaskState};
+use hansa_model::{AgentId, AppId, DeploymentId, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The one error shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: Error,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Error {
+    /// Stable, for programs: `not-found`, `invalid`, `conflict`, `unavailable`, `forbidden`, `internal`.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// The field that caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// The cluster at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Its id.
+    pub id: String,
+    /// The program's version.
+    pub version: String,
+    /// The leadership's number.
+    pub term: u64,
+    /// The newest commit that this answer shows.
+    pub index: u64,
+    /// When this leadership began.
+    pub started_at: Timestamp,
+    /// Machines by state.
+    pub nodes: BTreeMap<String, u32>,
+    /// Tasks by state.
+    pub tasks: BTreeMap<String, u32>,
+    /// Services.
+    pub services: u32,
+    /// Deployments under way.
+    pub deployments: u32,
+    /// What all machines that are not out of reach have.
+    pub total: Totals,
+    /// What of it is given to tasks.
+    pub allocated: Totals,
+    /// What of it is really used, as far as known.
+    pub used: Totals,
+}
+
+/// All machines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Nodes {
+    /// By host name.
+    pub nodes: Vec<Node>,
+}
+
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its agent's id.
+    pub id: AgentId,
+    /// Its name.
+    pub hostname: String,
+    /// Its agent's HTTP port, `host:port`.
+    pub address: String,
+    /// Whether it takes work.
+    pub state: AgentState,
+    /// Since when.
+    pub since: Timestamp,
+    /// What it has.
+    pub total: Resources,
+    /// What of it is given to tasks.
+    pub allocated: Totals,
+    /// What its tasks really use; None: not heard yet.
+    pub used: Option<Totals>,
+    /// What the whole machine uses, Hansa or not.
+    pub machine: Option<Totals>,
+    /// Live tasks there.
+    pub tasks: u32,
+    /// Attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// Region.
+    pub region: Option<String>,
+    /// Zone.
+    pub zone: Option<String>,
+    /// The agent's version.
+    pub version: String,
+    /// When it was first admitted.
+    pub registered_at: Timestamp,
+    /// What isolation is missing there.
+    pub missing_isolation: Vec<String>,
+}
+
+/// All services.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Services {
+    /// By id.
+    pub services: Vec<Service>,
+}
+
+/// How a service is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// All instances run, and are healthy if they have checks.
+    Healthy,
+    /// A deployment is under way.
+    Deploying,
+    /// Instances are missing and find no place or are delayed.
+    Waiting,
+    /// Instances run but are not healthy, or fail again and again.
+    Unhealthy,
+    /// It asks for no instances.
+    Suspended,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its path.
+    pub id: AppId,
+    /// How it is.
+    pub health: Health,
+    /// How many instances it asks for.
+    pub instances: u32,
+    /// Instances that run.
+    pub running: u32,
+    /// Instances on their way.
+    pub staged: u32,
+    /// Instances whose checks succeed.
+    pub healthy: u32,
+    /// Instances whose checks fail.
+    pub unhealthy: u32,
+    /// Its current version.
+    pub version: Timestamp,
+    /// Thousandths of a CPU for each instance.
+    pub cpus_milli: u64,
+    /// Bytes of memory for each instance.
+    pub mem: u64,
+    /// The command line, shortened.
+    pub command: String,
+    /// Deployments that touch it.
+    pub deployments: Vec<DeploymentId>,
+    /// What its deployment waits for.
+    pub waiting_for: Option<String>,
+    /// Its last failure, in words.
+    pub last_failure: Option<String>,
+    /// When that was.
+    pub last_failure_at: Option<Timestamp>,
+}
+
+/// Some tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tasks {
+    /// By id.
+    pub tasks: Vec<Task>,
+    /// Give this as `after` for the next page; None: this was the last.
+    pub next: Option<TaskId>,
+}
+
+/// A task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// Its service, if it has one.
+    pub app: Option<AppId>,
+    /// The service's version.
+    pub version: Option<Timestamp>,
+    /// Its state.
+    pub state: TaskState,
+    /// None: no checks, or undecided.
+    pub healthy: Option<bool>,
+    /// One for each health check.
+    pub health: Vec<HealthResult>,
+    /// Why it is in its state.
+    pub reason: Option<String>,
+    /// The same in words.
+    pub message: String,
+    /// Its machine.
+    pub node: AgentId,
+    /// That machine's name.
+    pub hostname: String,
+    /// Its host ports.
+    pub ports: Vec<u16>,
+    /// Thousandths of a CPU.
+    pub cpus_milli: u64,
+    /// Bytes of memory.
+    pub mem: u64,
+    /// When it was assigned.
+    pub staged_at: Timestamp,
+    /// When it first ran.
+    pub started_at: Option<Timestamp>,
+    /// When its state was last reported.
+    pub updated_at: Timestamp,
+}
+
+/// All roles that are configured or used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Roles {
+    /// By name.
+    pub roles: Vec<RoleStatus>,
+}
+
+/// A role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleStatus {
+    /// Its settings.
+    #[serde(flatten)]
+    pub role: Role,
+    /// What its tasks have.
+    pub allocated: Totals,
+}
+
+/// It is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// The commit that did it.
+    pub index: u64,
+}
+
+/// What an SSE frame of `/hansa/v1/events` carries: `event:` is the tag, `data:` the JSON of the content, `id:` is
+/// `<term>-<index>`. The stream begins with `resync` (the client reads the lists anew) unless `Last-Event-ID` is still
+/// held. `usage` frames have no id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", content = "data", rename_all = "snake_case")]
+pub enum StreamEvent {
+    /// The client's picture is too old (or it had none): read the lists anew.
+    Resync {
+        /// The commit that a list read now will show at least.
+        index: u64,
+    },
+    /// A machine changed.
+    Node(Node),
+    /// A machine is forgotten.
+    NodeRemoved {
+        /// Which.
+        id: AgentId,
+    },
+    /// A machine's use changed; every second while somebody listens.
+    Usage {
+        /// Which machine.
+        id: AgentId,
+        /// What its tasks use.
+        used: Totals,
+        /// What the whole machine uses.
+        machine: Totals,
+    },
+    /// A service changed.
+    Service(Service),
+    /// A service is gone.
+    ServiceRemoved {
+        /// Which.
+        id: AppId,
+    },
+    /// A task changed.
+    Task(Task),
+    /// A task is forgotten.
+    TaskRemoved {
+        /// Which.
+        id: TaskId,
+    },
+    /// A deployment moved; Marathon's shape of it is at `/v2/deployments`.
+    Deployment {
+        /// Which.
+        id: DeploymentId,
+        /// The services it touches.
+        services: Vec<AppId>,
+        /// Index of the step under way.
+        step: usize,
+        /// Steps in all.
+        steps: usize,
+        /// What it waits for.
+        waiting_for: String,
+        /// `running`, `succeeded` or `failed`.
+        state: String,
+    },
+    /// Something an operator should look at.
+    Alarm {
+        /// Stable, for programs.
+        code: String,
+        /// For people.
+        message: String,
+    },
+}

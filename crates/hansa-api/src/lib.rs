@@ -1,0 +1,10 @@
+//! The HTTP surface, apart from its implementation: wire types of every API that Hansa speaks.
+//!
+//! - [`hansa`]: Hansa's own API under `/hansa/v1`, spoken by the console and the CLI.
+//! - [`marathon`]: Marathon's API under `/v2`.
+//!
+//! Wire types are a promise to clients; stored and kernel types are other promises. Here they are translated into each
+//! other. Not here: handlers (`hansa-master`, `hansa-agent`).
+
+pub mod hansa;
+pub mod marathon;

@@ -1,0 +1,1 @@
+//! Marathon's JSON: definitions in, views and events out.

@@ -1,0 +1,1 @@
+//! A whole control plane as one pure machine

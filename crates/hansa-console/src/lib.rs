@@ -1,0 +1,1 @@
+//! Embeds the built web UI

@@ -1,0 +1,13 @@
+//! Master and agent talking: the messages, and both ends of the session as pure machines.
+//!
+//! One bidirectional stream per agent. **Level-triggered**: the agent's hello says everything that runs there and every
+//! update not yet acknowledged; after a reconnect both sides converge from that full state, whatever was lost on the way.
+//! Every message carries the cluster's id and the leader's term.
+//!
+//! Frames are JSON: specs evolve by optional fields, a capture can be read by eye, and at 10,000 tasks/s it is a few
+//! per cent of a core. Not here: sockets, timers, gRPC (see `hansa-master` and `hansa-agent`).
+
+pub mod message;
+pub mod session;
+
+pub use message::{ToAgent, ToAgentBody, ToMaster, ToMasterBody};

@@ -1,0 +1,1 @@
+//! The control plane's shell: HTTP, streams, store driver, read model

@@ -1,0 +1,266 @@
+//! What a service is: the canonical definition, after every old spelling has been translated and every default filled.
+//!
+//! The JSON that Marathon's clients send and read is a different promise and lives in `hansa-api`; this form is stored.
+
+use crate::id::{AppId, RoleName};
+use crate::resources::{Demand, GpuDemand, PortDemand};
+use crate::spec::{Command, ExecutorSpec, GroupSpec, Origin, TaskSpec};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A placement constraint: `field` of the machines (`hostname`, `@region`, `@zone` or an attribute) compared with what
+/// the app's other instances or the value say.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Constraint {
+    /// `hostname`, `@hostname`, `@region`, `@zone` or the name of an attribute.
+    pub field: String,
+    /// How to compare.
+    pub operator: Operator,
+    /// What with; not every operator takes one.
+    #[serde(default)]
+    pub value: Option<String>,
+}
+
+/// Marathon's constraint operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Operator {
+    /// All instances differ in the field.
+    Unique,
+    /// All instances have the same value: the given one or that of the first.
+    Cluster,
+    /// Instances are spread evenly over the values.
+    GroupBy,
+    /// The field matches the regular expression as a whole.
+    Like,
+    /// It does not, or the machine has no such field.
+    Unlike,
+    /// At most so many instances for each value.
+    MaxPer,
+    /// Equal as text, or as numbers with three decimals.
+    Is,
+}
+
+/// One port of a service on the host network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PortDefinition {
+    /// The service port; 0 asks for a cluster-wide unique one, which the scheduler fills in before storing.
+    pub port: u16,
+    /// `tcp`, `udp` or `udp,tcp`.
+    pub protocol: String,
+    /// Its name, unique within the app.
+    pub name: Option<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a health check asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// GET `path`; 200 to 399 is healthy.
+    Http {
+        /// Path and query.
+        path: String,
+        /// Whether 100 to 199 neither counts as success nor failure.
+        ignore_1xx: bool,
+        /// Over TLS, without looking at the certificate.
+        tls: bool,
+    },
+    /// A connection is accepted.
+    Tcp,
+    /// The command, run inside the task's container, ends with 0.
+    Command {
+        /// Given to `/bin/sh -c`.
+        command: String,
+    },
+}
+
+/// Which port a check talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckPort {
+    /// The task's port with this index.
+    Index(u16),
+    /// This very port.
+    Number(u16),
+}
+
+/// One health check; all of them run on the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// Marathon's spelling of the protocol, kept for showing it again: `HTTP`, `MESOS_TCP`, ….
+    pub protocol: String,
+    /// What it asks.
+    pub probe: Probe,
+    /// Where; None for commands.
+    pub port: Option<CheckPort>,
+    /// Failures are ignored while the task has never been healthy and is younger than this.
+    pub grace_ms: u64,
+    /// Time from one probe to the next.
+    pub interval_ms: u64,
+    /// A probe that takes longer has failed.
+    pub timeout_ms: u64,
+    /// Kill the task after so many failures in a row; 0: never.
+    pub max_consecutive_failures: u32,
+    /// Time before the first probe.
+    pub delay_ms: u64,
+    /// `IPv4` or `IPv6`.
+    pub ip_protocol: String,
+}
+
+/// How far an update may go below and above the number of instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct UpgradeStrategy {
+    /// Thousandths of `instances` that stay healthy all the time.
+    pub minimum_health_milli: u16,
+    /// Thousandths of `instances` that may run in addition.
+    pub maximum_over_milli: u16,
+}
+
+/// How failed launches are slowed down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Backoff {
+    /// After the first failure.
+    pub initial_ms: u64,
+    /// Thousandths by which the delay grows with each failure.
+    pub factor_milli: u64,
+    /// Never longer.
+    pub max_ms: u64,
+}
+
+/// Which instances go first when there are too many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum KillSelection {
+    /// The youngest.
+    #[default]
+    YoungestFirst,
+    /// The oldest.
+    OldestFirst,
+}
+
+/// What happens to instances on a machine that is out of reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnreachableStrategy {
+    /// They are waited for, for ever.
+    Disabled,
+    /// They are replaced after a while, and given up for good after another; both count from "unreachable since".
+    After {
+        /// Milliseconds until a replacement starts.
+        inactive_ms: u64,
+        /// Milliseconds until the instance is given up (killed if it returns).
+        expunge_ms: u64,
+    },
+}
+
+/// A service's definition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AppSpec {
+    /// Absolute path.
+    pub id: AppId,
+    /// What to execute.
+    pub command: Command,
+    /// The user to run as; the agent's own if absent.
+    pub user: Option<String>,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Thousandths of a CPU for each instance.
+    pub cpus_milli: u64,
+    /// Bytes of memory for each instance.
+    pub mem: u64,
+    /// Bytes of disk for each instance.
+    pub disk: u64,
+    /// Whole GPUs for each instance.
+    pub gpus: u16,
+    /// How many instances.
+    pub instances: u32,
+    /// Where they may run.
+    pub constraints: Vec<Constraint>,
+    /// Their ports on the host network.
+    pub ports: Vec<PortDefinition>,
+    /// Whether the host ports must be the service ports.
+    pub require_ports: bool,
+    /// Health checks.
+    pub health_checks: Vec<HealthCheck>,
+    /// How updates go.
+    pub upgrade: UpgradeStrategy,
+    /// How failures are slowed down.
+    pub backoff: Backoff,
+    /// Which go first.
+    pub kill_selection: KillSelection,
+    /// What machine loss means.
+    pub unreachable: UnreachableStrategy,
+    /// Milliseconds between SIGTERM and SIGKILL.
+    pub kill_grace_ms: u64,
+    /// Whether `taskKillGracePeriodSeconds` was given (shown again only then).
+    #[serde(default)]
+    pub kill_grace_given: bool,
+    /// The role that resources are counted under.
+    pub role: RoleName,
+    /// Roles whose reserved resources may be used; None: the default (`*`).
+    pub accepted_roles: Option<Vec<RoleName>>,
+    /// Apps (or groups) that must be up before this one.
+    #[serde(default)]
+    pub dependencies: Vec<AppId>,
+    /// Limit CPU time to `cpus` even when the machine is idle (the label `HANSA_CPU_QUOTA=true`).
+    #[serde(default)]
+    pub cpu_quota: bool,
+}
+
+/// One stored version of an app.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AppVersion {
+    /// When it was accepted; also its name.
+    pub version: Timestamp,
+    /// When `instances` last changed.
+    pub last_scaling_at: Timestamp,
+    /// When anything else last changed; instances of the same `last_config_change_at` are interchangeable.
+    pub last_config_change_at: Timestamp,
+    /// The definition.
+    pub spec: AppSpec,
+}
+
+impl AppSpec {
+    /// Whether going from `self` to `other` needs no new instances: they differ at most in their number.
+    pub fn differs_only_in_instances(&self, other: &AppSpec) -> bool {
+        let mut same = self.clone();
+        same.instances = other.instances;
+        same == *other
+    }
+
+    /// The group that one instance of this version launches.
+    pub fn group(&self, version: Timestamp) -> GroupSpec {
+        let exact = |port: &PortDefinition| {
+            if self.require_ports && port.port != 0 { PortDemand::Exact(port.port) } else { PortDemand::Any }
+        };
+        GroupSpec {
+            origin: Origin::App { id: self.id.clone(), version },
+            executor: ExecutorSpec::None,
+            tasks: vec![TaskSpec {
+                name: "_app".into(),
+                command: self.command.clone(),
+                env: self.env.clone(),
+                user: self.user.clone(),
+                demand: Demand {
+                    cpus_milli: self.cpus_milli,
+                    mem: self.mem,
+                    disk: self.disk,
+                    gpus: GpuDemand::whole(self.gpus),
+                    ports: self.ports.iter().map(exact).collect(),
+                },
+                port_names: self.ports.iter().map(|port| port.name.clone()).collect(),
+                declared_ports: self.ports.iter().map(|port| port.port).collect(),
+                cpu_quota: self.cpu_quota,
+                health_checks: self.health_checks.clone(),
+                kill_grace_ms: self.kill_grace_ms,
+                labels: self.labels.clone(),
+            }],
+        }
+    }
+}

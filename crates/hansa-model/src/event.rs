@@ -1,0 +1,263 @@
+//! What the world is told, once it is durable: the difference that a batch made, as the read model folds it.
+//!
+//! Every state that a GET can show is the fold of these events from the start; after a restart the cell publishes its
+//! restored state as events first. Marathon's and others' event formats are derived from them at the edge.
+
+use crate::app::AppVersion;
+use crate::id::{AgentId, AppId, DeploymentId, InstanceId, Owner, RoleName, SpecId, TaskId};
+use crate::resources::{Allocation, Resources};
+use crate::role::{Role, Totals};
+use crate::spec::Origin;
+use crate::task::TaskStatus;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The events of one commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// The commit's number; rises by one within a term.
+    pub index: u64,
+    /// When, by the kernel's clock.
+    pub at: Timestamp,
+    /// In order.
+    pub events: Vec<Event>,
+}
+
+/// One thing that changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// An agent appeared or changed.
+    Agent(Arc<AgentView>),
+    /// An agent is forgotten.
+    AgentRemoved(AgentId),
+    /// A task appeared or changed.
+    Task {
+        /// As it is now.
+        view: Arc<TaskView>,
+        /// What about it changed.
+        change: TaskChange,
+    },
+    /// A task is forgotten: it is terminal and acknowledged, or given up. Its last `Task` event said what became of it.
+    TaskRemoved(TaskId),
+    /// A version of an app is stored. The newest is not necessarily current (see `App`).
+    AppVersion(Arc<AppVersion>),
+    /// An old version of an app is dropped.
+    AppVersionDropped(AppId, Timestamp),
+    /// An app appeared or changed.
+    App(Arc<AppView>),
+    /// An app is gone, with its versions.
+    AppRemoved(AppId),
+    /// A deployment moved.
+    Deployment {
+        /// As it is now.
+        view: Arc<DeploymentView>,
+        /// What happened to it.
+        change: DeploymentChange,
+    },
+    /// A role was configured, or its use changed.
+    Role(Arc<RoleView>),
+    /// An unhealthy task is about to be killed for it.
+    UnhealthyKill {
+        /// Which task.
+        task: TaskId,
+        /// What its check said.
+        reason: String,
+    },
+    /// Something an operator should look at; the code is stable.
+    Alarm {
+        /// Such as `agents-lost-together`.
+        code: &'static str,
+        /// In words.
+        message: String,
+    },
+}
+
+/// Whether an agent takes work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// Connected and taking work.
+    Active,
+    /// Connected, but an operator wants nothing new there.
+    Deactivated,
+    /// Being emptied.
+    Draining,
+    /// The stream is broken, or a clean stop announced a return; nothing new, nothing lost yet.
+    Disconnected,
+    /// Durably out of reach.
+    Unreachable,
+}
+
+/// An agent, as shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentView {
+    /// Its id.
+    pub id: AgentId,
+    /// Its name in the cluster.
+    pub hostname: Arc<str>,
+    /// Where its HTTP port is, `host:port`.
+    pub address: String,
+    /// Whether it takes work.
+    pub state: AgentState,
+    /// Since when it is in that state.
+    pub since: Timestamp,
+    /// What it has.
+    pub total: Resources,
+    /// What of it is given to tasks.
+    pub allocated: Totals,
+    /// Attributes, as text.
+    pub attributes: BTreeMap<String, String>,
+    /// Region, if any.
+    pub region: Option<String>,
+    /// Zone, if any.
+    pub zone: Option<String>,
+    /// The agent program's version.
+    pub version: String,
+    /// When it was first admitted.
+    pub registered_at: Timestamp,
+    /// What isolation is missing there, in words; empty if none.
+    pub missing_isolation: Vec<String>,
+}
+
+/// What about a task changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskChange {
+    /// It was assigned.
+    Placed,
+    /// Its state changed.
+    State,
+    /// A health check changed its mind.
+    Health,
+    /// It is shown as it was before the restart.
+    Restored,
+}
+
+/// A task, as shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Its group.
+    pub instance: InstanceId,
+    /// Who claimed it.
+    pub owner: Owner,
+    /// The role that pays.
+    pub role: RoleName,
+    /// The spec's number.
+    pub spec: SpecId,
+    /// What it belongs to.
+    pub origin: Origin,
+    /// Where it is.
+    pub agent: AgentId,
+    /// That agent's name.
+    pub hostname: Arc<str>,
+    /// What it has there (the whole group's).
+    pub allocation: Arc<Allocation>,
+    /// When it was assigned.
+    pub staged_at: Timestamp,
+    /// When it first ran.
+    pub started_at: Option<Timestamp>,
+    /// The last thing its agent said.
+    pub status: TaskStatus,
+}
+
+/// An app, as shown besides its definition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppView {
+    /// Its current version.
+    pub current: Arc<AppVersion>,
+    /// Deployments that touch it.
+    pub deployments: Vec<DeploymentId>,
+    /// Its last failure, if any.
+    pub last_failure: Option<Arc<TaskFailure>>,
+}
+
+/// How a task of an app last failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskFailure {
+    /// The app.
+    pub app: AppId,
+    /// The task.
+    pub task: TaskId,
+    /// The app version it was of.
+    pub version: Timestamp,
+    /// Its last state.
+    pub state: crate::task::TaskState,
+    /// In words.
+    pub message: String,
+    /// The machine's name.
+    pub hostname: Arc<str>,
+    /// The machine.
+    pub agent: AgentId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a deployment does to one app in one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentAction {
+    /// What.
+    pub kind: ActionKind,
+    /// To which app.
+    pub app: AppId,
+}
+
+/// Marathon's actions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ActionKind {
+    /// A new app, with no instances yet.
+    StartApplication,
+    /// A removed app's instances end.
+    StopApplication,
+    /// The number of instances changes.
+    ScaleApplication,
+    /// Instances are replaced by those of the new version.
+    RestartApplication,
+}
+
+/// A deployment, as shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeploymentView {
+    /// Its id.
+    pub id: DeploymentId,
+    /// The version that it brings about.
+    pub version: Timestamp,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The apps it touches.
+    pub affected: Vec<AppId>,
+    /// Its steps; the actions of one go on together.
+    pub steps: Vec<Vec<DeploymentAction>>,
+    /// Index of the step under way; the number of steps when done.
+    pub current_step: usize,
+    /// What it waits for, in words.
+    pub waiting_for: String,
+}
+
+/// What happened to a deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeploymentChange {
+    /// It began.
+    Started,
+    /// A step began.
+    StepStarted,
+    /// The step before the current one is done.
+    StepSucceeded,
+    /// It is done; the last that is heard of it.
+    Succeeded,
+    /// It was cancelled or replaced, for this reason; the last that is heard of it.
+    Failed(String),
+    /// What it waits for changed.
+    Progress,
+    /// It is shown as it was before the restart.
+    Restored,
+}
+
+/// A role, as shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleView {
+    /// Its settings.
+    pub role: Role,
+    /// What its tasks have.
+    pub allocated: Totals,
+}

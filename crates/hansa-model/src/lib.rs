@@ -1,0 +1,27 @@
+//! The vocabulary of Hansa: ids, quantities, specs, states, claims, events.
+//!
+//! Plain data and pure functions, shared by every other crate. What stands here is what several crates must agree on;
+//! a type that only one crate needs lives in that crate. Nothing here reads a clock, a file or a socket.
+//!
+//! Where to start: [`resources`] (what machines have and tasks take), [`spec`] (what is launched), [`app`] (what a
+//! service is), [`scheduler`] (how schedulers claim machines), [`event`] (what the world is told).
+
+pub mod agent;
+pub mod app;
+pub mod event;
+pub mod explain;
+pub mod id;
+pub mod record;
+pub mod resources;
+pub mod role;
+pub mod scheduler;
+pub mod service;
+pub mod spec;
+pub mod task;
+pub mod time;
+
+pub use id::{
+    AgentId, AppId, BootId, ClusterId, DeploymentId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId, Term,
+};
+pub use resources::{Allocation, Demand, Resources};
+pub use time::Timestamp;

@@ -1,0 +1,60 @@
+//! Roles: how teams share the pool.
+
+use crate::id::RoleName;
+use crate::resources::Resources;
+use serde::{Deserialize, Serialize};
+
+/// An upper or lower bound in scalar resources; a kind that is absent is not bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Bound {
+    /// Thousandths of a CPU.
+    pub cpus_milli: Option<u64>,
+    /// Bytes of memory.
+    pub mem: Option<u64>,
+    /// Bytes of disk.
+    pub disk: Option<u64>,
+    /// Thousandths of GPUs.
+    pub gpus_milli: Option<u64>,
+}
+
+/// A role's settings. A role that was never configured has weight 1 and no quota.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// Its name.
+    pub name: RoleName,
+    /// Thousandths; a role of weight 2 gets twice the share of a role of weight 1.
+    pub weight_milli: u64,
+    /// Guaranteed to be obtainable.
+    #[serde(default)]
+    pub guarantee: Bound,
+    /// Never exceeded.
+    #[serde(default)]
+    pub limit: Bound,
+}
+
+/// Scalar totals, for shares and quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// Thousandths of a CPU.
+    pub cpus_milli: u64,
+    /// Bytes of memory.
+    pub mem: u64,
+    /// Bytes of disk.
+    pub disk: u64,
+    /// Thousandths of GPUs.
+    pub gpus_milli: u64,
+}
+
+impl Totals {
+    /// The scalar totals of an amount.
+    pub fn of(resources: &Resources) -> Self {
+        Self {
+            cpus_milli: resources.cpus_milli,
+            mem: resources.mem,
+            disk: resources.disk,
+            gpus_milli: resources.gpus.iter().map(|&milli| u64::from(milli)).sum(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! An agent's core as one pure machine: groups, tasks, checks, acknowledgements, recovery

@@ -1,0 +1,1 @@
+//! Cells and nodes in one thread from one seed: faults, invariants, scenarios

@@ -1,0 +1,1 @@
+//! A store in memory, for the suite and the simulator. Not durable.
