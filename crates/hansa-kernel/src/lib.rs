@@ -66,6 +66,13 @@ pub enum Command {
         /// What.
         status: TaskStatus,
     },
+    /// An agent has removed everything of a group (or never held it).
+    AgentReleased {
+        /// Which.
+        agent: AgentId,
+        /// Which group.
+        instance: InstanceId,
+    },
     /// An operator's order about an agent.
     AdminAgent {
         /// Who orders.
