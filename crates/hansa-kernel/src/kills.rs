@@ -160,11 +160,10 @@ impl Kernel {
         id: &AgentId,
         instance: &InstanceId,
     ) -> Result<Answer, Refusal> {
-        if self.agent_mut(id)?.connected {
-            self.agent_contact(step.now, id)?;
-            if let Some(number) = self.given_up.number_of(id, instance) {
-                self.forget_given_up(step, number);
-            }
+        if self.heard_of(step, id)?
+            && let Some(number) = self.given_up.number_of(id, instance)
+        {
+            self.forget_given_up(step, number);
         }
         Ok(Answer::Done)
     }
