@@ -19,6 +19,8 @@ const GRACE_SLACK_MS: u64 = 2_000;
 pub struct Task {
     /// Its checks, once it runs.
     pub checks: Vec<Check>,
+    /// When to look whether it obeyed; timers set for another time are stale.
+    grace_over_at: Option<Timestamp>,
 }
 
 /// How a task ended, before it is known whether somebody wanted it to.
@@ -154,19 +156,20 @@ impl Node {
     /// Tells the shim to stop the group, and looks after it.
     pub(crate) fn stop(&mut self, now: Timestamp, instance: &InstanceId, grace_ms: u64) {
         self.out.push(Output::StopGroup { instance: instance.clone(), grace_ms });
-        self.timers.set(now + grace_ms + GRACE_SLACK_MS, Timer::Grace(instance.clone()));
+        self.look_again(now + grace_ms + GRACE_SLACK_MS, instance);
+    }
+
+    fn look_again(&mut self, at: Timestamp, instance: &InstanceId) {
+        if let Some(live) = self.live.get_mut(instance) {
+            live.grace_over_at = Some(at);
+            self.timers.set(at, Timer::Grace(instance.clone()));
+        }
     }
 
     pub(crate) fn grace_over(&mut self, now: Timestamp, instance: &InstanceId) {
-        let over = |kill: &Kill| kill.until + GRACE_SLACK_MS <= now;
-        let stubborn = self
-            .saved
-            .groups()
-            .get(instance)
-            .is_some_and(|group| !group.is_terminal() && group.kill.as_ref().is_some_and(over));
-        if stubborn {
+        if self.live.get(instance).is_some_and(|live| live.grace_over_at.is_some_and(|at| at <= now)) {
             self.out.push(Output::KillGroup { instance: instance.clone() });
-            self.timers.set(now + GRACE_SLACK_MS, Timer::Grace(instance.clone()));
+            self.look_again(now + GRACE_SLACK_MS, instance);
         }
     }
 
