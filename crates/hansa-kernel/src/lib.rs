@@ -12,7 +12,9 @@ use hansa_model::role::Role;
 use hansa_model::scheduler::{Answer, Call, Notice};
 use hansa_model::spec::{GroupSpec, Launch};
 use hansa_model::task::TaskStatus;
-use hansa_model::{AgentId, Allocation, BootId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId, Timestamp};
+use hansa_model::{
+    AgentId, Allocation, BootId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId, Timestamp,
+};
 use hansa_placement::Cluster;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

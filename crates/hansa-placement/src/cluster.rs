@@ -134,9 +134,10 @@ impl Cluster {
 
     /// The best place, if there is any.
     pub fn place(&self, request: &Request<'_>) -> Option<Choice> {
-        let node = self.nodes.values().find(|node| {
-            node.state == AgentState::Active && node.free.pick(request.demand).is_ok()
-        })?;
+        let node = self
+            .nodes
+            .values()
+            .find(|node| node.state == AgentState::Active && node.free.pick(request.demand).is_ok())?;
         let allocation = node.free.pick(request.demand).ok()?;
         Some(Choice { agent: node.id.clone(), allocation })
     }

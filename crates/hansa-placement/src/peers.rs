@@ -14,7 +14,12 @@ pub struct Peers {
 impl Peers {
     /// No instances yet; counts the fields that these constraints name.
     pub fn new(constraints: &[Constraint]) -> Self {
-        Self { counts: constraints.iter().map(|constraint| (constraint.field.clone(), BTreeMap::new())).collect() }
+        Self {
+            counts: constraints
+                .iter()
+                .map(|constraint| (constraint.field.clone(), BTreeMap::new()))
+                .collect(),
+        }
     }
 
     /// An instance stands on this machine.

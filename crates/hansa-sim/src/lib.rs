@@ -1,1 +1,3 @@
-//! Cells and nodes in one thread from one seed: faults, invariants, scenarios
+//! Cells and nodes in one thread from one seed: faults, invariants, convergence.
+
+pub mod disk;
