@@ -1,0 +1,3 @@
+//! The one HTTP port: which path means what.
+
+pub mod marathon;
