@@ -359,7 +359,7 @@ impl Cell {
         let command = match body {
             ToMasterBody::Hello(_) => return,
             ToMasterBody::Update(status) => kernel::Command::Update { agent, status },
-            ToMasterBody::Released { .. } => kernel::Command::AgentContact { agent },
+            ToMasterBody::Released { instance } => kernel::Command::AgentReleased { agent, instance },
             ToMasterBody::Heartbeat { number } => {
                 out.push(self.to_agent(session, ToAgentBody::HeartbeatSeen { number }));
                 kernel::Command::AgentContact { agent }

@@ -137,6 +137,11 @@ impl AgentEnd {
         matches!(self.state, State::Live { .. })
     }
 
+    /// Whether the present stream has begun with a hello: what is sent now comes after it.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Greeting { .. } | State::Live { .. })
+    }
+
     /// The number of the newest stream; 0 before the first.
     pub fn stream(&self) -> u64 {
         self.stream
