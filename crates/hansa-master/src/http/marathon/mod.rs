@@ -1,4 +1,4 @@
-//! Marathon's API under `/v2`.
+//! Marathon's API under `/v2`. Its `/ping` and `/metrics` are served by the port's own router.
 
 use crate::Master;
 use axum::Router;
