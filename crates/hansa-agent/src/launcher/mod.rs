@@ -1,0 +1,1 @@
+//! Starts a command fenced in: namespaces, private mounts, capabilities, seccomp, user, limits.
