@@ -1,7 +1,7 @@
 //! Another leader takes over.
 
 use crate::world::*;
-use hansa_kernel::{AgentOrder, AgentRecord, AssignmentRecord, Record};
+use hansa_kernel::{AgentOrder, AgentRecord, AssignmentRecord, Command, Record};
 use hansa_model::event::AgentState;
 use hansa_model::role::Bound;
 use hansa_model::task::TaskState::*;
@@ -119,13 +119,11 @@ fn an_older_copy_of_the_store_kills_nothing() {
     );
     // The agent remembers that it had it.
     check(
-        world.update("a", "1", 1, Gone),
+        world.apply(Command::AgentReleased { agent: "a".into(), instance: "1".into() }),
         "record delete assignment 1
          event 1.t TASK_GONE
          event 1.t removed
-         notice services 1.t TASK_GONE
-         to a acknowledge 1.t 1
-         to a release 1",
+         notice services 1.t TASK_GONE",
     );
 }
 
