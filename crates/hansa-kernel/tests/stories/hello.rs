@@ -326,6 +326,12 @@ fn an_instance_that_lives_elsewhere_by_now_is_killed() {
          to a release web",
     );
     assert_eq!(world.tasks["web.t"], "TASK_STAGING", "the one on b lives");
+    // The same with another task id.
+    let mut report = old.report("web", 1, Running, false);
+    report.launch.tasks = vec!["web.t2".into()];
+    let mut hello = agent("a");
+    hello.groups = vec![report];
+    check(world.hello(hello), "record put given up 3 web\nevent agent a Active 1000\nto a kill web");
 }
 
 #[test]
