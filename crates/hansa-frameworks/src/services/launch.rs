@@ -28,6 +28,7 @@ impl Services {
     pub(super) fn decide(&mut self, now: Timestamp, cluster: &Cluster, out: &mut Output) -> Option<Call> {
         self.give_up_pending(now, cluster);
         self.settled = true;
+        self.stop_listening(now);
         self.generation = cluster.generation();
         loop {
             if let Some(call) = self.next_order() {
@@ -106,6 +107,7 @@ impl Services {
             self.delayed.first().map(|(at, _)| *at),
             self.refused.first().map(|(at, _)| *at),
             self.progress.first().map(|(at, _)| *at),
+            self.hearing_until,
             retry,
         ]
         .into_iter()
@@ -306,6 +308,7 @@ impl Services {
                 order: None,
                 unwanted: false,
                 sick: false,
+                unheard: false,
                 lost: false,
                 draining: false,
                 spare: false,
@@ -373,7 +376,15 @@ impl Services {
                     self.claim_refused(now, key, &rejection, cluster);
                 }
             }
-            (Call::GiveUp { instance }, _) | (Call::Kill { instance, .. }, Answer::UnknownInstance) => {
+            (Call::GiveUp { instance }, Answer::Done) => {
+                // Should its machine have come back in the meantime, it is killed instead and says so itself.
+                if let Some(&key) = self.by_instance.get(&instance)
+                    && self.instances[key].unreachable_since.is_some()
+                {
+                    self.remove_instance(key, cluster);
+                }
+            }
+            (Call::GiveUp { instance } | Call::Kill { instance, .. }, Answer::UnknownInstance) => {
                 if let Some(&key) = self.by_instance.get(&instance) {
                     self.remove_instance(key, cluster);
                 }

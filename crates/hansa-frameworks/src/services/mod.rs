@@ -132,6 +132,8 @@ pub struct Services {
     counter: u64,
     /// Everything stored has been heard of: what appears from now on comes from outside.
     settled: bool,
+    /// After a restart: until then it is waited for instances to be heard of.
+    hearing_until: Option<Timestamp>,
     pending: Option<Pending>,
     /// Instances whose `order` the kernel has to be told, with the words for it.
     orders: VecDeque<(InstanceKey, Cow<'static, str>)>,
