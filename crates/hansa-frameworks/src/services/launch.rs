@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// After a refusal the same is tried again this much later, even if the cluster stands still.
 const REFUSED_MS: u64 = 1_000;
+/// So many ids in a row may turn out to be taken before that counts as a refusal.
+const COLLISIONS: u32 = 64;
 /// At most so many failed attempts for waiting apps
 const RETRIES: u32 = 64;
 /// in so many milliseconds.
@@ -372,8 +374,16 @@ impl Services {
             }
             (Call::Claim(_), Answer::Claim(results)) => {
                 let Some(Pending::Claim(key)) = self.pending.take() else { return };
-                if let Some(Err(rejection)) = results.into_iter().next() {
-                    self.claim_refused(now, key, &rejection, cluster);
+                match results.into_iter().next() {
+                    Some(Err(Rejection::TaskIdTaken(_) | Rejection::InstanceExists(_)))
+                        if self.collisions < COLLISIONS =>
+                    {
+                        // The next id will be another one.
+                        self.collisions += 1;
+                        self.remove_instance(key, cluster);
+                    }
+                    Some(Err(rejection)) => self.claim_refused(now, key, &rejection, cluster),
+                    Some(Ok(())) | None => self.collisions = 0,
                 }
             }
             (Call::GiveUp { instance }, Answer::Done) => {

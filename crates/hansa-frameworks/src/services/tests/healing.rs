@@ -146,7 +146,7 @@ fn an_unhealthy_task_is_killed_and_replaced() {
         world.deploy(change(vec![put(checked(app("/web", 2)))]));
         world.settle();
         let (sick, group) = world.of("/web")[0].clone();
-        let mut failing = |world: &mut World, failures| {
+        let failing = |world: &mut World, failures| {
             if world.groups.contains_key(&sick) {
                 world.say(&sick, TaskState::Running, |status| {
                     status.healthy = Some(false);

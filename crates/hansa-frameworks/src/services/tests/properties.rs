@@ -152,7 +152,7 @@ fn converges(world: &mut World) {
         world.return_of(node);
     }
     world.run_for(1_000_000);
-    for id in world.store.deployments.keys() {
+    if let Some(id) = world.store.deployments.keys().next() {
         panic!("deployment {id} does not end: {}", world.words(id));
     }
     for (id, version) in world.store.apps.clone() {

@@ -221,7 +221,10 @@ impl World {
         let Some(spec) = self.specs.get(&placement.spec) else { return Err(Rejection::UnknownSpec) };
         assert!(placement.allocation.satisfies(&spec.demand()));
         let id = &placement.instance;
-        assert!(!self.groups.contains_key(id) && !self.ended.contains(id), "{id} twice");
+        assert!(!self.groups.contains_key(id), "{id} twice");
+        if self.ended.contains(id) {
+            return Err(Rejection::TaskIdTaken(placement.tasks[0].clone()));
+        }
         assert_eq!(self.cluster.node(&placement.agent).unwrap().state, AgentState::Active);
         self.cluster.take(&placement.agent, &placement.allocation).expect("it fits");
         let status = TaskStatus::new(placement.tasks[0].clone(), id.clone(), 0, TaskState::Staging, self.now);
