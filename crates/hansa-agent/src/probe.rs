@@ -58,15 +58,17 @@ async fn http(host: &str, port: u16, path: &str, ignore_1xx: bool) -> Result<Pro
     let failed = |error: hyper::Error| format!("{authority}{path}: {error}");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let asking = sender.send_request(request);
-    // The connection makes progress only while it is polled; the answer's body is nobody's business.
-    let status = tokio::select! {
-        answer = asking => answer.map_err(failed)?.status(),
+    let mut asking = std::pin::pin!(sender.send_request(request));
+    // The connection makes progress only while it is polled. It may end before the answer is taken from it; the answer's
+    // body is nobody's business.
+    let answer = tokio::select! {
+        answer = &mut asking => answer,
         ended = connection => {
             ended.map_err(failed)?;
-            return Err(format!("{authority}{path}: closed without an answer"));
+            asking.await
         }
     };
+    let status = answer.map_err(failed)?.status();
     Ok(match status.as_u16() {
         200..=399 => ProbeOutcome::Healthy,
         100..=199 if ignore_1xx => ProbeOutcome::Ignored,

@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn nothing_leads_out() {
-        let Fixture { sandbox, root, .. } = fixture();
+        let Fixture { _temp, sandbox, root } = fixture();
         fs::create_dir_all(root.join("a/b")).unwrap();
         fs::write(root.join("a/b/file"), "inside").unwrap();
         symlink("../../secret", root.join("link")).unwrap();
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn listings_show_links_as_links() {
-        let Fixture { sandbox, root, .. } = fixture();
+        let Fixture { _temp, sandbox, root } = fixture();
         fs::create_dir(root.join("d")).unwrap();
         fs::write(root.join("f"), "12345").unwrap();
         symlink("/etc/passwd", root.join("l")).unwrap();
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn offsets_run_over_all_parts() {
-        let Fixture { sandbox, root, .. } = fixture();
+        let Fixture { _temp, sandbox, root } = fixture();
         for text in ["first ", "second ", "third"] {
             append(&root, text);
             if text != "third" {
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn following_survives_rotations() {
-        let Fixture { sandbox, root, .. } = fixture();
+        let Fixture { _temp, sandbox, root } = fixture();
         let mut tail = Tail::start(sandbox, "stdout", 0).unwrap();
         assert_eq!(drain(&mut tail), "");
         append(&root, "one ");
