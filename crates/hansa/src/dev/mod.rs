@@ -19,7 +19,7 @@ use crate::config::Span;
 use crate::failure::{Exit, Failure};
 use crate::follow::Progress;
 use crate::output::note;
-use crate::serve::{address, asked_to_stop};
+use crate::serve::{address, stop_signal};
 use crate::text;
 use clap::Args;
 use directory::Directory;
@@ -176,7 +176,7 @@ impl Cluster {
         let client = Client::new(&format!("http://{}", reachable(self.listen)))?;
         let progress = Progress::new();
         let wanted = usize::from(self.agents);
-        let stop = asked_to_stop();
+        let stop = stop_signal()?;
         tokio::pin!(stop);
         let bring_up = async {
             progress.say("starting the master".into());
@@ -190,7 +190,7 @@ impl Cluster {
             done = bring_up => done?,
             // Whatever ends within the first seconds without ever having worked will not work the next time either.
             failure = watch(&mut self.processes, true) => return Err(failure),
-            _ = &mut stop => return Ok(()),
+            () = &mut stop => return Ok(()),
         };
         self.introduce(&nodes, started);
         if let Some(demo) = demo {
@@ -199,7 +199,7 @@ impl Cluster {
         note("\nCtrl-C ends the cluster and everything in it.");
         tokio::select! {
             failure = watch(&mut self.processes, false) => Err(failure),
-            _ = &mut stop => Ok(()),
+            () = &mut stop => Ok(()),
         }
     }
 
