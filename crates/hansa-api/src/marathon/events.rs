@@ -69,6 +69,28 @@ pub struct Translator {
 }
 
 impl Translator {
+    /// Learns an app as it stands, so that only what changes from here on is news.
+    pub fn know(&mut self, current: &AppVersion) {
+        if !current.spec.health_checks.is_empty() {
+            let known = (current.version, current.spec.health_checks.clone());
+            self.checks.insert(current.spec.id.clone(), known);
+        }
+    }
+
+    /// Takes a commit in without making frames of it: cheap, for while nobody listens.
+    pub fn follow(&mut self, published: &Published) {
+        for event in &published.events {
+            match event {
+                Event::App(view) => {
+                    self.checks.remove(&view.current.spec.id);
+                    self.know(&view.current);
+                }
+                Event::AppRemoved(id) => drop(self.checks.remove(id)),
+                _ => {}
+            }
+        }
+    }
+
     /// The frames of one commit, in order.
     pub fn translate(&mut self, published: &Published, lookup: &dyn Lookup) -> Vec<Frame> {
         let mut frames = Vec::new();

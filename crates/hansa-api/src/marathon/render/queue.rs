@@ -4,40 +4,10 @@ use super::{app, mib, milli};
 use hansa_model::Timestamp;
 use hansa_model::app::AppVersion;
 use hansa_model::event::AgentView;
-use hansa_model::explain::{Explanation, Obstacle, QueueItem};
+use hansa_model::explain::{Explanation, FUNNEL, QueueItem};
 use hansa_model::role::Totals;
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// Marathon's reasons in funnel order: an offer counts under the first that applies.
-pub const REASONS: [&str; 10] = [
-    "UnfulfilledRole",
-    "UnfulfilledConstraint",
-    "NoCorrespondingReservationFound",
-    "AgentMaintenance",
-    "InsufficientCpus",
-    "InsufficientMemory",
-    "InsufficientDisk",
-    "InsufficientGpus",
-    "InsufficientPorts",
-    "DeclinedScarceResources",
-];
-
-/// Where an obstacle stands in [`REASONS`].
-fn reason(obstacle: &Obstacle) -> usize {
-    match obstacle {
-        Obstacle::Role { .. } => 0,
-        Obstacle::Constraint { .. } => 1,
-        Obstacle::NotActive { .. } => 3,
-        Obstacle::Cpus { .. } => 4,
-        Obstacle::Mem { .. } => 5,
-        Obstacle::Disk { .. } => 6,
-        Obstacle::Gpus { .. } => 7,
-        Obstacle::Ports { .. } => 8,
-        // The machine fits, but quota keeps it for others.
-        Obstacle::Quota { .. } => 9,
-    }
-}
 
 /// Finds a machine by its name.
 pub type FindAgent<'a> = &'a dyn Fn(&str) -> Option<Arc<AgentView>>;
@@ -66,23 +36,8 @@ pub fn item(
 }
 
 fn summary(explanation: &Explanation, now: Timestamp) -> Value {
-    let mut declined = [0u32; REASONS.len()];
-    for group in &explanation.groups {
-        if let Some(first) = group.obstacles.iter().map(reason).min() {
-            declined[first] += group.machines;
-        }
-    }
-    let mut left = explanation.machines;
-    let funnel: Vec<Value> = REASONS
-        .iter()
-        .zip(declined)
-        .map(|(reason, declined)| {
-            let step = json!({"reason": reason, "declined": declined, "processed": left});
-            left = left.saturating_sub(declined);
-            step
-        })
-        .collect();
-    let unused: u32 = declined.iter().sum();
+    let funnel = explanation.funnel();
+    let unused: u32 = funnel.iter().map(|step| step.declined).sum();
     let mut shown = json!({
         "processedOffersCount": explanation.machines,
         "unusedOffersCount": unused,
@@ -99,10 +54,8 @@ fn summary(explanation: &Explanation, now: Timestamp) -> Value {
 fn unused_offers(explanation: &Explanation, now: Timestamp, agent: FindAgent<'_>) -> Value {
     let mut offers = Vec::new();
     for group in &explanation.groups {
-        let mut reasons: Vec<usize> = group.obstacles.iter().map(reason).collect();
-        reasons.sort_unstable();
-        reasons.dedup();
-        let reasons: Vec<&str> = reasons.into_iter().map(|at| REASONS[at]).collect();
+        let applies = |reason: &&str| group.obstacles.iter().any(|obstacle| obstacle.reason() == *reason);
+        let reasons: Vec<&str> = FUNNEL.into_iter().filter(applies).collect();
         for view in group.examples.iter().filter_map(|hostname| agent(hostname)) {
             offers.push(json!({"offer": offer(&view), "reason": reasons, "timestamp": now.to_rfc3339()}));
         }

@@ -1,9 +1,88 @@
-//! Marathon's API under `/v2`. Its `/ping` and `/metrics` are served by the port's own router.
+//! Marathon's API under `/v2`, also at `/marathon/v2` and `/service/marathon/v2`.
+//!
+//! Handlers parse, make one call on [`Master`], convert; the JSON itself is made and read in `hansa_api::marathon`. A
+//! change reads the app as it stands, merges, and submits what it saw along; if somebody was faster, it looks again.
+
+mod about;
+mod answer;
+mod apps;
+mod change;
+mod deployments;
+mod events;
+mod groups;
+mod tasks;
+mod world;
 
 use crate::Master;
+use answer::Refused;
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{any, get};
+use events::Hub;
+use hansa_api::marathon::{Defaults, Problem};
+use std::sync::Arc;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Api {
+    master: Master,
+    hub: Arc<Hub>,
+    defaults: Arc<Defaults>,
+}
 
 /// All paths of Marathon's API.
-pub fn router(_master: Master) -> Router {
+pub fn router(master: Master) -> Router {
+    let api = Api { hub: Arc::new(Hub::new(master.clone())), master, defaults: Arc::default() };
     Router::new()
+        .merge(routes())
+        .nest("/marathon", routes())
+        .nest("/service/marathon", routes())
+        .layer(middleware::from_fn_with_state(api.clone(), headers))
+        .with_state(api)
+}
+
+fn routes() -> Router<Api> {
+    Router::new()
+        .route("/v2/apps", any(apps::all))
+        .route("/v2/apps/{*path}", any(apps::below))
+        .route("/v2/groups", any(groups::root))
+        .route("/v2/groups/{*path}", any(groups::below))
+        .route("/v2/pods", any(groups::pods))
+        .route("/v2/pods/{*path}", any(groups::pods))
+        .route("/v2/tasks", any(tasks::all))
+        .route("/v2/tasks/delete", any(tasks::delete))
+        .route("/v2/deployments", any(deployments::all))
+        .route("/v2/deployments/{id}", any(deployments::one))
+        .route("/v2/queue", any(deployments::queue))
+        .route("/v2/queue/{*path}", any(deployments::delay))
+        .route("/v2/events", any(events::stream))
+        .route("/v2/info", get(about::info))
+        .route("/v2/leader", any(about::leader))
+        .route("/v2/plugins", get(about::plugins))
+        .route("/ping", get(about::ping))
+        .route("/v2", any(unknown))
+        .route("/v2/{*path}", any(unknown))
+}
+
+/// Marathon itself answers 500 here; its clients expect 404.
+async fn unknown() -> Refused {
+    Refused(Problem::new(404, "URI not found"))
+}
+
+/// What Marathon sends with every answer.
+async fn headers(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let leader = format!("http://{}", about::address(&api.master, request.headers()));
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(header::EXPIRES, HeaderValue::from_static("0"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    if let Ok(leader) = HeaderValue::from_str(&leader) {
+        headers.insert("x-marathon-leader", leader);
+    }
+    response
 }
