@@ -7,12 +7,20 @@
 //! Not here: decisions (`hansa-cell` and below), wire types (`hansa-api`).
 
 pub mod cell;
+pub mod clock;
 mod engine;
 pub mod http;
 mod master;
 pub mod metrics;
 pub mod options;
 pub mod read_model;
+mod read_thread;
+mod running;
+mod server;
+pub mod session;
+mod store_thread;
 
-pub use master::{Identity, Master, SubmitError};
+pub use engine::EngineError;
+pub use master::{Identity, Master, SubmitError, UsageWatch};
 pub use options::Options;
+pub use running::{Running, StartError, run, start};

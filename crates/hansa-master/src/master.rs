@@ -10,7 +10,8 @@ use crate::read_model::ReadModel;
 use hansa_model::agent::Usage;
 use hansa_model::event::Published;
 use hansa_model::{AgentId, ClusterId, Principal, Term, Timestamp};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -57,10 +58,12 @@ pub struct Master {
 pub(crate) struct Inner {
     pub(crate) identity: Identity,
     pub(crate) options: Options,
+    pub(crate) address: SocketAddr,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) watchers: Arc<AtomicUsize>,
     pub(crate) http: reqwest::Client,
     pub(crate) next_session: AtomicU64,
 }
@@ -103,8 +106,13 @@ impl Master {
         &self.inner.options
     }
 
+    /// Where its port is.
+    pub fn address(&self) -> SocketAddr {
+        self.inner.address
+    }
+
     /// Its measurements.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.inner.metrics
     }
 
@@ -148,6 +156,22 @@ impl Master {
         (seen, self.subscribe())
     }
 
+    /// Waits until everything that happened before is durable and [`read`](Self::read) shows it.
+    pub async fn catch_up(&self) -> Result<(), SubmitError> {
+        let (to, caught) = oneshot::channel();
+        self.inner.events.send(Event::CatchUp(to)).await.map_err(|_| SubmitError::Stopping)?;
+        caught.await.map_err(|_| SubmitError::Stopping)
+    }
+
+    /// What the machines use, as they report it, for as long as the result is held; while anybody holds one, they
+    /// report every second.
+    pub fn watch_usage(&self) -> UsageWatch {
+        self.inner.watchers.fetch_add(1, Ordering::Relaxed);
+        let watch = UsageWatch { receiver: self.inner.shared.usage.subscribe(), master: self.clone() };
+        watch.nudge();
+        watch
+    }
+
     /// True from the moment the master begins to stop; streams end then.
     pub fn stopping(&self) -> watch::Receiver<bool> {
         self.inner.stopping.clone()
@@ -161,5 +185,27 @@ impl Master {
 impl std::fmt::Debug for Master {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Master").field("identity", &self.inner.identity).finish_non_exhaustive()
+    }
+}
+
+/// See [`Master::watch_usage`].
+#[derive(Debug)]
+pub struct UsageWatch {
+    /// Each report, in order; a receiver that falls behind loses some and is told so.
+    pub receiver: broadcast::Receiver<(AgentId, Usage)>,
+    master: Master,
+}
+
+impl UsageWatch {
+    /// The loop looks at the number of watchers when it turns; when it is too busy to be told, it turns anyway.
+    fn nudge(&self) {
+        let _ = self.master.inner.events.try_send(Event::Watchers);
+    }
+}
+
+impl Drop for UsageWatch {
+    fn drop(&mut self) {
+        self.master.inner.watchers.fetch_sub(1, Ordering::Relaxed);
+        self.nudge();
     }
 }

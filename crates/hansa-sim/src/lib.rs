@@ -13,11 +13,13 @@ mod agents;
 mod clients;
 pub mod disk;
 mod machine;
+mod many;
 mod master;
 mod oracle;
 pub mod report;
 mod run;
 mod world;
 
+pub use many::{Summary, run_many};
 pub use report::Report;
 pub use run::{Ended, Options, run};

@@ -35,6 +35,8 @@ impl Options {
 /// A run's end.
 #[derive(Debug)]
 pub struct Ended {
+    /// The seed.
+    pub seed: u64,
     /// What happened.
     pub report: Report,
     /// The trace, if it was kept.
@@ -53,7 +55,12 @@ pub fn run(options: &Options) -> Ended {
         world.broke(format!("panic: {}", words.unwrap_or_default()));
     }
     world.report.virtual_ms = world.elapsed();
-    Ended { report: world.report, trace: world.trace.unwrap_or_default(), broken: world.broken }
+    Ended {
+        seed: options.seed,
+        report: world.report,
+        trace: world.trace.unwrap_or_default(),
+        broken: world.broken,
+    }
 }
 
 impl World {

@@ -3,7 +3,7 @@
 use crate::commands::{
     app::AppCommand, deployment::DeploymentCommand, events::EventsArgs, node::NodeCommand,
 };
-use crate::commands::{role::RoleCommand, task::TaskCommand};
+use crate::commands::{role::RoleCommand, sim::SimArgs, task::TaskCommand};
 use crate::config::{AgentArgs, MasterArgs};
 use crate::dev::{DevArgs, janitor::JanitorArgs};
 use crate::output::Format;
@@ -68,6 +68,7 @@ pub enum Command {
     #[command(subcommand)]
     Role(RoleCommand),
     Events(EventsArgs),
+    Sim(SimArgs),
     /// Prints the versions of this program and of the master
     Version,
     /// Prints a completion script, such as for `source <(hansa completion bash)`

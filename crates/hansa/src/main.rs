@@ -48,6 +48,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::DemoWeb => return Ok(workload::web()?),
         Command::DemoWorker => return Ok(workload::worker()?),
+        Command::Sim(args) => return commands::sim::execute(args),
         Command::DevJanitor(args) => {
             dev::janitor::run(args);
             return Ok(());

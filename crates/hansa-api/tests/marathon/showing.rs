@@ -31,7 +31,7 @@ fn known(value: &Value, fields: &str) {
 
 #[test]
 fn an_app_with_everything() {
-    let world = World::default();
+    let world = World;
     let mut healthy = task("t1", TaskState::Running);
     healthy.status.healthy = Some(true);
     healthy.status.health = vec![HealthResult {
@@ -149,7 +149,7 @@ fn a_new_app_has_its_deployment_and_no_tasks() {
 
 #[test]
 fn the_median_of_ages_is_between_the_middle_two() {
-    let world = World::default();
+    let world = World;
     let tasks: Vec<_> = [2_000, 4_000, 9_000, 9_500]
         .into_iter()
         .map(|started| {

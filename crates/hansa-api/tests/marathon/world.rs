@@ -87,7 +87,6 @@ pub fn deployment(step: usize) -> DeploymentView {
 }
 
 /// Knows the app's version, the machine and a running task `t1`.
-#[derive(Default)]
 pub struct World;
 
 impl task::World for World {

@@ -21,6 +21,7 @@ use hansa_model::spec::Origin;
 use hansa_model::{AgentId, AppId, DeploymentId, RoleName, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Events that are kept for streams that resume.
@@ -94,6 +95,11 @@ impl ReadModel {
         self.apps.values()
     }
 
+    /// All apps after `after` (from the first, if None), by id.
+    pub fn apps_after(&self, after: Option<&AppId>) -> impl Iterator<Item = &Arc<AppView>> {
+        self.apps.range::<AppId, _>(behind(after)).map(|(_, view)| view)
+    }
+
     /// One app.
     pub fn app(&self, id: &AppId) -> Option<&Arc<AppView>> {
         self.apps.get(id)
@@ -134,11 +140,23 @@ impl ReadModel {
         self.tasks.get(id)
     }
 
-    /// All tasks after `after` (from the first, if None), by id.
-    pub fn tasks_after<'a>(&'a self, after: Option<&TaskId>) -> impl Iterator<Item = &'a Arc<TaskView>> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let low = after.map_or(Unbounded, Excluded);
-        self.task_order.range::<TaskId, _>((low, Unbounded)).filter_map(|id| self.tasks.get(id))
+    /// The tasks of an app, on an agent, both or all, after `after` (from the first, if None), by id.
+    pub fn tasks_where<'a>(
+        &'a self,
+        app: Option<&'a AppId>,
+        agent: Option<&AgentId>,
+        after: Option<&TaskId>,
+    ) -> impl Iterator<Item = &'a Arc<TaskView>> {
+        let (ids, filter) = match (agent, app) {
+            (Some(agent), app) => (self.by_agent.get(agent).map(|set| &set.ids), app),
+            (None, Some(app)) => (self.by_app.get(app).map(|set| &set.ids), None),
+            (None, None) => (Some(&self.task_order), None),
+        };
+        ids.map(|ids| ids.range::<TaskId, _>(behind(after)))
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.tasks.get(id))
+            .filter(move |task| filter.is_none() || app_of(task) == filter)
     }
 
     /// How many tasks of the cluster are in which state.
@@ -179,6 +197,11 @@ impl ReadModel {
         self.index = self.index.max(published.index);
         self.at = self.at.max(published.at);
         self.remember(published);
+    }
+
+    /// Notes that everything up to commit `index` has been folded, also what had nothing to publish.
+    pub(crate) fn reached(&mut self, index: u64) {
+        self.index = self.index.max(index);
     }
 
     /// Takes in what an agent uses. False if there is no such agent.
@@ -317,6 +340,11 @@ pub fn app_of(task: &TaskView) -> Option<&AppId> {
         Origin::App { id, .. } => Some(id),
         Origin::Framework => None,
     }
+}
+
+/// Everything after `after`, or everything.
+fn behind<T>(after: Option<&T>) -> (Bound<&T>, Bound<&T>) {
+    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
 }
 
 /// Takes the old form of a task out of its app's set; out of the ids too unless it `stays`.

@@ -5,5 +5,6 @@ pub mod deployment;
 pub mod events;
 pub mod node;
 pub mod role;
+pub mod sim;
 pub mod task;
 pub mod version;

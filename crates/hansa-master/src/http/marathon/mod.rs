@@ -13,6 +13,7 @@ mod groups;
 mod tasks;
 mod world;
 
+use super::measurements;
 use crate::Master;
 use answer::Refused;
 use axum::Router;
@@ -38,8 +39,8 @@ pub fn router(master: Master) -> Router {
     let api = Api { hub: Arc::new(Hub::new(master.clone())), master, defaults: Arc::default() };
     Router::new()
         .merge(routes())
-        .nest("/marathon", routes())
-        .nest("/service/marathon", routes())
+        .nest("/marathon", with_ping())
+        .nest("/service/marathon", with_ping())
         .layer(middleware::from_fn_with_state(api.clone(), headers))
         .with_state(api)
 }
@@ -62,9 +63,13 @@ fn routes() -> Router<Api> {
         .route("/v2/info", get(about::info))
         .route("/v2/leader", any(about::leader))
         .route("/v2/plugins", get(about::plugins))
-        .route("/ping", get(about::ping))
         .route("/v2", any(unknown))
         .route("/v2/{*path}", any(unknown))
+}
+
+/// At the port's root `/ping` is everybody's.
+fn with_ping() -> Router<Api> {
+    routes().route("/ping", get(measurements::ping))
 }
 
 /// Marathon itself answers 500 here; its clients expect 404.
