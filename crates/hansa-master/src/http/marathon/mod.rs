@@ -21,7 +21,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::{MethodRouter, any, get};
 use events::Hub;
 use hansa_api::marathon::{Defaults, Problem};
 use std::sync::Arc;
@@ -46,18 +46,24 @@ pub fn router(master: Master) -> Router {
 }
 
 fn routes() -> Router<Api> {
-    Router::new()
-        .route("/v2/apps", any(apps::all))
+    let lists: [(&str, MethodRouter<Api>); 6] = [
+        ("/v2/apps", any(apps::all)),
+        ("/v2/groups", any(groups::root)),
+        ("/v2/pods", any(groups::pods)),
+        ("/v2/tasks", any(tasks::all)),
+        ("/v2/deployments", any(deployments::all)),
+        ("/v2/queue", any(deployments::queue)),
+    ];
+    // With and without a slash at the end.
+    let routes = lists.into_iter().fold(Router::new(), |routes, (path, handler)| {
+        routes.route(&format!("{path}/"), handler.clone()).route(path, handler)
+    });
+    routes
         .route("/v2/apps/{*path}", any(apps::below))
-        .route("/v2/groups", any(groups::root))
         .route("/v2/groups/{*path}", any(groups::below))
-        .route("/v2/pods", any(groups::pods))
         .route("/v2/pods/{*path}", any(groups::pods))
-        .route("/v2/tasks", any(tasks::all))
         .route("/v2/tasks/delete", any(tasks::delete))
-        .route("/v2/deployments", any(deployments::all))
         .route("/v2/deployments/{id}", any(deployments::one))
-        .route("/v2/queue", any(deployments::queue))
         .route("/v2/queue/{*path}", any(deployments::delay))
         .route("/v2/events", any(events::stream))
         .route("/v2/info", get(about::info))
