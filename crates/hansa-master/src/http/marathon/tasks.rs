@@ -102,7 +102,7 @@ pub(super) async fn all(State(api): State<Api>, method: Method, params: Params) 
     written(move || {
         let tasks: Vec<Arc<TaskView>> = {
             let model = api.master.read();
-            model.tasks_after(None).filter(|task| is_live(task) && fits(task)).cloned().collect()
+            model.tasks_where(None, None, None).filter(|task| is_live(task) && fits(task)).cloned().collect()
         };
         Ok(list("tasks", tasks.iter().map(|view| task::task(view, &api.master))))
     })
