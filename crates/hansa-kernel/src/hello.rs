@@ -116,6 +116,9 @@ impl Kernel {
                 self.hostnames.remove(&agent.hostname);
             }
             agent.hostname = hello.hostname.as_str().into();
+            for &number in &agent.groups {
+                rename_host(step, self.groups.get_mut(number), &agent.hostname);
+            }
         }
         self.hostnames.insert(agent.hostname.clone(), id.clone());
         agent.hello = hello;
@@ -356,6 +359,14 @@ impl Kernel {
         };
         let (agent, boot) = (group.agent().clone(), group.boot.clone());
         step.effect(Effect::Launch { agent, boot, launch: Box::new(launch) });
+    }
+}
+
+/// A group's machine has another name now.
+fn rename_host(step: &mut Step, group: Option<&mut Group>, hostname: &Arc<str>) {
+    for task in group.into_iter().flat_map(|group| &mut group.tasks) {
+        Arc::make_mut(&mut task.view).hostname = hostname.clone();
+        step.event(Event::Task { view: task.view.clone(), change: TaskChange::Restored });
     }
 }
 
