@@ -120,6 +120,11 @@ impl World {
         }
     }
 
+    /// Another machine.
+    pub fn add_node(&mut self, number: usize) {
+        self.cluster.upsert(node(number));
+    }
+
     /// Makes an output durable and seen.
     pub fn take_out(&mut self, out: Output) {
         self.take(out);
