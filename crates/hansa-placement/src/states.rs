@@ -113,6 +113,8 @@ pub(crate) struct State {
     pub(crate) nodes: BTreeSet<(u64, u32)>,
     /// Room for each kind on one such machine, as of `fills_version` of the prices.
     pub(crate) fills: Vec<f64>,
+    /// What its GPUs are worth for each GPU demand of the mix, as of the same version.
+    pub(crate) worths: Vec<u32>,
     pub(crate) fills_version: u64,
 }
 
@@ -163,6 +165,7 @@ impl States {
                     stamp: self.next_stamp,
                     nodes: BTreeSet::from([node]),
                     fills: Vec::new(),
+                    worths: Vec::new(),
                     fills_version: 0,
                 });
                 u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 states")
