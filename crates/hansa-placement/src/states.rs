@@ -11,6 +11,9 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// The version of rooms that were never computed.
+const NEVER: u64 = u64::MAX;
+
 /// What all machines of one class have in common: the role they are reserved for and, field by field, the values that
 /// constraints have asked for so far.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -156,7 +159,7 @@ impl States {
                 state.key = key.clone();
                 state.stamp = self.next_stamp;
                 state.nodes.insert(node);
-                state.fills_version = 0;
+                state.fills_version = NEVER;
                 id
             }
             None => {
@@ -166,7 +169,7 @@ impl States {
                     nodes: BTreeSet::from([node]),
                     fills: Vec::new(),
                     worths: Vec::new(),
-                    fills_version: 0,
+                    fills_version: NEVER,
                 });
                 u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 states")
             }
