@@ -247,7 +247,7 @@ fn what_nobody_acknowledged_is_in_the_next_hello() {
 fn a_release_too_early_is_ignored() {
     let mut stage = running();
     check(&stage.hear(release("x")), "warn: the master releases x, which has not ended: ignored");
-    check(&stage.hear(kill("x", None)).lines().last().unwrap_or_default(), "stop x in 3000");
+    check(stage.hear(kill("x", None)).lines().last().unwrap_or_default(), "stop x in 3000");
 }
 
 #[test]
@@ -361,7 +361,7 @@ fn health_is_reported_when_it_changes() {
     stage.connect();
     check(&stage.wait(10), "");
     check(
-        &stage.input(probed("x", 1, true)).lines().last().unwrap_or_default(),
+        stage.input(probed("x", 1, true)).lines().last().unwrap_or_default(),
         "send #8 TASK_RUNNING REASON_TASK_HEALTH_CHECK_STATUS_UPDATED healthy(0)",
     );
     // Who is to end is not asked any more.
