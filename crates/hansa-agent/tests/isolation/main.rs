@@ -4,7 +4,10 @@
 //! it. Whatever a test starts holds a stop deadline, so that nothing survives a killed test for long.
 
 mod ends;
+mod fences;
 mod fixture;
+mod limits;
+mod probe;
 mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,7 +31,7 @@ fn main() -> ExitCode {
     }
     let filters: Vec<&str> =
         rest.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();
-    let tests: Vec<Test> = [ends::tests()].into_iter().flatten().collect();
+    let tests: Vec<Test> = [ends::tests(), limits::tests(), fences::tests()].into_iter().flatten().collect();
     if rest.iter().any(|word| word == "--list") {
         tests.iter().for_each(|test| println!("{}: test", test.name));
         return ExitCode::SUCCESS;
