@@ -271,6 +271,9 @@ fn make(hierarchy: &Hierarchy, dir: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     let Some(parent) = dir.parent() else { return Ok(()) };
+    if parent == hierarchy.mount && hierarchy.has("cpu") {
+        weigh_top(hierarchy, dir);
+    }
     match hierarchy.version {
         Version::V1 if hierarchy.has("cpuset") => {
             for file in ["cpuset.cpus", "cpuset.mems"] {
@@ -286,6 +289,19 @@ fn make(hierarchy: &Hierarchy, dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Everything of ours together weighs as much as the machine has CPUs, and not as one process beside it would. Best
+/// effort: on version 2 the controller may not be passed down here.
+fn weigh_top(hierarchy: &Hierarchy, dir: &Path) {
+    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let _ = match hierarchy.version {
+        Version::V1 => write(dir, "cpu.shares", (cpus * 1024).min(262_144)),
+        Version::V2 => {
+            let _ = std::fs::write(hierarchy.mount.join("cgroup.subtree_control"), "+cpu");
+            write(dir, "cpu.weight", (cpus * 100).min(10_000))
+        }
+    };
 }
 
 fn write(dir: &Path, file: &str, value: impl ToString) -> io::Result<()> {
@@ -374,6 +390,20 @@ mod tests {
             Hierarchy { version, mount, controllers }
         };
         Driver::new(hierarchies.iter().map(make).collect())
+    }
+
+    #[test]
+    fn all_of_ours_weighs_what_the_machine_has() {
+        let root = tempfile::tempdir().unwrap();
+        let driver = fake(root.path(), &[(Version::V1, "cpu"), (Version::V2, "cpu memory")]);
+        driver.container("a", "c").create().unwrap();
+        let cpus = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(
+            std::fs::read_to_string(root.path().join("cpu/hansa/cpu.shares")).unwrap(),
+            (cpus * 1024).to_string()
+        );
+        let weight = std::fs::read_to_string(root.path().join("cpu,memory/hansa/cpu.weight")).unwrap();
+        assert_eq!(weight, (cpus * 100).to_string());
     }
 
     /// Every file below the root that has a value, with it.

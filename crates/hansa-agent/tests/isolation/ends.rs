@@ -7,7 +7,7 @@ use hansa_model::task::Exit;
 use std::time::Duration;
 
 pub fn tests() -> Vec<Test> {
-    let test = |name, run| Test { name, needs_root: false, run };
+    let test = |name, run| Test { name, needs_root: false, run, plain: false };
     vec![
         test("exit codes and output are kept", exit_code),
         test("what cannot be executed fails the launch in words", launch_errors),
