@@ -90,6 +90,10 @@ impl Kernel {
             });
             return if same { Ok(Granted::Before) } else { Err(Rejection::InstanceExists(instance)) };
         }
+        if self.given_up.number_of(&agent, &instance).is_some() {
+            // An earlier one of its name is still being ended there.
+            return Err(Rejection::InstanceExists(instance));
+        }
         let twice = (1..tasks.len()).find(|&at| tasks[..at].contains(&tasks[at])).map(|at| &tasks[at]);
         if let Some(taken) = twice.or_else(|| tasks.iter().find(|task| self.groups.is_taken(task))) {
             return Err(Rejection::TaskIdTaken(taken.clone()));

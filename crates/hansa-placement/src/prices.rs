@@ -190,7 +190,7 @@ impl Prices {
         let mut fills = std::mem::take(&mut state.fills);
         fills.clear();
         let amounts = Amounts::of(&state.key, &Demand::default());
-        let mask = self.masks[state.key.class as usize].as_deref().unwrap_or_default();
+        let mask = self.masks.get(state.key.class as usize).and_then(Option::as_deref).unwrap_or_default();
         fills.extend((0..self.demands.len()).map(|kind| self.room(kind, amounts, mask)));
         state.fills = fills;
         state.fills_version = self.version;
@@ -244,7 +244,7 @@ impl Prices {
             let lost: u64 = chosen.iter().map(|&free| worth(*gpus, free) - worth(*gpus, free - milli)).sum();
             after.push(gpu_room(*gpus, devices - lost));
         }
-        let mask = self.masks[state.key.class as usize].as_deref().unwrap_or_default();
+        let mask = self.masks.get(state.key.class as usize).and_then(Option::as_deref).unwrap_or_default();
         let kinds = state.fills.iter().zip(&self.price).enumerate();
         kinds.map(|(kind, (fill, price))| price * (self.room(kind, amounts, mask) - fill)).sum()
     }

@@ -307,6 +307,7 @@ impl World {
         let Some(master) = &self.master else { return };
         let cell = &master.cell;
         cell.kernel().check();
+        let services = cell.services().check();
         let lost = self
             .oracle
             .apps()
@@ -323,6 +324,9 @@ impl World {
             .filter(|machine| master.picture.agents.get(&machine.id) == Some(&AgentState::Unreachable))
             .map(|machine| machine.number)
             .collect();
+        if let Err(what) = services {
+            return self.broke(format!("services: {what}"));
+        }
         if let Some(what) = lost {
             return self.broke(what);
         }

@@ -19,14 +19,15 @@ pub fn start_logging() {
         .try_init();
 }
 
-/// Ends with the first SIGTERM or SIGINT.
-pub async fn asked_to_stop() -> std::io::Result<()> {
+/// Resolves with the first SIGTERM or SIGINT from now on.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// Reads an address; a name such as `localhost` is looked up.
@@ -69,8 +70,10 @@ pub async fn master(args: MasterArgs) -> Result<(), Failure> {
     start_logging();
     let listen = address(args.listen.as_deref().unwrap_or("127.0.0.1:8080"), 8080)?;
     let data_dir = args.data_dir.unwrap_or_else(|| PathBuf::from("/var/lib/hansa/master"));
-    let _ = (listen, data_dir);
-    asked_to_stop().await?;
+    let mut options = hansa_master::Options::new(listen, data_dir);
+    options.insecure = args.insecure.unwrap_or(options.insecure);
+    options.max_running_deployments = args.max_running_deployments.unwrap_or(options.max_running_deployments);
+    hansa_master::run(options, stop_signal()?).await?;
     Ok(())
 }
 
@@ -79,7 +82,7 @@ pub async fn agent(args: AgentArgs, master: &str) -> Result<(), Failure> {
     start_logging();
     let listen = address(args.listen.as_deref().unwrap_or("127.0.0.1:5051"), 5051)?;
     let _ = (listen, master, attributes(args.attributes.as_deref().unwrap_or_default())?);
-    asked_to_stop().await?;
+    stop_signal()?.await;
     Ok(())
 }
 

@@ -78,6 +78,13 @@ impl Driver {
         self.remove_empty_parents(agent);
     }
 
+    /// Removes the agent's directories if nothing of it is left in them.
+    pub fn remove_if_last(&self, agent: &str) {
+        if self.children(agent).into_iter().all(|name| name == SHIMS) {
+            self.remove_empty_parents(agent);
+        }
+    }
+
     /// Kills and removes every container of the agent that is not in `keep` (ids). Returns the ids of those removed.
     /// For an agent's start: what an earlier life left behind.
     ///

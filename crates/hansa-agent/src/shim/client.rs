@@ -34,6 +34,10 @@ pub async fn spawn(runtime_dir: &Path, spec: &ShimSpec, exe: &Path) -> Result<Cl
         LaunchError::machine(format!("cannot {what} in {}: {error}", runtime_dir.display()))
     };
     std::fs::create_dir_all(runtime_dir).map_err(|e| failed("make the runtime directory", e))?;
+    // Not even the spec of a container that is there may be touched. (The lock decides; this keeps the spec whole.)
+    if [files::SPEC, files::EXIT].iter().any(|name| runtime_dir.join(name).exists()) {
+        return Err(failed("start a container", io::Error::other("there is or was one already")));
+    }
     files::write_json(&runtime_dir.join(files::SPEC), spec, false)
         .map_err(|e| failed("write the spec", e))?;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|e| failed("make a socket", e))?;

@@ -2,7 +2,7 @@
 
 use super::backoff::Delay;
 use super::balance::{Goal, Side};
-use super::instances::{Class, Instance};
+use super::instances::{Class, Counted, Instance};
 use super::{DeploymentKey, InstanceKey};
 use hansa_model::app::{AppVersion, KillSelection};
 use hansa_model::event::{AppView, TaskFailure};
@@ -73,6 +73,8 @@ pub(super) struct App {
     pub counts: [[u32; Class::COUNT]; 2],
     /// How many of the fresh, present ones are spare.
     pub spares: u32,
+    /// How many have not been heard of since a restart.
+    pub unheard: u32,
     /// Where its instances are, as far as its constraints ask.
     pub peers: Peers,
     /// `peers` has to be counted anew.
@@ -117,6 +119,7 @@ impl App {
             members: BTreeSet::new(),
             counts: [[0; Class::COUNT]; 2],
             spares: 0,
+            unheard: 0,
             peers: Peers::default(),
             peers_stale: false,
             demand: Demand::default(),
@@ -180,24 +183,19 @@ impl App {
     }
 
     /// Counts an instance in.
-    pub fn enter(&mut self, key: InstanceKey, instance: &Instance) {
-        let class = instance.class();
-        self.members.insert((instance.stale, class, instance.placed_at, key));
-        self.counts[usize::from(instance.stale)][class as usize] += 1;
-        self.spares += u32::from(Self::counts_as_spare(instance, class));
+    pub fn enter(&mut self, key: InstanceKey, placed_at: Timestamp, as_what: Counted) {
+        self.members.insert((as_what.stale, as_what.class, placed_at, key));
+        self.counts[usize::from(as_what.stale)][as_what.class as usize] += 1;
+        self.spares += u32::from(as_what.spare);
+        self.unheard += u32::from(as_what.unheard);
     }
 
     /// Counts an instance out, as it was counted in.
-    pub fn leave(&mut self, key: InstanceKey, instance: &Instance) {
-        let class = instance.class();
-        self.members.remove(&(instance.stale, class, instance.placed_at, key));
-        self.counts[usize::from(instance.stale)][class as usize] -= 1;
-        self.spares -= u32::from(Self::counts_as_spare(instance, class));
-    }
-
-    /// Whether there may be one more for it.
-    pub fn counts_as_spare(instance: &Instance, class: Class) -> bool {
-        instance.spare && !instance.stale && class > Class::Lost && class < Class::Killing
+    pub fn leave(&mut self, key: InstanceKey, placed_at: Timestamp, as_what: Counted) {
+        self.members.remove(&(as_what.stale, as_what.class, placed_at, key));
+        self.counts[usize::from(as_what.stale)][as_what.class as usize] -= 1;
+        self.spares -= u32::from(as_what.spare);
+        self.unheard -= u32::from(as_what.unheard);
     }
 
     /// Up to `count` instances of one side and class range, the first to go first.

@@ -28,7 +28,7 @@ impl Services {
 
     fn fault_of_counts(&self, app: &App) -> Option<String> {
         let mut counts = [[0u32; Class::COUNT]; 2];
-        let mut spares = 0;
+        let (mut spares, mut unheard) = (0, 0);
         for &(stale, class, placed_at, key) in &app.members {
             let Some(instance) = self.instances.get(key) else {
                 return Some(format!("member {key} does not exist"));
@@ -49,9 +49,10 @@ impl Services {
                 return Some(format!("the order to end {} is lost", instance.id));
             }
             counts[usize::from(stale)][class as usize] += 1;
-            spares += u32::from(App::counts_as_spare(instance, class));
+            spares += u32::from(instance.counted().spare);
+            unheard += u32::from(instance.counted().unheard);
         }
-        if counts != app.counts || spares != app.spares {
+        if counts != app.counts || spares != app.spares || unheard != app.unheard {
             return Some(format!("counts {:?} instead of {counts:?}", app.counts));
         }
         None

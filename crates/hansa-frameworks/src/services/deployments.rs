@@ -232,11 +232,12 @@ impl Services {
         let members = std::mem::take(&mut app.members);
         app.counts = [[0; Class::COUNT]; 2];
         app.spares = 0;
+        app.unheard = 0;
         for (.., instance_key) in members {
             let instance = &mut self.instances[instance_key];
             instance.stale = app.is_stale(instance);
             instance.spare &= !decided;
-            app.enter(instance_key, instance);
+            app.enter(instance_key, instance.placed_at, instance.counted());
         }
     }
 

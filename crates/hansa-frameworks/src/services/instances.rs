@@ -76,7 +76,7 @@ pub(super) struct Instance {
     pub state: TaskState,
     /// What its checks said last.
     pub healthy: Option<bool>,
-    /// Whether its version has checks.
+    /// Whether its version has checks, as far as is known.
     pub checks: bool,
     /// It is told to end.
     pub killing: bool,
@@ -84,6 +84,8 @@ pub(super) struct Instance {
     pub order: Option<Order>,
     /// It was told to end with no wish to hear of it again: given up as soon as it is out of reach.
     pub unwanted: bool,
+    /// It was there before a restart, and its agent has not said yet how it is.
+    pub unheard: bool,
     /// It is ended because its checks failed.
     pub sick: bool,
     /// Out of reach for longer than the app waits.
@@ -96,7 +98,32 @@ pub(super) struct Instance {
     pub stale: bool,
 }
 
+/// What an instance counts as in its app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// Its side.
+    pub stale: bool,
+    /// Its class.
+    pub class: Class,
+    /// There may be one more than wanted for it.
+    pub spare: bool,
+    /// Nothing should end before it has been heard of.
+    pub unheard: bool,
+}
+
 impl Instance {
+    /// What it counts as.
+    pub fn counted(&self) -> Counted {
+        let class = self.class();
+        let present = class > Class::Lost && class < Class::Killing;
+        Counted {
+            stale: self.stale,
+            class,
+            spare: self.spare && !self.stale && present,
+            unheard: self.unheard && present && self.unreachable_since.is_none(),
+        }
+    }
+
     /// The class it counts under.
     pub fn class(&self) -> Class {
         match (self.killing, self.lost) {
@@ -112,10 +139,10 @@ impl Instance {
             TaskState::Staging => Class::Staging,
             TaskState::Starting => Class::Starting,
             TaskState::Running => match self.healthy {
+                _ if !self.checks => Class::Ready,
                 Some(true) => Class::Ready,
                 Some(false) => Class::Unhealthy,
-                None if self.checks => Class::Undecided,
-                None => Class::Ready,
+                None => Class::Undecided,
             },
             // It ends, for whatever reason; or nobody knows.
             _ => Class::Starting,

@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// After a refusal the same is tried again this much later, even if the cluster stands still.
 const REFUSED_MS: u64 = 1_000;
+/// So many ids in a row may turn out to be taken before that counts as a refusal.
+const COLLISIONS: u32 = 64;
 /// At most so many failed attempts for waiting apps
 const RETRIES: u32 = 64;
 /// in so many milliseconds.
@@ -28,6 +30,7 @@ impl Services {
     pub(super) fn decide(&mut self, now: Timestamp, cluster: &Cluster, out: &mut Output) -> Option<Call> {
         self.give_up_pending(now, cluster);
         self.settled = true;
+        self.stop_listening(now);
         self.generation = cluster.generation();
         loop {
             if let Some(call) = self.next_order() {
@@ -106,6 +109,7 @@ impl Services {
             self.delayed.first().map(|(at, _)| *at),
             self.refused.first().map(|(at, _)| *at),
             self.progress.first().map(|(at, _)| *at),
+            self.hearing_until,
             retry,
         ]
         .into_iter()
@@ -306,6 +310,7 @@ impl Services {
                 order: None,
                 unwanted: false,
                 sick: false,
+                unheard: false,
                 lost: false,
                 draining: false,
                 spare: false,
@@ -369,11 +374,27 @@ impl Services {
             }
             (Call::Claim(_), Answer::Claim(results)) => {
                 let Some(Pending::Claim(key)) = self.pending.take() else { return };
-                if let Some(Err(rejection)) = results.into_iter().next() {
-                    self.claim_refused(now, key, &rejection, cluster);
+                match results.into_iter().next() {
+                    Some(Err(Rejection::TaskIdTaken(_) | Rejection::InstanceExists(_)))
+                        if self.collisions < COLLISIONS =>
+                    {
+                        // The next id will be another one.
+                        self.collisions += 1;
+                        self.remove_instance(key, cluster);
+                    }
+                    Some(Err(rejection)) => self.claim_refused(now, key, &rejection, cluster),
+                    Some(Ok(())) | None => self.collisions = 0,
                 }
             }
-            (Call::GiveUp { instance }, _) | (Call::Kill { instance, .. }, Answer::UnknownInstance) => {
+            (Call::GiveUp { instance }, Answer::Done) => {
+                // Should its machine have come back in the meantime, it is killed instead and says so itself.
+                if let Some(&key) = self.by_instance.get(&instance)
+                    && self.instances[key].unreachable_since.is_some()
+                {
+                    self.remove_instance(key, cluster);
+                }
+            }
+            (Call::GiveUp { instance } | Call::Kill { instance, .. }, Answer::UnknownInstance) => {
                 if let Some(&key) = self.by_instance.get(&instance) {
                     self.remove_instance(key, cluster);
                 }

@@ -53,7 +53,7 @@ pub struct Settings {
     pub local_port_min: u16,
     /// to here.
     pub local_port_max: u16,
-    /// Makes ids unique between clusters.
+    /// Makes ids unique between clusters; best another one for each leadership.
     pub id_seed: u64,
 }
 
@@ -130,8 +130,12 @@ pub struct Services {
     ports: ports::Ports,
     /// Makes ids differ that are made in the same millisecond.
     counter: u64,
+    /// Ids in a row that turned out to be taken.
+    collisions: u32,
     /// Everything stored has been heard of: what appears from now on comes from outside.
     settled: bool,
+    /// After a restart: until then it is waited for instances to be heard of.
+    hearing_until: Option<Timestamp>,
     pending: Option<Pending>,
     /// Instances whose `order` the kernel has to be told, with the words for it.
     orders: VecDeque<(InstanceKey, Cow<'static, str>)>,

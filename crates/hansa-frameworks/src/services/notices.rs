@@ -71,11 +71,14 @@ impl Services {
             timer: None,
             state: status.state,
             healthy: status.healthy,
-            checks: known.as_ref().is_some_and(|known| !known.spec.health_checks.is_empty()),
+            checks: known
+                .as_ref()
+                .map_or(status.healthy.is_some(), |known| !known.spec.health_checks.is_empty()),
             killing: placed.killing,
             order: None,
             unwanted: false,
             sick: false,
+            unheard: !self.settled && matches!(status.state, TaskState::Staging | TaskState::Unreachable),
             lost: false,
             draining: false,
             spare,
@@ -116,6 +119,7 @@ impl Services {
         self.touch(key, |instance| {
             instance.state = status.state;
             instance.healthy = status.healthy;
+            instance.unheard = false;
         });
         let instance = &self.instances[key];
         let (app_key, config) = (instance.app, instance.config);
@@ -204,6 +208,19 @@ impl Services {
                 at: status.at,
             }));
             out.events.extend(app.view().map(Event::App));
+        }
+    }
+
+    /// Some time after a restart, whoever has not been heard of is taken for what it seems to be.
+    pub(super) fn stop_listening(&mut self, now: Timestamp) {
+        if self.hearing_until.is_none_or(|until| now < until) {
+            return;
+        }
+        self.hearing_until = None;
+        let unheard: Vec<InstanceKey> =
+            self.instances.iter().filter(|(_, instance)| instance.unheard).map(|(key, _)| key).collect();
+        for key in unheard {
+            self.touch(key, |instance| instance.unheard = false);
         }
     }
 

@@ -35,7 +35,11 @@ impl Services {
                 self.want_launches(now, key, 0);
             }
             Mode::Steady | Mode::Scale | Mode::Restart(_) => {
-                let moves = balance::moves(app.side(false), app.side(true), app.goal());
+                let mut moves = balance::moves(app.side(false), app.side(true), app.goal());
+                if app.unheard > 0 {
+                    // After a restart: who is healthy is not known yet, so nobody can be spared yet.
+                    moves = balance::Moves { launch: moves.launch, ..balance::Moves::default() };
+                }
                 if moves.surplus > 0 {
                     for victim in self.surplus(key, moves.surplus, cluster) {
                         self.end(victim, "there are more instances than wanted".into());
@@ -159,17 +163,14 @@ impl Services {
         let instance = &mut self.instances[key];
         let app_key = instance.app;
         let app = &mut self.apps[app_key];
-        let before = (instance.stale, instance.class(), App::counts_as_spare(instance, instance.class()));
+        let before = instance.counted();
         change(instance);
         instance.stale = app.is_stale(instance);
-        let class = instance.class();
-        let after = (instance.stale, class, App::counts_as_spare(instance, class));
+        let after = instance.counted();
         // The place in the order depends on nothing else, so most changes need no move.
         if before != after {
-            app.members.remove(&(before.0, before.1, instance.placed_at, key));
-            app.counts[usize::from(before.0)][before.1 as usize] -= 1;
-            app.spares -= u32::from(before.2);
-            app.enter(key, instance);
+            app.leave(key, instance.placed_at, before);
+            app.enter(key, instance.placed_at, after);
             self.mark(app_key);
         }
     }
@@ -183,9 +184,9 @@ impl Services {
             Some(node) => app.peers.add(node),
             None => app.peers_stale = true,
         }
-        let id = instance.id.clone();
+        let (id, placed_at, counted) = (instance.id.clone(), instance.placed_at, instance.counted());
         let key = self.instances.insert(instance);
-        app.enter(key, &self.instances[key]);
+        app.enter(key, placed_at, counted);
         self.by_instance.insert(id, key);
         self.mark(app_key);
         key
@@ -198,8 +199,8 @@ impl Services {
             self.timers.remove(&(at, key));
         }
         let app = &mut self.apps[app_key];
-        app.leave(key, &self.instances[key]);
         let instance = self.instances.remove(key)?;
+        app.leave(key, instance.placed_at, instance.counted());
         match cluster.node(&instance.agent) {
             Some(node) if !app.peers_stale => app.peers.remove(node),
             _ => app.peers_stale = true,

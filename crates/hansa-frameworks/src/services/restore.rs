@@ -11,8 +11,12 @@ use hansa_model::{AppId, DeploymentId, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// For so long after a restart nothing is ended before all of its app's instances were heard of (or are out of reach).
+const HEARING_MS: u64 = 10_000;
+
 impl Services {
     pub(super) fn take_over(&mut self, now: Timestamp, records: Vec<Record>, out: &mut Output) {
+        self.hearing_until = Some(now + HEARING_MS);
         let mut current: BTreeMap<AppId, Timestamp> = BTreeMap::new();
         let mut versions: BTreeMap<AppId, BTreeMap<Timestamp, Arc<AppVersion>>> = BTreeMap::new();
         let mut deployments: BTreeMap<DeploymentId, String> = BTreeMap::new();

@@ -19,7 +19,7 @@ use crate::config::Span;
 use crate::failure::{Exit, Failure};
 use crate::follow::Progress;
 use crate::output::note;
-use crate::serve::{address, asked_to_stop};
+use crate::serve::{address, stop_signal};
 use crate::text;
 use clap::Args;
 use directory::Directory;
@@ -39,26 +39,26 @@ use std::time::{Duration, Instant};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DevArgs {
     /// Deploy a small web service and a worker, and wait until they are healthy
-    #[arg(long, env = "HANSA_DEV_DEMO", num_args = 0..=1, require_equals = true,
+    #[arg(long, env = "HANSA_DEV_DEMO", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub demo: Option<bool>,
     /// How many agents [default: 3]
-    #[arg(long, env = "HANSA_DEV_AGENTS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, env = "HANSA_DEV_AGENTS", hide_env_values = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub agents: Option<u16>,
     /// Where the master listens [default: 127.0.0.1:8080]
-    #[arg(long, env = "HANSA_DEV_LISTEN", value_name = "ADDR:PORT")]
+    #[arg(long, env = "HANSA_DEV_LISTEN", hide_env_values = true, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
     /// Keep the cluster here, and find it again at the next start [default: a temporary directory]
-    #[arg(long, env = "HANSA_DEV_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "HANSA_DEV_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// The host ports that tasks get, dealt to the agents [default: 31000-32000]
-    #[arg(long, env = "HANSA_DEV_PORTS", value_name = "LOW-HIGH")]
+    #[arg(long, env = "HANSA_DEV_PORTS", hide_env_values = true, value_name = "LOW-HIGH")]
     pub ports: Option<String>,
     /// After this time without their agent and master, tasks end by themselves [default: 10s]
-    #[arg(long, env = "HANSA_DEV_STOP_DEADLINE", value_name = "TIME")]
+    #[arg(long, env = "HANSA_DEV_STOP_DEADLINE", hide_env_values = true, value_name = "TIME")]
     pub stop_deadline: Option<Span>,
     /// Listen on other addresses than loopback although there is no login yet
-    #[arg(long, env = "HANSA_DEV_INSECURE", num_args = 0..=1, require_equals = true,
+    #[arg(long, env = "HANSA_DEV_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,
 }
@@ -176,7 +176,7 @@ impl Cluster {
         let client = Client::new(&format!("http://{}", reachable(self.listen)))?;
         let progress = Progress::new();
         let wanted = usize::from(self.agents);
-        let stop = asked_to_stop();
+        let stop = stop_signal()?;
         tokio::pin!(stop);
         let bring_up = async {
             progress.say("starting the master".into());
@@ -190,7 +190,7 @@ impl Cluster {
             done = bring_up => done?,
             // Whatever ends within the first seconds without ever having worked will not work the next time either.
             failure = watch(&mut self.processes, true) => return Err(failure),
-            _ = &mut stop => return Ok(()),
+            () = &mut stop => return Ok(()),
         };
         self.introduce(&nodes, started);
         if let Some(demo) = demo {
@@ -199,7 +199,7 @@ impl Cluster {
         note("\nCtrl-C ends the cluster and everything in it.");
         tokio::select! {
             failure = watch(&mut self.processes, false) => Err(failure),
-            _ = &mut stop => Ok(()),
+            () = &mut stop => Ok(()),
         }
     }
 

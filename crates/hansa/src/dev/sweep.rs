@@ -65,9 +65,7 @@ fn agents(data_dir: &Path) -> BTreeSet<String> {
                 Ok(kind) if kind.is_dir() && depth < 5 && name != "sandboxes" => {
                     directories.push((entry.path(), depth + 1));
                 }
-                Ok(kind) if kind.is_file() && name.as_bytes().ends_with(b".json") => {
-                    found.extend(agent_of(&entry.path()));
-                }
+                Ok(kind) if kind.is_file() => found.extend(agent_of(&entry.path())),
                 _ => {}
             }
         }
@@ -75,16 +73,22 @@ fn agents(data_dir: &Path) -> BTreeSet<String> {
     found
 }
 
-/// The agent that one of its files names.
+/// The agent that one of its files names: its own `agent-id`, or the spec of a container.
 fn agent_of(file: &Path) -> Option<String> {
     const LARGEST: u64 = 1 << 20;
-    if std::fs::metadata(file).ok()?.len() > LARGEST {
+    let name = file.file_name()?;
+    if !(name == "agent-id" || name == "shim.json") || std::fs::metadata(file).ok()?.len() > LARGEST {
         return None;
     }
-    let value: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
-    let id = ["agent", "agent_id"].iter().find_map(|field| value[*field].as_str())?;
-    let plain = !id.is_empty() && !id.starts_with('.') && !id.contains('/');
-    plain.then(|| id.to_owned())
+    let text = std::fs::read_to_string(file).ok()?;
+    let id = if name == "agent-id" {
+        text.trim().to_owned()
+    } else {
+        let spec: serde_json::Value = serde_json::from_str(&text).ok()?;
+        spec["agent"].as_str()?.to_owned()
+    };
+    let plain = !id.is_empty() && !id.starts_with('.') && !id.contains(['/', '\n']);
+    plain.then_some(id)
 }
 
 /// The cluster's living processes, except the supervisors.
@@ -157,8 +161,8 @@ mod tests {
         };
         write("node1/run/c1/shim.json", r#"{"version":1,"agent":"a-1","container":"c1"}"#);
         write("node2/run/c2/shim.json", r#"{"agent":"../../etc"}"#);
-        write("node2/sandboxes/x/own.json", r#"{"agent":"not-mine"}"#);
-        write("node3/agent.json", r#"{"agent":"a-3"}"#);
+        write("node2/sandboxes/x/agent-id", "not-mine");
+        write("node3/agent-id", "a-3\n");
         assert_eq!(agents(dir.path()), BTreeSet::from(["a-1".to_owned(), "a-3".to_owned()]));
     }
 
