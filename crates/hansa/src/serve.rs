@@ -2,6 +2,7 @@
 
 use crate::config::{AgentArgs, MasterArgs};
 use crate::failure::{Exit, Failure};
+use hansa_model::Resources;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -80,10 +81,27 @@ pub async fn master(args: MasterArgs) -> Result<(), Failure> {
 /// Runs an agent until it is told to stop.
 pub async fn agent(args: AgentArgs, master: &str) -> Result<(), Failure> {
     start_logging();
-    let listen = address(args.listen.as_deref().unwrap_or("127.0.0.1:5051"), 5051)?;
-    let _ = (listen, master, attributes(args.attributes.as_deref().unwrap_or_default())?);
-    stop_signal()?.await;
+    hansa_agent::run(agent_options(args, master)?, stop_signal()?).await?;
     Ok(())
+}
+
+fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, Failure> {
+    let data_dir = args.data_dir.unwrap_or_else(|| PathBuf::from("/var/lib/hansa/agent"));
+    let mut options = hansa_agent::Options::new(master, data_dir);
+    options.hostname = args.hostname;
+    if let Some(listen) = args.listen {
+        options.listen = address(&listen, 5051)?;
+    }
+    if let Some(text) = args.resources {
+        let wrong = |error| Failure::new(Exit::Usage, format!("{error}"));
+        options.resources = Some(text.parse::<Resources>().map_err(wrong)?);
+    }
+    options.attributes = attributes(args.attributes.as_deref().unwrap_or_default())?.into_iter().collect();
+    options.region = args.region;
+    options.zone = args.zone;
+    options.stop_deadline = args.stop_deadline.map(|span| span.0);
+    options.insecure = args.insecure.unwrap_or(options.insecure);
+    Ok(options)
 }
 
 #[cfg(test)]

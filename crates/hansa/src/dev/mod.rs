@@ -63,8 +63,11 @@ pub struct DevArgs {
     pub insecure: Option<bool>,
 }
 
-/// How long the processes have to stop by themselves; with what follows less than ten seconds.
-const GRACE: Duration = Duration::from_secs(6);
+/// How long master and agents have to stop by themselves. With all that follows less than ten seconds.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How long tasks have between SIGTERM and SIGKILL.
+const TASKS_GRACE: Duration = Duration::from_secs(2);
 
 /// Runs the cluster until it is told to stop.
 pub async fn run(args: DevArgs) -> Result<(), Failure> {
@@ -161,7 +164,6 @@ impl Cluster {
             ];
             let mut agent = vec!["agent".to_owned()];
             agent.extend(settings.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]));
-            agent.push("--drain-on-stop".into());
             processes.push(Process::new(&name, agent, inside(&format!("{name}.log"))));
         }
         Self { listen, data_dir: data_dir.to_owned(), agents, excess, processes }
@@ -226,13 +228,12 @@ impl Cluster {
 
     /// Ends everything. Returns what could not be ended.
     async fn stop(&mut self) -> sweep::Leftovers {
-        // The master first, with force: it loses nothing by it, and it must not replace what the agents end.
-        self.processes[0].signal(libc::SIGKILL);
-        for agent in &self.processes[1..] {
-            agent.signal(libc::SIGTERM);
-        }
         let progress = Progress::new();
         progress.say("ending the cluster".into());
+        // Master and agents first: they must not replace, or report as failed, what ends now.
+        for process in &self.processes {
+            process.signal(libc::SIGTERM);
+        }
         let all_ended = async {
             for process in &mut self.processes {
                 if process.pid().is_some() {
@@ -241,6 +242,11 @@ impl Cluster {
             }
         };
         let _ = tokio::time::timeout(GRACE, all_ended).await;
+        let _ = tokio::time::timeout(
+            TASKS_GRACE + Duration::from_secs(1),
+            sweep::ask_tasks_to_end(&self.data_dir),
+        )
+        .await;
         for process in &self.processes {
             process.signal(libc::SIGKILL);
         }

@@ -5,6 +5,7 @@
 //! in it, processes whose environment names a sandbox in it, and the cgroups of the agents that live in it.
 
 use hansa_agent::cgroup::Driver;
+use hansa_agent::shim::{self, Attached};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,23 @@ pub fn sweep(data_dir: &Path, patience: Duration) -> Leftovers {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Tells the tasks of every agent in `data_dir` to end, with SIGTERM and a little later SIGKILL, and waits for it.
+pub async fn ask_tasks_to_end(data_dir: &Path) {
+    let Ok(agents) = std::fs::read_dir(data_dir) else { return };
+    let runtimes = agents.flatten().map(|agent| agent.path().join("runtime"));
+    let mut waiting = tokio::task::JoinSet::new();
+    for container in runtimes.filter_map(|runtime| shim::list(&runtime).ok()).flatten() {
+        waiting.spawn(async move {
+            if let Ok(Attached::Running(client)) = shim::attach(&container).await
+                && client.stop(Some(super::TASKS_GRACE)).await.is_ok()
+            {
+                let _ = client.wait().await;
+            }
+        });
+    }
+    while waiting.join_next().await.is_some() {}
 }
 
 /// The cgroup directories of one agent that exist.
