@@ -9,6 +9,7 @@ The cluster must have at least one machine with room for half a cpu and 200 MiB.
 
 import collections
 import collections.abc
+import logging
 import os
 import signal
 import socket
@@ -27,6 +28,9 @@ from marathon import MarathonClient, MarathonHttpError, NotFoundError  # noqa: E
 from marathon.exceptions import ConflictError  # noqa: E402
 from marathon.models import MarathonApp, MarathonConstraint, MarathonHealthCheck  # noqa: E402
 from marathon.models.app import MarathonUpgradeStrategy, PortDefinition  # noqa: E402
+
+# It logs every refusal, and refusals are part of the test.
+logging.getLogger("marathon").setLevel(logging.CRITICAL + 1)
 
 PATIENCE = 60
 GROUP = "/marathon-client"
