@@ -2,7 +2,7 @@
 //!
 //! What an agent holds and how both sides converge is in `hello`; how it gets out of reach is in `reach`.
 
-use crate::book::{minus, what_remains};
+use crate::book::{minus, plus, totals, what_remains};
 use crate::command::{AgentOrder, Effect, Refusal};
 use crate::record::{AgentRecord, GivenUpRecord, Record};
 use crate::{Kernel, Step, Timer};
@@ -150,14 +150,29 @@ impl Kernel {
         Ok(Answer::Done)
     }
 
-    /// It is alive. What arrives late on a stream that already ended does not count.
-    pub(crate) fn agent_contact(&mut self, now: Timestamp, id: &AgentId) -> Result<Answer, Refusal> {
+    /// It is alive.
+    pub(crate) fn agent_contact(&mut self, step: &mut Step, id: &AgentId) -> Result<Answer, Refusal> {
+        self.heard_of(step, id)?;
+        Ok(Answer::Done)
+    }
+
+    /// Something came from an agent. Whether it counts: not if its stream has ended for us; then whatever stream it has
+    /// is ended, so that it says hello (unless it said farewell and will do so anyway).
+    pub(crate) fn heard_of(&mut self, step: &mut Step, id: &AgentId) -> Result<bool, Refusal> {
+        let now = step.now;
         let agent = self.agent_mut(id)?;
-        if agent.connected && agent.last_contact < now {
+        if !agent.connected {
+            if agent.returns_by.is_none() {
+                let reason = "it has to say hello again".into();
+                step.effect(Effect::Refuse { agent: id.clone(), reason });
+            }
+            return Ok(false);
+        }
+        if agent.last_contact < now {
             agent.last_contact = now;
             self.set_deadline(id);
         }
-        Ok(Answer::Done)
+        Ok(true)
     }
 
     /// An operator's order.
@@ -204,6 +219,7 @@ impl Kernel {
     /// It will never return: everything on it is lost. Should its process live after all, it joins as a new agent, and
     /// what it still runs is killed: the given-up records remain.
     fn agent_gone(&mut self, step: &mut Step, id: &AgentId) -> Result<Answer, Refusal> {
+        self.rescind_on(step, id);
         for number in self.numbers_on(id) {
             self.end_group(step, number, TaskState::GoneByOperator, |status| {
                 status.because(Reason::ReasonAgentRemoved, "an operator declared the agent gone")
@@ -222,7 +238,7 @@ impl Kernel {
             self.hostnames.remove(&agent.hostname);
         }
         self.book.remove(id);
-        self.losses.forget(id);
+        self.losses.forget(id, agent.unreachable_since);
         self.dirty.agents.remove(id);
         step.record(Record::DeleteAgent(id.clone()));
         step.event(Event::AgentRemoved(id.clone()));
@@ -296,12 +312,10 @@ impl Kernel {
     pub(crate) fn show_agent(&mut self, step: &mut Step, id: &AgentId) {
         self.dirty.agents.remove(id);
         let Some(agent) = self.agents.get(id) else { return };
-        let allocated = self
-            .book
-            .cluster()
-            .node(id)
-            .map(|node| minus(Totals::of(&node.total), Totals::of(&node.free)))
-            .unwrap_or_default();
+        let allocated = match self.book.cluster().node(id) {
+            Some(node) if !agent.overcommitted => minus(Totals::of(&node.total), Totals::of(&node.free)),
+            _ => self.held_on(agent).map(totals).fold(Totals::default(), plus),
+        };
         let hello = &agent.hello;
         step.event(Event::Agent(Arc::new(AgentView {
             id: id.clone(),

@@ -90,6 +90,10 @@ impl Kernel {
             });
             return if same { Ok(Granted::Before) } else { Err(Rejection::InstanceExists(instance)) };
         }
+        if self.given_up.number_of(&agent, &instance).is_some() {
+            // An earlier one of its name is still being ended there.
+            return Err(Rejection::InstanceExists(instance));
+        }
         let twice = (1..tasks.len()).find(|&at| tasks[..at].contains(&tasks[at])).map(|at| &tasks[at]);
         if let Some(taken) = twice.or_else(|| tasks.iter().find(|task| self.groups.is_taken(task))) {
             return Err(Rejection::TaskIdTaken(taken.clone()));
@@ -119,7 +123,7 @@ impl Kernel {
         self.book.take(&id, &allocation).expect("it fitted above");
         self.agents.get_mut(&id).expect("it was there above").groups.insert(number);
         let role = self.roles.add(role, &allocation);
-        let allocation = Arc::new(allocation);
+        let allocation = self.specs.share(spec, allocation);
         let tasks = tasks.into_iter().map(|task| {
             let status = TaskStatus::new(task, instance.clone(), 0, TaskState::Staging, step.now);
             let view = TaskView {

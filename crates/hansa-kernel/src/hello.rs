@@ -38,21 +38,32 @@ impl Kernel {
         }
         let reports = std::mem::take(&mut hello.groups);
         let was_told = self.is_told_unreachable(&id);
+        self.rescind_on(step, &id);
         self.admit(step, &id, hello);
-        let mut held = BTreeSet::new();
+        let (mut ours, mut reported) = (BTreeSet::new(), BTreeSet::new());
         let mut adopted = 0;
         for report in reports {
-            held.insert(report.launch.instance.clone());
-            adopted += u32::from(self.converge(step, &id, was_told, report));
+            // A machine holds an instance once; what repeats itself is passed over.
+            if !reported.insert(report.launch.instance.clone()) {
+                continue;
+            }
+            match self.converge(step, &id, was_told, report) {
+                Held::Assigned(number) => drop(ours.insert(number)),
+                Held::Adopted(number) => {
+                    ours.insert(number);
+                    adopted += 1;
+                }
+                Held::Unwanted => {}
+            }
         }
         for number in self.numbers_on(&id) {
-            if self.groups.get(number).is_some_and(|group| !held.contains(group.instance())) {
+            if !ours.contains(&number) {
                 self.not_held(step, number, &boot, was_told);
             }
         }
         let given_up: Vec<u64> = self.agents[&id].given_up.iter().copied().collect();
         for number in given_up {
-            if self.given_up.get(number).is_some_and(|entry| !held.contains(&entry.record.instance)) {
+            if self.given_up.get(number).is_some_and(|entry| !reported.contains(&entry.record.instance)) {
                 self.forget_given_up(step, number);
             }
         }
@@ -105,13 +116,16 @@ impl Kernel {
                 self.hostnames.remove(&agent.hostname);
             }
             agent.hostname = hello.hostname.as_str().into();
+            for &number in &agent.groups {
+                rename_host(step, self.groups.get_mut(number), &agent.hostname);
+            }
         }
         self.hostnames.insert(agent.hostname.clone(), id.clone());
         agent.hello = hello;
         agent.connected = true;
         agent.last_contact = now;
         agent.returns_by = None;
-        agent.unreachable_since = None;
+        let unreachable_since = agent.unreachable_since.take();
         agent.settling = true;
         if agent.state() != state {
             agent.since = now;
@@ -122,35 +136,38 @@ impl Kernel {
             step.record(Record::PutAgent(Box::new(record)));
         }
         self.book.upsert(node);
-        self.losses.forget(id);
+        self.losses.forget(id, unreachable_since);
         self.set_deadline(id);
     }
 
-    /// One group that the agent holds. Whether it was adopted.
-    fn converge(&mut self, step: &mut Step, id: &AgentId, was_told: bool, report: GroupReport) -> bool {
+    /// One group that the agent holds.
+    fn converge(&mut self, step: &mut Step, id: &AgentId, was_told: bool, report: GroupReport) -> Held {
         let instance = &report.launch.instance;
         let over = is_over(&report);
         let assigned = self.groups.number_of(instance);
-        if let Some(number) = assigned
-            && self
-                .groups
-                .get(number)
-                .is_some_and(|group| group.agent() == id && group.has_tasks(&report.launch.tasks))
+        let here = assigned.and_then(|number| self.groups.get(number)).filter(|group| group.agent() == id);
+        if let (Some(number), Some(group)) = (assigned, here)
+            && group.has_tasks(&report.launch.tasks)
         {
             self.take_report(step, number, was_told, report);
-            return false;
+            return Held::Assigned(number);
         }
         if let Some(number) = self.given_up.number_of(id, instance) {
             self.report_given_up(step, id, number, over, report);
-            return false;
-        }
-        if over {
+        } else if over {
             // Its end is known already, or nobody waits for it.
             acknowledge_all(step, id, &report);
             step.effect(Effect::Release { agent: id.clone(), instance: instance.clone() });
-            return false;
-        }
-        if assigned.is_some()
+        } else if here.is_some() {
+            // Other tasks under the name of a group that is to run here: they make room.
+            step.effect(Effect::Kill {
+                agent: id.clone(),
+                instance: instance.clone(),
+                tasks: report.launch.tasks,
+                grace_ms: None,
+                message: "another group of its name is assigned to this machine".into(),
+            });
+        } else if assigned.is_some()
             || report.launch.tasks.iter().any(|task| self.groups.is_taken(task))
             || !is_sound(&report.launch)
         {
@@ -162,10 +179,10 @@ impl Kernel {
             };
             self.remember_given_up(step, number, record, None);
             self.report_given_up(step, id, number, false, report);
-            return false;
+        } else {
+            return Held::Adopted(self.adopt(step, id, report));
         }
-        self.adopt(step, id, report);
-        true
+        Held::Unwanted
     }
 
     /// Takes over what an agent says of a group that is assigned to it.
@@ -241,27 +258,33 @@ impl Kernel {
     }
 
     /// Nobody knows the group: it lives on as its agent tells, and its owner hears of it.
-    fn adopt(&mut self, step: &mut Step, id: &AgentId, report: GroupReport) {
+    fn adopt(&mut self, step: &mut Step, id: &AgentId, report: GroupReport) -> u64 {
         let number = self.new_number();
         let launch = report.launch;
         let spec = self.specs.adopt(launch.group.clone(), launch.spec);
-        let Some(agent) = self.agents.get_mut(id) else { return };
+        let agent = self.agents.get_mut(id).expect("it has just been admitted");
         agent.groups.insert(number);
         let (hostname, boot) = (agent.hostname.clone(), agent.boot());
         let draining = agent.wanted == AgentState::Draining;
-        let allocation = Arc::new(launch.allocation);
+        let role = self.roles.add(&launch.role, &launch.allocation);
+        let allocation = self.specs.share(spec, launch.allocation);
+        let owner = self.groups.share_owner(launch.owner);
         let tasks = launch.tasks.iter().map(|task| {
-            let mut last =
-                report.unacknowledged.iter().chain(&report.statuses).filter(|status| status.task == *task);
+            let mut last = report
+                .unacknowledged
+                .iter()
+                .chain(&report.statuses)
+                .filter(|status| status.task == *task && status.state != TaskState::Unreachable);
             let seen = last.clone().map(|status| status.sequence).max().unwrap_or(0);
-            let status = last.next_back().cloned().unwrap_or_else(|| {
+            let mut status = last.next_back().cloned().unwrap_or_else(|| {
                 TaskStatus::new(task.clone(), launch.instance.clone(), 0, TaskState::Staging, step.now)
             });
+            status.instance = launch.instance.clone();
             let ran = matches!(status.state, TaskState::Running | TaskState::Killing);
             let view = TaskView {
                 instance: launch.instance.clone(),
-                owner: launch.owner.clone(),
-                role: launch.role.clone(),
+                owner: owner.clone(),
+                role: role.clone(),
                 spec,
                 origin: launch.group.origin.clone(),
                 agent: id.clone(),
@@ -276,7 +299,7 @@ impl Kernel {
         let group = Group { tasks: tasks.collect(), boot, killing: None, accepted: true };
         self.specs.refer(spec, step);
         step.record(Record::PutAssignment(number, Box::new(group.record())));
-        step.notice(launch.owner.clone(), Notice::Placed(Box::new(group.placed(None))));
+        step.notice(owner, Notice::Placed(Box::new(group.placed(None))));
         for task in &group.tasks {
             step.event(Event::Task { view: task.view.clone(), change: TaskChange::Placed });
         }
@@ -284,12 +307,12 @@ impl Kernel {
             let (task, sequence) = (status.task.clone(), status.sequence);
             step.effect(Effect::Acknowledge { agent: id.clone(), task, sequence });
         }
-        self.roles.add(&launch.role, &allocation);
         self.groups.insert(number, group);
-        self.use_changed(step.now, id, &launch.role);
+        self.use_changed(step.now, id, &role);
         if draining {
             self.tell_drain(step, number);
         }
+        number
     }
 
     /// A group that is assigned to the agent and that it does not hold.
@@ -337,6 +360,24 @@ impl Kernel {
         let (agent, boot) = (group.agent().clone(), group.boot.clone());
         step.effect(Effect::Launch { agent, boot, launch: Box::new(launch) });
     }
+}
+
+/// A group's machine has another name now.
+fn rename_host(step: &mut Step, group: Option<&mut Group>, hostname: &Arc<str>) {
+    for task in group.into_iter().flat_map(|group| &mut group.tasks) {
+        Arc::make_mut(&mut task.view).hostname = hostname.clone();
+        step.event(Event::Task { view: task.view.clone(), change: TaskChange::Restored });
+    }
+}
+
+/// What a reported group is to us.
+enum Held {
+    /// The group of this number.
+    Assigned(u64),
+    /// A group that nobody knew, under this number now.
+    Adopted(u64),
+    /// To be killed, or over.
+    Unwanted,
 }
 
 /// Whether an agent says that nothing of a group runs any more.

@@ -7,6 +7,7 @@ use crate::record::{GivenUpRecord, Record};
 use crate::{Kernel, Step, Timer};
 use hansa_model::event::AgentState;
 use hansa_model::scheduler::Answer;
+use hansa_model::task::{Reason, TaskState};
 use hansa_model::{AgentId, Allocation, InstanceId, Owner, TaskId};
 
 /// A kill is sent again after this time, until the agent says that it is over.
@@ -153,18 +154,27 @@ impl Kernel {
         }
     }
 
-    /// An agent has nothing of a group any more.
+    /// An agent has nothing of a group any more, and will not start it again.
     pub(crate) fn released(
         &mut self,
         step: &mut Step,
         id: &AgentId,
         instance: &InstanceId,
     ) -> Result<Answer, Refusal> {
-        if self.agent_mut(id)?.connected {
-            self.agent_contact(step.now, id)?;
-            if let Some(number) = self.given_up.number_of(id, instance) {
-                self.forget_given_up(step, number);
-            }
+        if !self.heard_of(step, id)? {
+            return Ok(Answer::Done);
+        }
+        if let Some(number) = self.given_up.number_of(id, instance) {
+            self.forget_given_up(step, number);
+        }
+        if let Some(number) = self.groups.number_of(instance)
+            && let Some(group) = self.groups.get(number).filter(|group| group.agent() == id)
+        {
+            // Assigned by a store that is older than the agent: it ran there once, and that is over.
+            let state = if group.killing.is_some() { TaskState::Killed } else { TaskState::Gone };
+            self.end_group(step, number, state, |status| {
+                status.because(Reason::ReasonTaskUnknown, "its agent has released it already")
+            });
         }
         Ok(Answer::Done)
     }

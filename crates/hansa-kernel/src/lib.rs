@@ -73,6 +73,8 @@ pub struct Kernel {
     timers: BTreeSet<(Timestamp, Timer)>,
     dirty: Dirty,
     last_number: u64,
+    /// The latest time that was told; time never goes back.
+    now: Timestamp,
 }
 
 /// What is to be done at a time.
@@ -102,10 +104,6 @@ struct Step {
 }
 
 impl Step {
-    fn new(now: Timestamp) -> Self {
-        Self { now, outcome: Outcome::default() }
-    }
-
     fn record(&mut self, record: Record) {
         self.outcome.records.push(record);
     }
@@ -136,17 +134,22 @@ impl Kernel {
     /// Takes over what was stored (Put records only, any order), at the beginning of a leadership. The outcome has the
     /// whole state as events and notices.
     pub fn restore(&mut self, now: Timestamp, records: Vec<Record>) -> Outcome {
-        let mut step = Step::new(now);
+        let mut step = self.step(now);
         self.take_over(&mut step, records);
         step.outcome
     }
 
     /// The only way state changes. Same state and input: same outcome.
     pub fn apply(&mut self, now: Timestamp, command: Command) -> Outcome {
-        let mut step = Step::new(now);
+        let mut step = self.step(now);
         let answer = self.dispatch(&mut step, command);
         step.outcome.answer = Some(answer);
         step.outcome
+    }
+
+    fn step(&mut self, now: Timestamp) -> Step {
+        self.now = self.now.max(now);
+        Step { now: self.now, outcome: Outcome::default() }
     }
 
     fn dispatch(&mut self, step: &mut Step, command: Command) -> Result<Answer, Refusal> {
@@ -158,7 +161,7 @@ impl Kernel {
             Command::AgentConnected { hello } => self.agent_connected(step, *hello),
             Command::AgentDisconnected { agent } => self.agent_disconnected(step, &agent),
             Command::AgentLeaving { agent, returns_in_ms } => self.agent_leaving(step, &agent, returns_in_ms),
-            Command::AgentContact { agent } => self.agent_contact(step.now, &agent),
+            Command::AgentContact { agent } => self.agent_contact(step, &agent),
             Command::AgentReleased { agent, instance } => self.released(step, &agent, &instance),
             Command::Update { agent, status } => self.update(step, &agent, status),
             Command::AdminAgent { principal: _, agent, order } => self.admin_agent(step, &agent, order),
@@ -196,6 +199,7 @@ impl Kernel {
     }
 
     fn tick(&mut self, step: &mut Step) {
+        self.excuse_silence(step.now);
         while self.timers.first().is_some_and(|(at, _)| *at <= step.now) {
             let Some((_, timer)) = self.timers.pop_first() else { break };
             match timer {

@@ -16,7 +16,7 @@ use hansa_model::event::{AgentState, Event};
 use hansa_model::scheduler::Notice;
 use hansa_model::task::{Reason, TaskState, TaskStatus};
 use hansa_model::{AgentId, Timestamp};
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 
 /// Machines that are declared unreachable within this time count as lost together.
 const TOGETHER_MS: u64 = 60_000;
@@ -30,21 +30,26 @@ const SLOW_MS: u64 = 10_000;
 /// Machines lost lately.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
-    /// Declared unreachable within the last minute, oldest first.
-    recent: VecDeque<(Timestamp, AgentId)>,
+    /// Declared unreachable within the last minute: since when, who.
+    recent: BTreeSet<(Timestamp, AgentId)>,
     /// Unreachable, and the owners of their groups do not know yet.
-    pub untold: VecDeque<AgentId>,
+    untold: BTreeSet<(Timestamp, AgentId)>,
     /// When they are told of the next.
     pub tell_at: Option<Timestamp>,
     /// The alarm was given and the backlog is not empty.
     alarmed: bool,
+    /// When it was judged last whether machines are lost together (looking at all of them once a tick is enough), and
+    /// the verdict: how many, of how many.
+    judged: Option<(Timestamp, Option<(usize, usize)>)>,
 }
 
 impl Losses {
     /// It is back, or gone for good.
-    pub fn forget(&mut self, id: &AgentId) {
-        self.recent.retain(|(_, lost)| lost != id);
-        self.untold.retain(|lost| lost != id);
+    pub fn forget(&mut self, id: &AgentId, unreachable_since: Option<Timestamp>) {
+        let Some(since) = unreachable_since else { return };
+        let key = (since, id.clone());
+        self.recent.remove(&key);
+        self.untold.remove(&key);
         if self.untold.is_empty() {
             self.tell_at = None;
             self.alarmed = false;
@@ -86,6 +91,28 @@ impl Kernel {
         }
     }
 
+    /// If the kernel was not asked for a while (the process was stopped, the clock stepped), nothing could be heard of any
+    /// agent: the silence of those that would be out of reach by now counts from now, as under a new leader.
+    pub(crate) fn excuse_silence(&mut self, now: Timestamp) {
+        /// A tick that comes later than this after its time was not just busy.
+        const LATE_MS: u64 = 1_000;
+        if self.timers.first().is_none_or(|(at, _)| now.since(*at) <= LATE_MS) {
+            return;
+        }
+        let silent: Vec<AgentId> = self
+            .timers
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .filter_map(|(_, timer)| if let Timer::Agent(id) = timer { Some(id.clone()) } else { None })
+            .collect();
+        for id in silent {
+            if let Some(agent) = self.agents.get_mut(&id) {
+                agent.last_contact = now;
+            }
+            self.set_deadline(&id);
+        }
+    }
+
     /// Its deadline passed.
     pub(crate) fn agent_timed_out(&mut self, step: &mut Step, id: &AgentId) {
         let together = self.are_lost_together(step.now);
@@ -106,8 +133,8 @@ impl Kernel {
         for number in self.numbers_on(id) {
             self.show_unreachable(step, number);
         }
-        self.losses.recent.push_back((step.now, id.clone()));
-        self.losses.untold.push_back(id.clone());
+        self.losses.recent.insert((step.now, id.clone()));
+        self.losses.untold.insert((step.now, id.clone()));
         if let Some((lost, all)) = together
             && !self.losses.alarmed
         {
@@ -130,8 +157,13 @@ impl Kernel {
 
     /// If machines are being lost together: how many, of how many.
     fn are_lost_together(&mut self, now: Timestamp) -> Option<(usize, usize)> {
-        while self.losses.recent.front().is_some_and(|(at, _)| now.since(*at) >= TOGETHER_MS) {
-            self.losses.recent.pop_front();
+        if let Some((at, verdict)) = self.losses.judged
+            && at == now
+        {
+            return verdict;
+        }
+        while self.losses.recent.first().is_some_and(|(at, _)| now.since(*at) >= TOGETHER_MS) {
+            self.losses.recent.pop_first();
         }
         let recent = self.losses.recent.len();
         let (mut silent, mut standing) = (0, 0);
@@ -144,7 +176,10 @@ impl Kernel {
             }
         }
         let (lost, all) = (recent + silent, recent + standing);
-        (lost >= TOGETHER_AT_LEAST && lost * 100 > all * TOGETHER_PERCENT).then_some((lost, all))
+        let together = lost >= TOGETHER_AT_LEAST && lost * 100 > all * TOGETHER_PERCENT;
+        let verdict = together.then_some((lost, all));
+        self.losses.judged = Some((now, verdict));
+        verdict
     }
 
     /// Time to tell the owners of another machine's groups.
@@ -158,7 +193,7 @@ impl Kernel {
     }
 
     fn tell_next(&mut self, step: &mut Step) -> bool {
-        let Some(id) = self.losses.untold.pop_front() else { return false };
+        let Some((_, id)) = self.losses.untold.pop_first() else { return false };
         let Some(agent) = self.agents.get_mut(&id) else { return true };
         agent.told = true;
         if let Some(since) = agent.unreachable_since {

@@ -21,11 +21,10 @@ impl Kernel {
         id: &AgentId,
         status: TaskStatus,
     ) -> Result<Answer, Refusal> {
-        if !self.agent_mut(id)?.connected {
-            // Late, from a stream that ended; the next hello says it again.
+        if !self.heard_of(step, id)? {
+            // The next hello says it again.
             return Ok(Answer::Done);
         }
-        self.agent_contact(step.now, id)?;
         match self.find_task(id, &status) {
             Some((number, at)) => self.task_said(step, number, at, status, true),
             None => self.stranger_said(step, id, &status),
@@ -46,10 +45,11 @@ impl Kernel {
         step: &mut Step,
         number: u64,
         at: usize,
-        status: TaskStatus,
+        mut status: TaskStatus,
         acknowledge: bool,
     ) {
         let Some(group) = self.groups.get_mut(number) else { return };
+        status.instance = group.instance().clone();
         group.accepted |= status.state != TaskState::Gone && status.state != TaskState::Dropped;
         let id = group.agent().clone();
         let task = &mut group.tasks[at];
@@ -60,7 +60,8 @@ impl Kernel {
             || (status.state.is_terminal() && !now.is_terminal());
         task.seen = task.seen.max(status.sequence);
         let (task, sequence) = (status.task.clone(), status.sequence);
-        let over = if counts && now.may_become(status.state) {
+        // An agent that speaks of a task reaches it; only the master can say that it does not.
+        let over = if counts && status.state != TaskState::Unreachable && now.may_become(status.state) {
             self.move_task(step, number, at, status)
         } else {
             now.is_terminal()

@@ -8,6 +8,7 @@
 
 pub mod cell;
 pub mod clock;
+mod descriptors;
 mod engine;
 pub mod http;
 mod master;
@@ -23,4 +24,4 @@ mod store_thread;
 pub use engine::EngineError;
 pub use master::{Identity, Master, SubmitError, UsageWatch};
 pub use options::Options;
-pub use running::{Running, StartError, run, start};
+pub use running::{Running, StartError, run, start, start_with_store};

@@ -1,12 +1,13 @@
 //! Starting and stopping a master: the port, the store, the threads, in an order in which each failure is one clear line.
 
 use crate::clock;
+use crate::descriptors;
 use crate::engine::{Engine, EngineError, Event, Ports};
 use crate::http;
 use crate::master::{Identity, Inner, Master, Shared};
 use crate::metrics::Metrics;
 use crate::options::Options;
-use crate::server;
+use crate::server::{self, Limits};
 use crate::{read_thread, store_thread};
 use hansa_cell::{Cell, Settings};
 use hansa_model::record::Table;
@@ -15,6 +16,7 @@ use hansa_store::Store;
 use hansa_store::redb_store::RedbStore;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +34,9 @@ const NEWS: usize = 65_536;
 
 /// Commits that a subscriber may be behind before it loses some.
 const SUBSCRIBER_BUFFER: usize = 8_192;
+
+/// How long a client may take for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long open requests and streams may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -97,32 +102,38 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> anyhow
     Ok(())
 }
 
-/// Starts a master; it answers when this returns.
+/// Starts a master on the store in its data directory; it answers when this returns.
 pub async fn start(options: Options) -> Result<Running, StartError> {
-    if !options.listen.ip().is_loopback() && !options.insecure {
-        return Err(StartError::NotLoopback(options.listen));
-    }
-    let listener = listen(options.listen).await?;
-    let address = listener.local_addr()?;
-    std::fs::create_dir_all(&options.data_dir)
-        .map_err(|error| StartError::DataDir(options.data_dir.clone(), error))?;
-    let path = options.data_dir.join(STORE_FILE);
+    let listener = listen(&options).await?;
+    let folder = options.data_dir.clone();
+    // What is in there is nobody else's business: environments of services, for example.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|error| StartError::DataDir(folder.clone(), error))?;
+    let path = folder.join(STORE_FILE);
     let to_open = path.clone();
     let store = tokio::task::spawn_blocking(move || RedbStore::open(&to_open)).await;
     let store = store.map_err(|_| EngineError::Thread("store"))?.map_err(|error| match error {
-        hansa_store::Error::InUse(_) => StartError::DataDirInUse(options.data_dir.clone()),
+        hansa_store::Error::InUse(_) => StartError::DataDirInUse(folder),
         other => StartError::Store(path, other),
     })?;
-    start_with(options, listener, address, Box::new(store)).await
+    lead(options, listener, Box::new(store)).await
 }
 
-/// The same on a port that is already bound and with any store.
-async fn start_with(
+/// Starts a master on any store; the data directory is not used.
+pub async fn start_with_store(options: Options, store: Box<dyn Store>) -> Result<Running, StartError> {
+    let listener = listen(&options).await?;
+    lead(options, listener, store).await
+}
+
+async fn lead(
     options: Options,
     listener: TcpListener,
-    address: SocketAddr,
     mut store: Box<dyn Store>,
 ) -> Result<Running, StartError> {
+    let address = listener.local_addr()?;
     let path = options.data_dir.join(STORE_FILE);
     let mut tables = Vec::with_capacity(Table::ALL.len());
     for table in Table::ALL {
@@ -183,8 +194,13 @@ async fn start_with(
         http: http.map_err(std::io::Error::other)?,
         next_session: AtomicU64::new(1),
     });
-    master.catch_up().await.map_err(|_| EngineError::Thread("loop"))?;
-    let server = tokio::spawn(server::serve(listener, http::router(master.clone()), master.clone(), GRACE));
+    if master.catch_up().await.is_err() {
+        let ended = loop_ended.await.unwrap_or(Ok(()));
+        return Err(ended.err().unwrap_or(EngineError::Thread("loop")).into());
+    }
+    let limits = Limits { connections: master.options().max_connections, head: HEAD_TIMEOUT, grace: GRACE };
+    let router = http::router(master.clone());
+    let server = tokio::spawn(server::serve(listener, router, master.stopping(), limits));
     Ok(Running { master, address, stop, loop_ended, store_closed, server })
 }
 
@@ -233,7 +249,12 @@ impl Drop for Running {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+async fn listen(options: &Options) -> Result<TcpListener, StartError> {
+    let address = options.listen;
+    if !address.ip().is_loopback() && !options.insecure {
+        return Err(StartError::NotLoopback(address));
+    }
+    descriptors::allow_many();
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => StartError::PortInUse(address),
         _ => StartError::Listen(address, error),

@@ -5,7 +5,7 @@
 use crate::config::Config;
 use crate::groups::Task;
 use crate::io::{Input, Output};
-use crate::saved::{Record, Released, Saved};
+use crate::saved::{Record, Released, Saved, SavedGroup};
 use crate::timers::{Timer, Timers};
 use hansa_link::session::{AgentEnd, Do};
 use hansa_link::{ToAgent, ToAgentBody, ToMasterBody};
@@ -109,6 +109,16 @@ impl Node {
     /// Who the agent is.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The group that holds this task.
+    pub fn group_of(&self, task: &TaskId) -> Option<&SavedGroup> {
+        self.saved.groups().get(self.tasks.get(task)?)
+    }
+
+    /// Whether a group of this agent has this task.
+    pub fn holds(&self, task: &TaskId) -> bool {
+        self.tasks.contains_key(task)
     }
 
     /// Whether the master has welcomed this agent and the stream stands.

@@ -304,9 +304,11 @@ impl World {
 
     /// What must hold after every event.
     fn check(&mut self) {
-        let Some(master) = &self.master else { return };
+        // Readers are let in once what was restored is published.
+        let Some(master) = self.master.as_ref().filter(|master| master.picture.index > 0) else { return };
         let cell = &master.cell;
         cell.kernel().check();
+        let services = cell.services().check();
         let lost = self
             .oracle
             .apps()
@@ -323,6 +325,9 @@ impl World {
             .filter(|machine| master.picture.agents.get(&machine.id) == Some(&AgentState::Unreachable))
             .map(|machine| machine.number)
             .collect();
+        if let Err(what) = services {
+            return self.broke(format!("services: {what}"));
+        }
         if let Some(what) = lost {
             return self.broke(what);
         }

@@ -11,6 +11,9 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+/// Options that every command understands.
+const SHARED: &str = "Shared options";
+
 const AFTER_HELP: &str = "\
 Settings come from one TOML file (--config, else /etc/hansa/hansa.toml), then the environment, then flags.
 HANSA_LOG sets what master and agent log, such as `debug` or `hansa_master=debug`.
@@ -30,13 +33,14 @@ Exit codes:
           disable_version_flag = false, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// The master's address [default: http://127.0.0.1:8080]
-    #[arg(long, global = true, env = "HANSA_MASTER", value_name = "URL")]
+    #[arg(long, global = true, env = "HANSA_MASTER", hide_env_values = true, value_name = "URL", help_heading = SHARED)]
     pub master: Option<String>,
     /// How to print data [default: table]
-    #[arg(short, long, global = true, env = "HANSA_OUTPUT", value_name = "FORMAT")]
+    #[arg(short, long, global = true, env = "HANSA_OUTPUT", hide_env_values = true, value_name = "table|json", help_heading = SHARED,
+          hide_possible_values = true)]
     pub output: Option<Format>,
     /// The settings file
-    #[arg(long, global = true, env = "HANSA_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "HANSA_CONFIG", hide_env_values = true, value_name = "FILE", help_heading = SHARED)]
     pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]

@@ -92,9 +92,10 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
-        let place = response.url().to_string();
+        let mut place = response.url().clone();
+        place.set_query(None);
         let text = response.text().await.unwrap_or_default();
-        Err(refusal(status, &text).at(place))
+        Err(refusal(status, &text).at(place.as_str()))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {

@@ -51,19 +51,20 @@ pub struct ClientSection {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MasterArgs {
     /// Where to listen [default: 127.0.0.1:8080]
-    #[arg(long, env = "HANSA_MASTER_LISTEN", value_name = "ADDR:PORT")]
+    #[arg(long, env = "HANSA_MASTER_LISTEN", hide_env_values = true, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
     /// Where the cluster's intent is kept [default: /var/lib/hansa/master]
-    #[arg(long, env = "HANSA_MASTER_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "HANSA_MASTER_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Listen on other addresses than loopback although there is no login yet
-    #[arg(long, env = "HANSA_MASTER_INSECURE", num_args = 0..=1, require_equals = true,
+    #[arg(long, env = "HANSA_MASTER_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,
     /// How many deployments may go on at once
     #[arg(
         long,
         env = "HANSA_MASTER_MAX_RUNNING_DEPLOYMENTS",
+        hide_env_values = true,
         value_name = "N",
         alias = "max_running_deployments"
     )]
@@ -75,37 +76,37 @@ pub struct MasterArgs {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AgentArgs {
     /// Where the agent keeps its id, its tasks' sandboxes and their output [default: /var/lib/hansa/agent]
-    #[arg(long, env = "HANSA_AGENT_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "HANSA_AGENT_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Its name in the cluster [default: the machine's]
-    #[arg(long, env = "HANSA_AGENT_HOSTNAME", value_name = "NAME")]
+    #[arg(long, env = "HANSA_AGENT_HOSTNAME", hide_env_values = true, value_name = "NAME")]
     pub hostname: Option<String>,
     /// Where its own HTTP port listens [default: 127.0.0.1:5051]
-    #[arg(long, env = "HANSA_AGENT_LISTEN", value_name = "ADDR:PORT")]
+    #[arg(long, env = "HANSA_AGENT_LISTEN", hide_env_values = true, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
     /// What it offers, such as 'cpus:8;mem:16384;disk:100000;gpus:2;ports:[31000-32000]', mem and disk in MiB
     /// [default: the whole machine]
-    #[arg(long, env = "HANSA_AGENT_RESOURCES", value_name = "LIST")]
+    #[arg(long, env = "HANSA_AGENT_RESOURCES", hide_env_values = true, value_name = "LIST")]
     pub resources: Option<String>,
     /// What constraints can ask for, such as 'rack:r1;ssd:yes'
-    #[arg(long, env = "HANSA_AGENT_ATTRIBUTES", value_name = "LIST")]
+    #[arg(long, env = "HANSA_AGENT_ATTRIBUTES", hide_env_values = true, value_name = "LIST")]
     pub attributes: Option<String>,
     /// The region it is in
-    #[arg(long, env = "HANSA_AGENT_REGION", value_name = "NAME")]
+    #[arg(long, env = "HANSA_AGENT_REGION", hide_env_values = true, value_name = "NAME")]
     pub region: Option<String>,
     /// The zone it is in
-    #[arg(long, env = "HANSA_AGENT_ZONE", value_name = "NAME")]
+    #[arg(long, env = "HANSA_AGENT_ZONE", hide_env_values = true, value_name = "NAME")]
     pub zone: Option<String>,
     /// Listen on other addresses than loopback although there is no login yet
-    #[arg(long, env = "HANSA_AGENT_INSECURE", num_args = 0..=1, require_equals = true,
+    #[arg(long, env = "HANSA_AGENT_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,
     /// End the tasks too when the agent is told to stop
-    #[arg(long, env = "HANSA_AGENT_DRAIN_ON_STOP", num_args = 0..=1, require_equals = true,
+    #[arg(long, env = "HANSA_AGENT_DRAIN_ON_STOP", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub drain_on_stop: Option<bool>,
     /// End all tasks when the agent or its master has been away for this long [default: never]
-    #[arg(long, env = "HANSA_AGENT_STOP_DEADLINE", value_name = "TIME")]
+    #[arg(long, env = "HANSA_AGENT_STOP_DEADLINE", hide_env_values = true, value_name = "TIME")]
     pub stop_deadline: Option<Span>,
 }
 

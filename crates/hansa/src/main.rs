@@ -66,7 +66,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let format = cli.output.or(file.client.output).unwrap_or_default();
     match &cli.command {
         Command::Master(args) => many_threads()?.block_on(serve::master(overlay(&file.master, args)?)),
-        Command::Agent(args) => many_threads()?.block_on(serve::agent(overlay(&file.agent, args)?, &address)),
+        Command::Agent(args) => one_thread()?.block_on(serve::agent(overlay(&file.agent, args)?, &address)),
         Command::Dev(args) => one_thread()?.block_on(dev::run(overlay(&file.dev, args)?)),
         command => {
             let context = Context { client: Client::new(&address)?.into(), format };

@@ -2,6 +2,7 @@
 
 use crate::config::{AgentArgs, MasterArgs};
 use crate::failure::{Exit, Failure};
+use hansa_model::Resources;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,14 +20,15 @@ pub fn start_logging() {
         .try_init();
 }
 
-/// Ends with the first SIGTERM or SIGINT.
-pub async fn asked_to_stop() -> std::io::Result<()> {
+/// Resolves with the first SIGTERM or SIGINT from now on.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// Reads an address; a name such as `localhost` is looked up.
@@ -69,18 +71,37 @@ pub async fn master(args: MasterArgs) -> Result<(), Failure> {
     start_logging();
     let listen = address(args.listen.as_deref().unwrap_or("127.0.0.1:8080"), 8080)?;
     let data_dir = args.data_dir.unwrap_or_else(|| PathBuf::from("/var/lib/hansa/master"));
-    let _ = (listen, data_dir);
-    asked_to_stop().await?;
+    let mut options = hansa_master::Options::new(listen, data_dir);
+    options.insecure = args.insecure.unwrap_or(options.insecure);
+    options.max_running_deployments = args.max_running_deployments.unwrap_or(options.max_running_deployments);
+    hansa_master::run(options, stop_signal()?).await?;
     Ok(())
 }
 
 /// Runs an agent until it is told to stop.
 pub async fn agent(args: AgentArgs, master: &str) -> Result<(), Failure> {
     start_logging();
-    let listen = address(args.listen.as_deref().unwrap_or("127.0.0.1:5051"), 5051)?;
-    let _ = (listen, master, attributes(args.attributes.as_deref().unwrap_or_default())?);
-    asked_to_stop().await?;
+    hansa_agent::run(agent_options(args, master)?, stop_signal()?).await?;
     Ok(())
+}
+
+fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, Failure> {
+    let data_dir = args.data_dir.unwrap_or_else(|| PathBuf::from("/var/lib/hansa/agent"));
+    let mut options = hansa_agent::Options::new(master, data_dir);
+    options.hostname = args.hostname;
+    if let Some(listen) = args.listen {
+        options.listen = address(&listen, 5051)?;
+    }
+    if let Some(text) = args.resources {
+        let wrong = |error| Failure::new(Exit::Usage, format!("{error}"));
+        options.resources = Some(text.parse::<Resources>().map_err(wrong)?);
+    }
+    options.attributes = attributes(args.attributes.as_deref().unwrap_or_default())?.into_iter().collect();
+    options.region = args.region;
+    options.zone = args.zone;
+    options.stop_deadline = args.stop_deadline.map(|span| span.0);
+    options.insecure = args.insecure.unwrap_or(options.insecure);
+    Ok(options)
 }
 
 #[cfg(test)]

@@ -140,7 +140,9 @@ impl OomWatch {
                 };
                 let control = File::open(dir.join("memory.oom_control")).ok()?;
                 let mut event = OpenOptions::new().write(true).open(dir.join("cgroup.event_control")).ok()?;
-                write!(event, "{} {}", descriptor.as_raw_fd(), control.as_raw_fd()).ok()?;
+                // In one write, as the kernel takes each for a whole request.
+                let request = format!("{} {}", descriptor.as_raw_fd(), control.as_raw_fd());
+                event.write_all(request.as_bytes()).ok()?;
                 Some(Self { descriptor, _event: Some(control), events: libc::POLLIN })
             }
             Version::V2 => {

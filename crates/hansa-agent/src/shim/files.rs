@@ -81,7 +81,7 @@ pub(crate) fn is_locked(runtime_dir: &Path) -> io::Result<bool> {
 pub(crate) fn sign_lock(lock: &mut File, holder: ProcessId) -> io::Result<()> {
     lock.set_len(0)?;
     lock.rewind()?;
-    write!(lock, "{} {}", holder.pid, holder.start_ticks)
+    lock.write_all(format!("{} {}", holder.pid, holder.start_ticks).as_bytes())
 }
 
 /// Who signed the lock; None if nobody has.

@@ -8,11 +8,17 @@
 //! Invariants: a container never lives without its shim (its init dies with it); an exit record is only there when the
 //! container's processes and cgroups are gone; what a dead shim leaves, [`cleanup`] removes from the files alone.
 
+mod cleanup;
 mod client;
+mod connection;
 mod files;
+mod output;
 mod protocol;
 mod record;
+mod running;
+mod server;
 mod spec;
+mod timer;
 
 pub use client::{Attached, Client, ClientError, ShimLost, attach, list, spawn};
 pub use protocol::{EXEC_OUTPUT_BYTES, ExecResult};
@@ -27,8 +33,11 @@ use std::path::Path;
 ///
 /// Must be called before any thread is started.
 pub fn main(args: Vec<OsString>) -> ! {
-    let _ = args;
-    std::process::exit(2)
+    let [runtime_dir] = &args[..] else {
+        eprintln!("usage: hansa shim <runtime directory> (started by the agent, not by hand)");
+        std::process::exit(2)
+    };
+    server::run(Path::new(runtime_dir))
 }
 
 /// Ends and removes whatever is left of a container, from its runtime directory alone: kills a shim that still lives,
@@ -38,8 +47,16 @@ pub fn main(args: Vec<OsString>) -> ! {
 /// # Errors
 /// Something cannot be read, killed or removed; repeat it.
 pub async fn cleanup(runtime_dir: &Path) -> io::Result<()> {
-    let _ = runtime_dir;
-    Ok(())
+    let runtime_dir = runtime_dir.to_owned();
+    tokio::task::spawn_blocking(move || cleanup::cleanup(&runtime_dir)).await.map_err(io::Error::other)?
+}
+
+/// The kernel's name for this boot of the machine.
+///
+/// # Errors
+/// /proc cannot be read.
+pub fn boot_id() -> io::Result<String> {
+    cleanup::boot_id()
 }
 
 /// Milliseconds since boot, sleep included: the clock of stop deadlines.

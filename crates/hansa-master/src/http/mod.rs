@@ -48,7 +48,6 @@ pub(crate) fn router(master: Master) -> Router {
         .route("/hansa/v1/roles", get(roles::list))
         .route("/hansa/v1/roles/{role}", put(roles::set))
         .route("/hansa/v1/events", get(events::stream))
-        .route("/ping", get(measurements::ping))
         .route("/metrics", get(measurements::show))
         .route(hansa_link::grpc::SESSION_PATH, post(link::session))
         .route("/", get(assets::index))

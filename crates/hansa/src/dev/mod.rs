@@ -19,7 +19,7 @@ use crate::config::Span;
 use crate::failure::{Exit, Failure};
 use crate::follow::Progress;
 use crate::output::note;
-use crate::serve::{address, asked_to_stop};
+use crate::serve::{address, stop_signal};
 use crate::text;
 use clap::Args;
 use directory::Directory;
@@ -39,32 +39,35 @@ use std::time::{Duration, Instant};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DevArgs {
     /// Deploy a small web service and a worker, and wait until they are healthy
-    #[arg(long, env = "HANSA_DEV_DEMO", num_args = 0..=1, require_equals = true,
+    #[arg(long, env = "HANSA_DEV_DEMO", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub demo: Option<bool>,
     /// How many agents [default: 3]
-    #[arg(long, env = "HANSA_DEV_AGENTS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, env = "HANSA_DEV_AGENTS", hide_env_values = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub agents: Option<u16>,
     /// Where the master listens [default: 127.0.0.1:8080]
-    #[arg(long, env = "HANSA_DEV_LISTEN", value_name = "ADDR:PORT")]
+    #[arg(long, env = "HANSA_DEV_LISTEN", hide_env_values = true, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
     /// Keep the cluster here, and find it again at the next start [default: a temporary directory]
-    #[arg(long, env = "HANSA_DEV_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "HANSA_DEV_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// The host ports that tasks get, dealt to the agents [default: 31000-32000]
-    #[arg(long, env = "HANSA_DEV_PORTS", value_name = "LOW-HIGH")]
+    #[arg(long, env = "HANSA_DEV_PORTS", hide_env_values = true, value_name = "LOW-HIGH")]
     pub ports: Option<String>,
     /// After this time without their agent and master, tasks end by themselves [default: 10s]
-    #[arg(long, env = "HANSA_DEV_STOP_DEADLINE", value_name = "TIME")]
+    #[arg(long, env = "HANSA_DEV_STOP_DEADLINE", hide_env_values = true, value_name = "TIME")]
     pub stop_deadline: Option<Span>,
     /// Listen on other addresses than loopback although there is no login yet
-    #[arg(long, env = "HANSA_DEV_INSECURE", num_args = 0..=1, require_equals = true,
+    #[arg(long, env = "HANSA_DEV_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,
 }
 
-/// How long the processes have to stop by themselves; with what follows less than ten seconds.
-const GRACE: Duration = Duration::from_secs(6);
+/// How long master and agents have to stop by themselves. With all that follows less than ten seconds.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How long tasks have between SIGTERM and SIGKILL.
+const TASKS_GRACE: Duration = Duration::from_secs(2);
 
 /// Runs the cluster until it is told to stop.
 pub async fn run(args: DevArgs) -> Result<(), Failure> {
@@ -161,7 +164,6 @@ impl Cluster {
             ];
             let mut agent = vec!["agent".to_owned()];
             agent.extend(settings.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]));
-            agent.push("--drain-on-stop".into());
             processes.push(Process::new(&name, agent, inside(&format!("{name}.log"))));
         }
         Self { listen, data_dir: data_dir.to_owned(), agents, excess, processes }
@@ -176,7 +178,7 @@ impl Cluster {
         let client = Client::new(&format!("http://{}", reachable(self.listen)))?;
         let progress = Progress::new();
         let wanted = usize::from(self.agents);
-        let stop = asked_to_stop();
+        let stop = stop_signal()?;
         tokio::pin!(stop);
         let bring_up = async {
             progress.say("starting the master".into());
@@ -190,7 +192,7 @@ impl Cluster {
             done = bring_up => done?,
             // Whatever ends within the first seconds without ever having worked will not work the next time either.
             failure = watch(&mut self.processes, true) => return Err(failure),
-            _ = &mut stop => return Ok(()),
+            () = &mut stop => return Ok(()),
         };
         self.introduce(&nodes, started);
         if let Some(demo) = demo {
@@ -199,7 +201,7 @@ impl Cluster {
         note("\nCtrl-C ends the cluster and everything in it.");
         tokio::select! {
             failure = watch(&mut self.processes, false) => Err(failure),
-            _ = &mut stop => Ok(()),
+            () = &mut stop => Ok(()),
         }
     }
 
@@ -226,13 +228,12 @@ impl Cluster {
 
     /// Ends everything. Returns what could not be ended.
     async fn stop(&mut self) -> sweep::Leftovers {
-        // The master first, with force: it loses nothing by it, and it must not replace what the agents end.
-        self.processes[0].signal(libc::SIGKILL);
-        for agent in &self.processes[1..] {
-            agent.signal(libc::SIGTERM);
-        }
         let progress = Progress::new();
         progress.say("ending the cluster".into());
+        // Master and agents first: they must not replace, or report as failed, what ends now.
+        for process in &self.processes {
+            process.signal(libc::SIGTERM);
+        }
         let all_ended = async {
             for process in &mut self.processes {
                 if process.pid().is_some() {
@@ -241,6 +242,11 @@ impl Cluster {
             }
         };
         let _ = tokio::time::timeout(GRACE, all_ended).await;
+        let _ = tokio::time::timeout(
+            TASKS_GRACE + Duration::from_secs(1),
+            sweep::ask_tasks_to_end(&self.data_dir),
+        )
+        .await;
         for process in &self.processes {
             process.signal(libc::SIGKILL);
         }

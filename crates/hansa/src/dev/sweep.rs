@@ -5,6 +5,7 @@
 //! in it, processes whose environment names a sandbox in it, and the cgroups of the agents that live in it.
 
 use hansa_agent::cgroup::Driver;
+use hansa_agent::shim::{self, Attached};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,23 @@ pub fn sweep(data_dir: &Path, patience: Duration) -> Leftovers {
     }
 }
 
+/// Tells the tasks of every agent in `data_dir` to end, with SIGTERM and a little later SIGKILL, and waits for it.
+pub async fn ask_tasks_to_end(data_dir: &Path) {
+    let Ok(agents) = std::fs::read_dir(data_dir) else { return };
+    let runtimes = agents.flatten().map(|agent| agent.path().join("runtime"));
+    let mut waiting = tokio::task::JoinSet::new();
+    for container in runtimes.filter_map(|runtime| shim::list(&runtime).ok()).flatten() {
+        waiting.spawn(async move {
+            if let Ok(Attached::Running(client)) = shim::attach(&container).await
+                && client.stop(Some(super::TASKS_GRACE)).await.is_ok()
+            {
+                let _ = client.wait().await;
+            }
+        });
+    }
+    while waiting.join_next().await.is_some() {}
+}
+
 /// The cgroup directories of one agent that exist.
 fn cgroups(driver: &Driver, agent: &str) -> Vec<PathBuf> {
     let below = driver.hierarchies().iter().map(|hierarchy| hierarchy.mount.join("hansa").join(agent));
@@ -65,9 +83,7 @@ fn agents(data_dir: &Path) -> BTreeSet<String> {
                 Ok(kind) if kind.is_dir() && depth < 5 && name != "sandboxes" => {
                     directories.push((entry.path(), depth + 1));
                 }
-                Ok(kind) if kind.is_file() && name.as_bytes().ends_with(b".json") => {
-                    found.extend(agent_of(&entry.path()));
-                }
+                Ok(kind) if kind.is_file() => found.extend(agent_of(&entry.path())),
                 _ => {}
             }
         }
@@ -75,16 +91,22 @@ fn agents(data_dir: &Path) -> BTreeSet<String> {
     found
 }
 
-/// The agent that one of its files names.
+/// The agent that one of its files names: its own `agent-id`, or the spec of a container.
 fn agent_of(file: &Path) -> Option<String> {
     const LARGEST: u64 = 1 << 20;
-    if std::fs::metadata(file).ok()?.len() > LARGEST {
+    let name = file.file_name()?;
+    if !(name == "agent-id" || name == "shim.json") || std::fs::metadata(file).ok()?.len() > LARGEST {
         return None;
     }
-    let value: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
-    let id = ["agent", "agent_id"].iter().find_map(|field| value[*field].as_str())?;
-    let plain = !id.is_empty() && !id.starts_with('.') && !id.contains('/');
-    plain.then(|| id.to_owned())
+    let text = std::fs::read_to_string(file).ok()?;
+    let id = if name == "agent-id" {
+        text.trim().to_owned()
+    } else {
+        let spec: serde_json::Value = serde_json::from_str(&text).ok()?;
+        spec["agent"].as_str()?.to_owned()
+    };
+    let plain = !id.is_empty() && !id.starts_with('.') && !id.contains(['/', '\n']);
+    plain.then_some(id)
 }
 
 /// The cluster's living processes, except the supervisors.
@@ -157,8 +179,8 @@ mod tests {
         };
         write("node1/run/c1/shim.json", r#"{"version":1,"agent":"a-1","container":"c1"}"#);
         write("node2/run/c2/shim.json", r#"{"agent":"../../etc"}"#);
-        write("node2/sandboxes/x/own.json", r#"{"agent":"not-mine"}"#);
-        write("node3/agent.json", r#"{"agent":"a-3"}"#);
+        write("node2/sandboxes/x/agent-id", "not-mine");
+        write("node3/agent-id", "a-3\n");
         assert_eq!(agents(dir.path()), BTreeSet::from(["a-1".to_owned(), "a-3".to_owned()]));
     }
 

@@ -1,11 +1,11 @@
-//! The server about itself: info, leader, plugins, ping.
+//! The server about itself: info, leader, plugins.
 
 use super::Api;
-use super::answer::{Answer, Refused, json, text, wrong_method};
+use super::answer::{Answer, Refused, json, wrong_method};
 use crate::Master;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use hansa_api::marathon::Problem;
 use hansa_api::marathon::render::info::{Info, info as render};
 use serde_json::json;
@@ -55,19 +55,4 @@ pub(super) async fn leader(State(api): State<Api>, method: Method, headers: Head
 /// `/v2/plugins`: there are none.
 pub(super) async fn plugins() -> Response {
     json(StatusCode::OK, &json!({"plugins": []}))
-}
-
-/// `/ping`: in plain text, or in JSON for who takes only that; nothing for anybody else.
-pub(super) async fn ping(headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT).map_or("*/*", |accept| accept.to_str().unwrap_or("*/*"));
-    let takes = |kinds: &[&str]| {
-        accept.split(',').any(|range| kinds.contains(&range.split(';').next().unwrap_or_default().trim()))
-    };
-    if takes(&["text/plain", "text/*", "*/*"]) {
-        text(StatusCode::OK, "text/plain", "pong")
-    } else if takes(&["application/json", "application/*"]) {
-        text(StatusCode::OK, "application/json", "\"pong\"")
-    } else {
-        StatusCode::NO_CONTENT.into_response()
-    }
 }

@@ -13,6 +13,7 @@ mod groups;
 mod tasks;
 mod world;
 
+use super::measurements;
 use crate::Master;
 use answer::Refused;
 use axum::Router;
@@ -20,7 +21,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::{MethodRouter, any, get};
 use events::Hub;
 use hansa_api::marathon::{Defaults, Problem};
 use std::sync::Arc;
@@ -38,33 +39,43 @@ pub fn router(master: Master) -> Router {
     let api = Api { hub: Arc::new(Hub::new(master.clone())), master, defaults: Arc::default() };
     Router::new()
         .merge(routes())
-        .nest("/marathon", routes())
-        .nest("/service/marathon", routes())
+        .nest("/marathon", with_ping())
+        .nest("/service/marathon", with_ping())
         .layer(middleware::from_fn_with_state(api.clone(), headers))
         .with_state(api)
 }
 
 fn routes() -> Router<Api> {
-    Router::new()
-        .route("/v2/apps", any(apps::all))
+    let lists: [(&str, MethodRouter<Api>); 6] = [
+        ("/v2/apps", any(apps::all)),
+        ("/v2/groups", any(groups::root)),
+        ("/v2/pods", any(groups::pods)),
+        ("/v2/tasks", any(tasks::all)),
+        ("/v2/deployments", any(deployments::all)),
+        ("/v2/queue", any(deployments::queue)),
+    ];
+    // With and without a slash at the end.
+    let routes = lists.into_iter().fold(Router::new(), |routes, (path, handler)| {
+        routes.route(&format!("{path}/"), handler.clone()).route(path, handler)
+    });
+    routes
         .route("/v2/apps/{*path}", any(apps::below))
-        .route("/v2/groups", any(groups::root))
         .route("/v2/groups/{*path}", any(groups::below))
-        .route("/v2/pods", any(groups::pods))
         .route("/v2/pods/{*path}", any(groups::pods))
-        .route("/v2/tasks", any(tasks::all))
         .route("/v2/tasks/delete", any(tasks::delete))
-        .route("/v2/deployments", any(deployments::all))
         .route("/v2/deployments/{id}", any(deployments::one))
-        .route("/v2/queue", any(deployments::queue))
         .route("/v2/queue/{*path}", any(deployments::delay))
         .route("/v2/events", any(events::stream))
         .route("/v2/info", get(about::info))
         .route("/v2/leader", any(about::leader))
         .route("/v2/plugins", get(about::plugins))
-        .route("/ping", get(about::ping))
         .route("/v2", any(unknown))
         .route("/v2/{*path}", any(unknown))
+}
+
+/// At the port's root `/ping` is everybody's.
+fn with_ping() -> Router<Api> {
+    routes().route("/ping", get(measurements::ping))
 }
 
 /// Marathon itself answers 500 here; its clients expect 404.
