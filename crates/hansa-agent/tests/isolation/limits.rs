@@ -78,12 +78,13 @@ fn used(fixture: &Fixture, names: &[&str]) -> Vec<f64> {
 
 fn cpu_shares() {
     let fixture = Fixture::new();
-    // As many of each as there are processors, so that the machine is full whatever else it does.
-    let processors = std::thread::available_parallelism().unwrap().get();
+    // Several threads of each for each processor: the machine is full whatever else it does, and the kernel cannot spread
+    // them so badly that every processor is left to one container.
+    let threads = 4 * std::thread::available_parallelism().unwrap().get();
     let names = ["half", "whole"];
     let clients = [500, 1000].map(|millis| {
         let name = if millis == 500 { "half" } else { "whole" };
-        let mut spec = fixture.workload(name, &["spin", &processors.to_string()]);
+        let mut spec = fixture.workload(name, &["spin", &threads.to_string()]);
         spec.limits.cpu_millis = Some(millis);
         fixture.spawn(&spec)
     });
