@@ -60,6 +60,48 @@ pub enum Obstacle {
     },
 }
 
+/// Marathon's reasons why an offer is not used, in the order of its funnel: a machine counts under the first.
+pub const FUNNEL: [&str; 10] = [
+    "UnfulfilledRole",
+    "UnfulfilledConstraint",
+    "NoCorrespondingReservationFound",
+    "AgentMaintenance",
+    "InsufficientCpus",
+    "InsufficientMemory",
+    "InsufficientDisk",
+    "InsufficientGpus",
+    "InsufficientPorts",
+    "DeclinedScarceResources",
+];
+
+impl Obstacle {
+    /// Marathon's name for it, one of [`FUNNEL`].
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Obstacle::Role { .. } => "UnfulfilledRole",
+            Obstacle::Constraint { .. } => "UnfulfilledConstraint",
+            Obstacle::NotActive { .. } => "AgentMaintenance",
+            Obstacle::Cpus { .. } => "InsufficientCpus",
+            Obstacle::Mem { .. } => "InsufficientMemory",
+            Obstacle::Disk { .. } => "InsufficientDisk",
+            Obstacle::Gpus { .. } => "InsufficientGpus",
+            Obstacle::Ports { .. } => "InsufficientPorts",
+            Obstacle::Quota { .. } => "DeclinedScarceResources",
+        }
+    }
+}
+
+/// One step of Marathon's funnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FunnelStep {
+    /// One of [`FUNNEL`].
+    pub reason: &'static str,
+    /// Machines that drop out here.
+    pub declined: u32,
+    /// Machines that were left after the earlier steps.
+    pub processed: u32,
+}
+
 /// Machines that share the same obstacles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObstacleGroup {
@@ -92,6 +134,23 @@ pub struct Explanation {
     pub summary: String,
 }
 
+impl Explanation {
+    /// The same pass as Marathon's funnel: always all ten steps, each machine counted once, under the first of its
+    /// obstacles. What `processed` is left with after the last step is `fitting`.
+    pub fn funnel(&self) -> [FunnelStep; FUNNEL.len()] {
+        let mut left = self.machines;
+        FUNNEL.map(|reason| {
+            let first = |group: &&ObstacleGroup| {
+                group.obstacles.iter().min().is_some_and(|first| first.reason() == reason)
+            };
+            let declined = self.groups.iter().filter(first).map(|group| group.machines).sum();
+            let processed = left;
+            left = left.saturating_sub(declined);
+            FunnelStep { reason, declined, processed }
+        })
+    }
+}
+
 /// An app that waits for places.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueItem {
@@ -105,4 +164,35 @@ pub struct QueueItem {
     pub delayed_until: Option<Timestamp>,
     /// The last placement pass over the cluster as it is now.
     pub explanation: Explanation,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_funnel_counts_each_machine_once_under_its_first_obstacle() {
+        let group = |machines, obstacles| ObstacleGroup {
+            machines,
+            examples: vec![],
+            obstacles,
+            words: String::new(),
+        };
+        let explanation = Explanation {
+            demand: Demand::default(),
+            machines: 10,
+            fitting: 1,
+            choice: None,
+            groups: vec![
+                group(4, vec![Obstacle::Cpus { short: 500 }, Obstacle::Mem { short: 1 }]),
+                group(3, vec![Obstacle::Ports { short: 0, taken: vec![80] }]),
+                group(2, vec![Obstacle::Mem { short: 1 }, Obstacle::Role { reserved: "public".into() }]),
+            ],
+            nearest: None,
+            summary: String::new(),
+        };
+        let counts = explanation.funnel().map(|step| (step.declined, step.processed));
+        assert_eq!(counts, [(2, 10), (0, 8), (0, 8), (0, 8), (4, 8), (0, 4), (0, 4), (0, 4), (3, 4), (0, 1)]);
+        assert_eq!(explanation.funnel().map(|step| step.reason), FUNNEL);
+    }
 }

@@ -21,7 +21,8 @@ pub mod task;
 pub mod time;
 
 pub use id::{
-    AgentId, AppId, BootId, ClusterId, DeploymentId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId, Term,
+    AgentId, AppId, BootId, ClusterId, DeploymentId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId,
+    Term,
 };
 pub use resources::{Allocation, Demand, Resources};
 pub use time::Timestamp;

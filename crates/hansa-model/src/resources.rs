@@ -239,8 +239,12 @@ impl Resources {
             return Err(NotEnough(Kind::Disk));
         }
         for (at, &(device, _)) in allocation.gpus.iter().enumerate() {
-            let wanted: u64 =
-                allocation.gpus.iter().filter(|&&(other, _)| other == device).map(|&(_, m)| u64::from(m)).sum();
+            let wanted: u64 = allocation
+                .gpus
+                .iter()
+                .filter(|&&(other, _)| other == device)
+                .map(|&(_, m)| u64::from(m))
+                .sum();
             let twice = allocation.gpus[..at].iter().any(|&(other, _)| other == device);
             if twice || u64::from(self.gpus.get(usize::from(device)).copied().unwrap_or(0)) < wanted {
                 return Err(NotEnough(Kind::Gpus));
@@ -340,7 +344,9 @@ impl Demand {
 
 /// The text is not a resource list in Mesos' notation.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("resources: {0} (expected for example 'cpus:8;mem:16384;disk:100000;gpus:2;ports:[31000-32000]', mem and disk in MiB)")]
+#[error(
+    "resources: {0} (expected for example 'cpus:8;mem:16384;disk:100000;gpus:2;ports:[31000-32000]', mem and disk in MiB)"
+)]
 pub struct ParseResourcesError(String);
 
 impl FromStr for Resources {
@@ -368,11 +374,10 @@ impl FromStr for Resources {
                 "mem" => resources.mem = thousandths()? / 1000 * MIB,
                 "disk" => resources.disk = thousandths()? / 1000 * MIB,
                 "gpus" => {
-                    let count: u16 = value
-                        .parse()
-                        .ok()
-                        .filter(|count| *count <= 1024)
-                        .ok_or_else(|| wrong(format!("gpus: '{value}' is not a whole number up to 1024")))?;
+                    let count: u16 =
+                        value.parse().ok().filter(|count| *count <= 1024).ok_or_else(|| {
+                            wrong(format!("gpus: '{value}' is not a whole number up to 1024"))
+                        })?;
                     resources.gpus = vec![WHOLE_GPU; usize::from(count)];
                 }
                 "ports" => {
@@ -409,18 +414,13 @@ pub fn milli_text(milli: u64) -> String {
 impl fmt::Display for Resources {
     /// Mesos' notation, as [`FromStr`] reads it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cpus:{};mem:{};disk:{}",
-            milli_text(self.cpus_milli),
-            self.mem / MIB,
-            self.disk / MIB
-        )?;
+        write!(f, "cpus:{};mem:{};disk:{}", milli_text(self.cpus_milli), self.mem / MIB, self.disk / MIB)?;
         if !self.gpus.is_empty() {
             write!(f, ";gpus:{}", self.gpus.len())?;
         }
         if !self.ports.is_empty() {
-            let ranges: Vec<_> = self.ports.ranges().iter().map(|(low, high)| format!("{low}-{high}")).collect();
+            let ranges: Vec<_> =
+                self.ports.ranges().iter().map(|(low, high)| format!("{low}-{high}")).collect();
             write!(f, ";ports:[{}]", ranges.join(","))?;
         }
         Ok(())
@@ -465,7 +465,10 @@ mod tests {
             ports: vec![PortDemand::Any, PortDemand::Exact(31000)],
         };
         let first = free.pick(&shared).unwrap();
-        assert_eq!((first.gpus.as_slice(), first.ports.as_slice()), ([(0, 600)].as_slice(), [31001, 31000].as_slice()));
+        assert_eq!(
+            (first.gpus.as_slice(), first.ports.as_slice()),
+            ([(0, 600)].as_slice(), [31001, 31000].as_slice())
+        );
         assert!(first.satisfies(&shared));
         free.take(&first).unwrap();
         assert_eq!(free.pick(&shared), Err(NotEnough(Kind::Ports)), "31000 is taken");

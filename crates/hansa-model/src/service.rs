@@ -119,7 +119,9 @@ pub enum ServiceRefusal {
     #[error("App is locked by one or more deployments.")]
     Locked(Vec<DeploymentId>),
     /// Too many deployments at once.
-    #[error("Max number ({0}) of running deployments is achieved. Wait for existing deployments to complete or cancel one using force=true parameter. You can increase max deployment number by using --max_running_deployments parameter")]
+    #[error(
+        "Max number ({0}) of running deployments is achieved. Wait for existing deployments to complete or cancel one using force=true parameter. You can increase max deployment number by using --max_running_deployments parameter"
+    )]
     TooManyDeployments(usize),
     /// The definitions break a rule that only shows in company: cycles, no service port left, one id inside another, ….
     #[error("{0}")]

@@ -1,11 +1,16 @@
 //! The book of machines, and the question "where does this go?".
 
+use crate::engine::{Engine, Seat, exact_ports};
+use crate::explain::explain;
 use crate::peers::Peers;
+use crate::policy::Policy;
 use hansa_model::app::Constraint;
 use hansa_model::event::AgentState;
 use hansa_model::explain::Explanation;
-use hansa_model::resources::NotEnough;
+use hansa_model::resources::{NotEnough, PortDemand};
 use hansa_model::{AgentId, Allocation, Demand, Resources, RoleName};
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,7 +60,7 @@ pub struct Request<'a> {
     pub peers: &'a Peers,
     /// The role that pays.
     pub role: &'a RoleName,
-    /// Roles whose reserved machines may be used; None: only unreserved ones.
+    /// Roles whose machines may be used, `*` for unreserved ones; None: only unreserved ones.
     pub accepted_roles: Option<&'a [RoleName]>,
 }
 
@@ -71,8 +76,13 @@ pub struct Choice {
 /// All machines. Ordered by agent id wherever it is iterated.
 #[derive(Debug, Default)]
 pub struct Cluster {
-    nodes: BTreeMap<AgentId, Node>,
+    /// Machines by slot; a slot is used again when its machine was removed.
+    seats: Vec<Option<Seat>>,
+    vacant: Vec<u32>,
+    slots: FxHashMap<AgentId, u32>,
+    order: BTreeMap<AgentId, u32>,
     generation: u64,
+    engine: RefCell<Engine>,
 }
 
 impl Cluster {
@@ -81,76 +91,238 @@ impl Cluster {
         Self::default()
     }
 
+    /// No machines, and another policy than the default.
+    pub fn with_policy(policy: Policy) -> Self {
+        Self { engine: RefCell::new(Engine::new(policy)), ..Self::default() }
+    }
+
     /// Adds a machine, or replaces what is known of it (`free` included).
     pub fn upsert(&mut self, node: Node) {
-        self.generation += 1;
-        self.nodes.insert(node.id.clone(), node);
+        let old = self.slots.get(&node.id).copied();
+        let same = old.is_some_and(|slot| self.seat(slot).is_some_and(|seat| seat.node == node));
+        if same {
+            return;
+        }
+        if node.state == AgentState::Active {
+            self.generation += 1;
+        }
+        let ports = port_count(&node.free);
+        let slot = match old {
+            Some(slot) => {
+                if let Some(seat) = self.seats[slot as usize].as_mut() {
+                    self.engine.get_mut().leave(slot, &seat.node);
+                    seat.node = node;
+                    seat.ports = ports;
+                }
+                slot
+            }
+            None => self.insert(node, ports),
+        };
+        if let Some(seat) = &self.seats[slot as usize] {
+            self.engine.get_mut().arrive(slot, seat);
+        }
+        if self.engine.get_mut().is_cluttered() {
+            self.engine.get_mut().rebuild(&self.seats);
+        }
     }
 
     /// Forgets a machine.
     pub fn remove(&mut self, id: &AgentId) -> Option<Node> {
-        self.nodes.remove(id)
+        let slot = self.slots.remove(id)?;
+        self.order.remove(id);
+        let seat = self.seats[slot as usize].take()?;
+        self.vacant.push(slot);
+        self.engine.get_mut().leave(slot, &seat.node);
+        Some(seat.node)
     }
 
     /// Whether it takes work.
     pub fn set_state(&mut self, id: &AgentId, state: AgentState) {
-        if let Some(node) = self.nodes.get_mut(id) {
-            node.state = state;
+        let Some(&slot) = self.slots.get(id) else { return };
+        let Some(seat) = self.seats[slot as usize].as_mut() else { return };
+        if seat.node.state == state {
+            return;
+        }
+        if state == AgentState::Active {
             self.generation += 1;
         }
+        let engine = self.engine.get_mut();
+        engine.leave(slot, &seat.node);
+        seat.node.state = state;
+        engine.arrive(slot, seat);
     }
 
     /// One machine.
     pub fn node(&self, id: &AgentId) -> Option<&Node> {
-        self.nodes.get(id)
+        self.slots.get(id).and_then(|&slot| self.seat(slot)).map(|seat| &seat.node)
     }
 
     /// All machines, by id.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.values()
+        self.order.values().filter_map(|&slot| self.seat(slot)).map(|seat| &seat.node)
     }
 
-    /// Takes from what is free there, all or nothing.
+    /// How many machines there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is no machine.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Takes from what is free there, all or nothing. A machine that is not known has nothing to take from: nothing
+    /// happens.
     pub fn take(&mut self, id: &AgentId, allocation: &Allocation) -> Result<(), NotEnough> {
-        self.nodes.get_mut(id).map_or(Ok(()), |node| node.free.take(allocation))
+        let Some(&slot) = self.slots.get(id) else { return Ok(()) };
+        let Some(seat) = self.seats[slot as usize].as_mut() else { return Ok(()) };
+        seat.node.free.take(allocation)?;
+        if !allocation.ports.is_empty() {
+            seat.ports = port_count(&seat.node.free);
+        }
+        self.engine.get_mut().moved(slot, seat);
+        Ok(())
     }
 
-    /// Gives back what was taken.
+    /// Gives back what was taken. Devices that the machine no longer has are passed over.
     pub fn give_back(&mut self, id: &AgentId, allocation: &Allocation) {
-        if let Some(node) = self.nodes.get_mut(id) {
-            node.free.give_back(allocation);
+        let Some(&slot) = self.slots.get(id) else { return };
+        let Some(seat) = self.seats[slot as usize].as_mut() else { return };
+        let devices = seat.node.free.gpus.len();
+        if allocation.gpus.iter().all(|&(device, _)| usize::from(device) < devices) {
+            seat.node.free.give_back(allocation);
+        } else {
+            let mut rest = allocation.clone();
+            rest.gpus.retain(|&(device, _)| usize::from(device) < devices);
+            seat.node.free.give_back(&rest);
+        }
+        if !allocation.ports.is_empty() {
+            seat.ports = port_count(&seat.node.free);
+        }
+        if seat.node.state == AgentState::Active {
             self.generation += 1;
         }
+        self.engine.get_mut().moved(slot, seat);
     }
 
-    /// Rises whenever something happened that may let a waiting task fit: a machine came, became active or changed, or
-    /// something was given back. A request that found no place need not be tried again at the same generation.
+    /// Rises whenever something happened that may let a waiting task fit: an active machine came or changed, one became
+    /// active, or something was given back on one. A request that found no place need not be tried again at the same
+    /// generation, unless its own peers went away.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
     /// Counts the arrival of one task of this shape, for the mix that the packing policy expects.
-    pub fn observe(&mut self, _demand: &Demand, _constraints: &[Constraint]) {}
+    pub fn observe(&mut self, demand: &Demand, constraints: &[Constraint]) {
+        self.engine.get_mut().observe(&self.seats, demand, constraints);
+    }
 
-    /// The best place, if there is any.
+    /// The best place, if there is any. Asking changes nothing: the same question gets the same answer until the
+    /// machines or the mix change.
     pub fn place(&self, request: &Request<'_>) -> Option<Choice> {
-        let node = self.nodes.values().find(|node| {
-            node.state == AgentState::Active && node.free.pick(request.demand).is_ok()
-        })?;
-        let allocation = node.free.pick(request.demand).ok()?;
+        let (slot, device) = self.engine.borrow_mut().find(&self.seats, request)?;
+        let node = &self.seat(slot)?.node;
+        let allocation = allocate(&node.free, request.demand, device);
         Some(Choice { agent: node.id.clone(), allocation })
     }
 
     /// A whole pass over all machines, with every obstacle in numbers.
     pub fn explain(&self, request: &Request<'_>) -> Explanation {
-        Explanation {
-            demand: request.demand.clone(),
-            machines: u32::try_from(self.nodes.len()).unwrap_or(u32::MAX),
-            fitting: 0,
-            choice: self.place(request).map(|choice| choice.agent),
-            groups: Vec::new(),
-            nearest: None,
-            summary: String::new(),
+        let choice = self.place(request).map(|choice| choice.agent);
+        let rules: Vec<_> = {
+            let mut engine = self.engine.borrow_mut();
+            request.constraints.iter().map(|constraint| engine.rules.get(constraint)).collect()
+        };
+        explain(self.nodes(), request, &rules, choice)
+    }
+
+    fn seat(&self, slot: u32) -> Option<&Seat> {
+        self.seats.get(slot as usize).and_then(Option::as_ref)
+    }
+
+    /// Gives a new machine its slot and its place in the order.
+    fn insert(&mut self, node: Node, ports: u32) -> u32 {
+        let slot = self.vacant.pop().unwrap_or_else(|| {
+            self.seats.push(None);
+            u32::try_from(self.seats.len() - 1).expect("fewer than 2^32 machines")
+        });
+        let id = node.id.clone();
+        self.order.insert(id.clone(), slot);
+        self.slots.insert(id.clone(), slot);
+        let label = self.label(&id);
+        self.seats[slot as usize] = Some(Seat { node, ports, label: label.unwrap_or(0) });
+        if label.is_none() {
+            self.label_anew();
+        }
+        slot
+    }
+
+    /// A label between those of the neighbours; None if there is no number left between them.
+    fn label(&self, id: &AgentId) -> Option<u64> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let label = |(_, &slot): (&AgentId, &u32)| self.seat(slot).map(|seat| seat.label);
+        let before = self.order.range::<AgentId, _>((Unbounded, Excluded(id))).next_back().and_then(label);
+        let after = self.order.range::<AgentId, _>((Excluded(id), Unbounded)).next().and_then(label);
+        match (before, after) {
+            (before, None) => before.unwrap_or(0).checked_add(LABEL_GAP),
+            (before, Some(after)) => {
+                let before = before.unwrap_or(0);
+                let middle = before + (after - before) / 2;
+                (middle > before).then_some(middle)
+            }
         }
     }
+
+    fn label_anew(&mut self) {
+        let mut label = 0;
+        for &slot in self.order.values() {
+            label += LABEL_GAP;
+            if let Some(seat) = self.seats[slot as usize].as_mut() {
+                seat.label = label;
+            }
+        }
+        self.engine.get_mut().rebuild(&self.seats);
+    }
+}
+
+/// Room for labels between two machines: 32 insertions between them at worst, and four milliard machines.
+const LABEL_GAP: u64 = 1 << 32;
+
+fn port_count(resources: &Resources) -> u32 {
+    resources.ports.ranges().iter().map(|&(low, high)| u32::from(high - low) + 1).sum()
+}
+
+/// What answers `demand` on a machine where it fits: a GPU share from the first device with `device` thousandths free,
+/// several devices from the fullest that have room, the lowest ports.
+fn allocate(free: &Resources, demand: &Demand, device: u16) -> Allocation {
+    let mut gpus: Vec<(u16, u16)> = Vec::new();
+    if demand.gpus.count > 0 {
+        let devices = (0_u16..).zip(&free.gpus);
+        let mut fitting: Vec<(u16, u16)> = match demand.gpus.count {
+            1 => devices.filter(|&(_, &free)| free == device).map(|(at, &free)| (free, at)).take(1).collect(),
+            _ => devices
+                .filter(|&(_, &free)| free >= demand.gpus.milli)
+                .map(|(at, &free)| (free, at))
+                .collect(),
+        };
+        fitting.sort_unstable();
+        fitting.truncate(usize::from(demand.gpus.count));
+        gpus = fitting.into_iter().map(|(_, at)| (at, demand.gpus.milli)).collect();
+        gpus.sort_unstable();
+    }
+    let mut ports = Vec::new();
+    if !demand.ports.is_empty() {
+        let exact = exact_ports(demand);
+        let mut any = free.ports.iter().filter(|port| !exact.contains(port));
+        ports = demand
+            .ports
+            .iter()
+            .filter_map(|asked| match asked {
+                PortDemand::Exact(port) => Some(*port),
+                PortDemand::Any => any.next(),
+            })
+            .collect();
+    }
+    Allocation { cpus_milli: demand.cpus_milli, mem: demand.mem, disk: demand.disk, gpus, ports }
 }

@@ -1,0 +1,315 @@
+//! How records are stored: bytes that begin with a format version.
+//!
+//! Intent that is few and read by people when things go wrong (agents, specs, apps, roles, deployments) is JSON, which
+//! evolves by optional fields. Assignments are many, and compact: UUIDs are stored as 16 bytes, task ids as what they add
+//! to their instance's.
+
+use hansa_frameworks::services;
+use hansa_kernel::{self as kernel, AssignmentRecord};
+use hansa_model::app::AppVersion;
+use hansa_model::record::{Mutation, Table};
+use hansa_model::{Allocation, AppId, DeploymentId, SpecId, Timestamp};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::sync::Arc;
+
+/// The format that this program writes, and the newest that it reads.
+pub const FORMAT: u8 = 1;
+
+/// A stored value that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("table {}: a record cannot be read: {why}", table.name())]
+pub struct DecodeError {
+    /// Where.
+    pub table: Table,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What a stored row is for.
+#[derive(Debug)]
+pub enum Decoded {
+    /// The kernel's.
+    Kernel(kernel::Record),
+    /// The services scheduler's.
+    Services(services::Record),
+    /// The cell's own.
+    Cell,
+}
+
+fn put(table: Table, key: impl Into<Vec<u8>>, value: Vec<u8>) -> Mutation {
+    Mutation { table, key: key.into(), value: Some(value) }
+}
+
+fn delete(table: Table, key: impl Into<Vec<u8>>) -> Mutation {
+    Mutation { table, key: key.into(), value: None }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = vec![FORMAT];
+    serde_json::to_writer(&mut bytes, value).expect("our own types are written as JSON");
+    bytes
+}
+
+fn version_key(app: &AppId, version: Timestamp) -> Vec<u8> {
+    let mut key = app.as_str().as_bytes().to_vec();
+    key.push(0);
+    key.extend_from_slice(&version.0.to_be_bytes());
+    key
+}
+
+/// A kernel record as a change of the store.
+pub fn encode_kernel(record: kernel::Record) -> Mutation {
+    use kernel::Record::*;
+    match record {
+        PutAgent(agent) => {
+            let key =
+                agent.hello.agent.as_ref().map(|id| id.as_str().as_bytes().to_vec()).unwrap_or_default();
+            put(Table::Agents, key, json(&agent))
+        }
+        DeleteAgent(id) => delete(Table::Agents, id.as_str()),
+        PutSpec(id, spec) => put(Table::Specs, id.0.to_be_bytes(), json(&spec)),
+        DeleteSpec(id) => delete(Table::Specs, id.0.to_be_bytes()),
+        PutAssignment(number, record) => put(Table::Assignments, number.to_be_bytes(), compact(&record)),
+        DeleteAssignment(number) => delete(Table::Assignments, number.to_be_bytes()),
+        PutGivenUp(number, record) => put(Table::GivenUp, number.to_be_bytes(), json(&record)),
+        DeleteGivenUp(number) => delete(Table::GivenUp, number.to_be_bytes()),
+        PutRole(role) => put(Table::Roles, role.name.as_str(), json(&role)),
+        DeleteRole(name) => delete(Table::Roles, name.as_str()),
+    }
+}
+
+/// A services record as a change of the store.
+pub fn encode_services(record: services::Record) -> Mutation {
+    use services::Record::*;
+    match record {
+        PutApp(id, version) => put(Table::Apps, id.as_str(), json(&version)),
+        DeleteApp(id) => delete(Table::Apps, id.as_str()),
+        PutVersion(version) => {
+            put(Table::AppVersions, version_key(&version.spec.id, version.version), json(&version))
+        }
+        DeleteVersion(id, version) => delete(Table::AppVersions, version_key(&id, version)),
+        PutDeployment(id, text) => {
+            let mut value = vec![FORMAT];
+            value.extend_from_slice(text.as_bytes());
+            put(Table::Deployments, id.as_str(), value)
+        }
+        DeleteDeployment(id) => delete(Table::Deployments, id.as_str()),
+    }
+}
+
+/// Reads a stored row.
+pub fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<Decoded, DecodeError> {
+    let wrong = |why: String| DecodeError { table, why };
+    let (format, body) = value.split_first().ok_or_else(|| wrong("it is empty".into()))?;
+    if *format != FORMAT {
+        return Err(wrong(format!("it has format {format}, this program knows {FORMAT}")));
+    }
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|error| wrong(error.to_string()));
+    let number =
+        || key.try_into().map(u64::from_be_bytes).map_err(|_| wrong("its key is not a number".into()));
+    Ok(match table {
+        Table::Cluster => Decoded::Cell,
+        Table::Agents => Decoded::Kernel(kernel::Record::PutAgent(from_json(table, body)?)),
+        Table::Specs => Decoded::Kernel(kernel::Record::PutSpec(SpecId(number()?), from_json(table, body)?)),
+        Table::Assignments => {
+            let record = expand(body).map_err(wrong)?;
+            Decoded::Kernel(kernel::Record::PutAssignment(number()?, Box::new(record)))
+        }
+        Table::GivenUp => Decoded::Kernel(kernel::Record::PutGivenUp(number()?, from_json(table, body)?)),
+        Table::Roles => Decoded::Kernel(kernel::Record::PutRole(from_json(table, body)?)),
+        Table::Apps => {
+            Decoded::Services(services::Record::PutApp(AppId::from(text(key)?), from_json(table, body)?))
+        }
+        Table::AppVersions => {
+            let version: Arc<AppVersion> = from_json(table, body)?;
+            Decoded::Services(services::Record::PutVersion(version))
+        }
+        Table::Deployments => {
+            Decoded::Services(services::Record::PutDeployment(DeploymentId::from(text(key)?), text(body)?))
+        }
+    })
+}
+
+fn from_json<T: DeserializeOwned>(table: Table, body: &[u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(body).map_err(|error| DecodeError { table, why: error.to_string() })
+}
+
+/// Text in which the last UUID, if any, is stored as 16 bytes.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Text {
+    before: String,
+    uuid: Option<[u8; 16]>,
+    after: String,
+}
+
+const UUID_LENGTH: usize = 36;
+
+impl Text {
+    fn of(text: &str) -> Self {
+        let at = (0..=text.len().saturating_sub(UUID_LENGTH)).rev().find_map(|at| {
+            let uuid = read_uuid(text.get(at..at + UUID_LENGTH)?)?;
+            Some((at, uuid))
+        });
+        match at {
+            Some((at, uuid)) => {
+                Self { before: text[..at].into(), uuid: Some(uuid), after: text[at + UUID_LENGTH..].into() }
+            }
+            None => Self { before: text.into(), uuid: None, after: String::new() },
+        }
+    }
+
+    fn text(&self) -> String {
+        let uuid = self.uuid.map(write_uuid).unwrap_or_default();
+        format!("{}{uuid}{}", self.before, self.after)
+    }
+}
+
+/// Reads the canonical form only (lower case, dashes), so that writing it again gives the same text.
+fn read_uuid(text: &str) -> Option<[u8; 16]> {
+    let bytes = text.as_bytes();
+    if [8, 13, 18, 23].iter().any(|&at| bytes[at] != b'-') {
+        return None;
+    }
+    let digits: Vec<u8> = bytes.iter().filter(|&&byte| byte != b'-').copied().collect();
+    if digits.len() != 32 || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
+    let value = |digit: u8| if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 };
+    let mut uuid = [0; 16];
+    for (byte, pair) in uuid.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = value(pair[0]) << 4 | value(pair[1]);
+    }
+    Some(uuid)
+}
+
+fn write_uuid(uuid: [u8; 16]) -> String {
+    let number = u128::from_be_bytes(uuid);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        number >> 96,
+        (number >> 80) & 0xffff,
+        (number >> 64) & 0xffff,
+        (number >> 48) & 0xffff,
+        number & 0xffff_ffff_ffff,
+    )
+}
+
+/// An assignment as it is stored. Fields are only ever added, with a new format number.
+#[derive(Serialize, Deserialize)]
+struct Compact {
+    instance: Text,
+    owner: String,
+    role: String,
+    spec: u64,
+    /// What follows the instance's text, or (false) the whole id.
+    tasks: Vec<(bool, String)>,
+    agent: Text,
+    boot: Text,
+    allocation: Allocation,
+    placed_at: u64,
+    killing: Option<(Option<u64>, String)>,
+}
+
+fn compact(record: &AssignmentRecord) -> Vec<u8> {
+    let task = |task: &hansa_model::TaskId| match task.as_str().strip_prefix(record.instance.as_str()) {
+        Some(rest) => (true, rest.to_string()),
+        None => (false, task.to_string()),
+    };
+    let compact = Compact {
+        instance: Text::of(record.instance.as_str()),
+        owner: record.owner.to_string(),
+        role: record.role.to_string(),
+        spec: record.spec.0,
+        tasks: record.tasks.iter().map(task).collect(),
+        agent: Text::of(record.agent.as_str()),
+        boot: Text::of(record.boot.as_str()),
+        allocation: record.allocation.clone(),
+        placed_at: record.placed_at.0,
+        killing: record.killing.clone(),
+    };
+    postcard::to_extend(&compact, vec![FORMAT]).expect("our own types are written in memory")
+}
+
+fn expand(body: &[u8]) -> Result<AssignmentRecord, String> {
+    let compact: Compact = postcard::from_bytes(body).map_err(|error| error.to_string())?;
+    let instance = compact.instance.text();
+    let task =
+        |(follows, text): &(bool, String)| if *follows { format!("{instance}{text}") } else { text.clone() };
+    Ok(AssignmentRecord {
+        tasks: compact.tasks.iter().map(|text| task(text).into()).collect(),
+        owner: compact.owner.into(),
+        role: compact.role.into(),
+        spec: SpecId(compact.spec),
+        agent: compact.agent.text().into(),
+        boot: compact.boot.text().into(),
+        allocation: compact.allocation,
+        placed_at: Timestamp(compact.placed_at),
+        killing: compact.killing,
+        instance: instance.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hansa_model::id::uuid_text;
+
+    fn record(instance: &str, tasks: &[&str]) -> AssignmentRecord {
+        AssignmentRecord {
+            instance: instance.into(),
+            owner: "services".into(),
+            role: "*".into(),
+            spec: SpecId(123_456),
+            tasks: tasks.iter().map(|&task| task.into()).collect(),
+            agent: uuid_text(7, 8).into(),
+            boot: uuid_text(9, 10).into(),
+            allocation: Allocation {
+                cpus_milli: 100,
+                mem: 1 << 30,
+                ports: vec![31000],
+                ..Allocation::default()
+            },
+            placed_at: Timestamp(1_700_000_000_000),
+            killing: None,
+        }
+    }
+
+    #[test]
+    fn assignments_are_small_and_read_back() {
+        let instance = format!("shop_warehouse_frontend.instance-{}", uuid_text(u64::MAX, 12345));
+        let whole = record(&instance, &[&format!("{instance}._app.1")]);
+        for record in [
+            whole.clone(),
+            record("", &[]),
+            record("no-uuid", &["other", "no-uuid.a"]),
+            record(&"é".repeat(50), &[&"é".repeat(60)]),
+            AssignmentRecord { killing: Some((Some(3000), "scaled".into())), ..whole },
+        ] {
+            let Mutation { table, key, value } =
+                encode_kernel(kernel::Record::PutAssignment(5, Box::new(record.clone())));
+            let value = value.unwrap();
+            assert!(value.len() <= 200, "{} bytes", value.len());
+            match decode(table, &key, &value).unwrap() {
+                Decoded::Kernel(kernel::Record::PutAssignment(5, read)) => assert_eq!(*read, record),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn newer_formats_are_refused() {
+        let error = decode(Table::Apps, b"/a", &[9, b'1']).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "table apps: a record cannot be read: it has format 9, this program knows 1"
+        );
+        assert!(decode(Table::Assignments, b"short", &[FORMAT]).is_err());
+        assert!(decode(Table::Roles, b"a", &[]).is_err());
+    }
+
+    #[test]
+    fn upper_case_uuids_stay_as_they_are() {
+        let text = "A.instance-0123ABCD-0000-0000-0000-000000000000";
+        assert_eq!(Text::of(text).text(), text);
+    }
+}
