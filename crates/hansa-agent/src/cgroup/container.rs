@@ -196,7 +196,12 @@ impl Container {
     /// # Errors
     /// A directory is still in use after ten seconds, or cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        self.remove_within(PATIENCE)
+    }
+
+    /// The same with another patience.
+    pub(super) fn remove_within(&self, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
         for hierarchy in self.hierarchies.iter() {
             let dir = self.dir(hierarchy);
             let mut pause = Duration::from_micros(200);
@@ -208,25 +213,6 @@ impl Container {
                         pause = (pause * 2).min(Duration::from_millis(20));
                     }
                     Err(error) => return Err(name(error, "remove", &dir)),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the directories unless somebody is in them; does not wait long.
-    pub(super) fn remove_if_empty(&self) -> io::Result<()> {
-        for hierarchy in self.hierarchies.iter() {
-            for attempt in 0.. {
-                match remove_tree(&self.dir(hierarchy)) {
-                    // Another shim that has ended may still be on its way out.
-                    Err(error) if error.raw_os_error() == Some(libc::EBUSY) && attempt < 5 => {
-                        std::thread::sleep(Duration::from_millis(1 << attempt));
-                    }
-                    done => {
-                        done?;
-                        break;
-                    }
                 }
             }
         }
@@ -519,7 +505,9 @@ mod tests {
         driver.container("other", "old").create().unwrap();
         let keep = BTreeSet::from(["kept".to_owned()]);
         assert_eq!(driver.sweep("a", &keep).unwrap(), ["old"]);
-        assert!(driver.container("a", "kept").exists() && driver.container("other", "old").exists());
+        assert!(driver.container("a", "kept").exists());
+        // Nobody of that agent lives.
+        assert!(!driver.container("other", "old").exists());
         assert!(!driver.container("a", "old").exists());
         assert_eq!(driver.sweep("a", &BTreeSet::new()).unwrap(), ["kept"]);
         assert!(!root.path().join("memory/hansa/a").exists());

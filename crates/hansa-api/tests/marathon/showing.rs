@@ -228,6 +228,7 @@ fn the_queue_has_all_ten_reasons_in_order() {
         explanation: explanation(),
     };
     let shown = queue::item(&item, &version(), Timestamp(10_000), None);
+    known(&shown, "app overdue count delay since processedOffersSummary lastUnusedOffers");
     assert_eq!(shown["count"], 2);
     assert_eq!(shown["delay"], json!({"timeLeftSeconds": 2, "overdue": false}));
     assert_eq!(shown["since"], "1970-01-01T00:00:05.000Z");

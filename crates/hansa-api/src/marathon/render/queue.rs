@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// Finds a machine by its name.
 pub type FindAgent<'a> = &'a dyn Fn(&str) -> Option<Arc<AgentView>>;
 
-/// An app that waits. With `unused`, `lastUnusedOffers` is added.
+/// An app that waits. Marathon's newest line adds `role`, which is the app's and stands there; the PyPI client fails on a
+/// field more. With `unused`, `lastUnusedOffers` is added.
 pub fn item(
     waiting: &QueueItem,
     current: &AppVersion,
@@ -22,7 +23,6 @@ pub fn item(
     let left = waiting.delayed_until.map_or(0, |until| until.since(now));
     let mut shown = json!({
         "count": waiting.count,
-        "role": current.spec.role,
         // Rounded up: zero means that nothing is waited for but a place.
         "delay": {"timeLeftSeconds": left.div_ceil(1_000), "overdue": left == 0},
         "since": waiting.since.to_rfc3339(),

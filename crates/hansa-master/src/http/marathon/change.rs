@@ -54,7 +54,8 @@ impl Api {
 
 /// Whether another look may help.
 fn is_outdated(error: &SubmitError) -> bool {
-    matches!(error, SubmitError::Refused(Failure::Service(ServiceRefusal::Changed(_))))
+    use ServiceRefusal::{Changed, Exists};
+    matches!(error, SubmitError::Refused(Failure::Service(Changed(_) | Exists(_))))
 }
 
 /// The deployment that an answer speaks of.
