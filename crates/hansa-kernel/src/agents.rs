@@ -157,13 +157,15 @@ impl Kernel {
     }
 
     /// Something came from an agent. Whether it counts: not if its stream has ended for us; then whatever stream it has
-    /// is ended, so that it says hello.
+    /// is ended, so that it says hello (unless it said farewell and will do so anyway).
     pub(crate) fn heard_of(&mut self, step: &mut Step, id: &AgentId) -> Result<bool, Refusal> {
         let now = step.now;
         let agent = self.agent_mut(id)?;
         if !agent.connected {
-            let reason = "it has to say hello again".into();
-            step.effect(Effect::Refuse { agent: id.clone(), reason });
+            if agent.returns_by.is_none() {
+                let reason = "it has to say hello again".into();
+                step.effect(Effect::Refuse { agent: id.clone(), reason });
+            }
             return Ok(false);
         }
         if agent.last_contact < now {

@@ -1,10 +1,10 @@
 //! What must always hold. Tests and the simulator call it after every step; a master in production never does.
 
-use crate::Kernel;
 use crate::agents::Agent;
 use crate::book::{counted, plus, totals, what_remains};
 use crate::offers::left;
 use crate::record::Record;
+use crate::{Kernel, Timer};
 use hansa_model::event::AgentState;
 use hansa_model::role::Totals;
 use hansa_model::{AgentId, RoleName};
@@ -19,13 +19,22 @@ impl Kernel {
         for offer in self.offers.iter() {
             let node = self.book.cluster().node(&offer.agent).expect("an offer's agent is known");
             assert_eq!(node.state, AgentState::Active, "{:?} is of a machine that takes work", offer.id);
-            let timer = (offer.expires_at, crate::Timer::Offer(offer.id));
+            let timer = (offer.expires_at, Timer::Offer(offer.id));
             assert!(self.timers.contains(&timer), "{:?} ends", offer.id);
         }
         for (at, timer) in &self.timers {
-            if let crate::Timer::Agent(id) = timer {
-                assert_eq!(self.agents.get(id).and_then(|agent| agent.deadline), Some(*at), "timer of {id}");
-            }
+            let due = match timer {
+                Timer::Agent(id) => self.agents.get(id).and_then(|agent| agent.deadline),
+                Timer::Kill(number) => {
+                    let live = self.groups.get(*number).and_then(|group| group.killing.as_ref());
+                    let given_up = self.given_up.get(*number).and_then(|entry| entry.again_at);
+                    live.map(|killing| killing.again_at).or(given_up)
+                }
+                Timer::Offer(offer) => {
+                    self.offers.iter().find(|other| other.id == *offer).map(|o| o.expires_at)
+                }
+            };
+            assert_eq!(due, Some(*at), "{timer:?} is for something");
         }
     }
 

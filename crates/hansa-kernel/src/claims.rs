@@ -123,7 +123,7 @@ impl Kernel {
         self.book.take(&id, &allocation).expect("it fitted above");
         self.agents.get_mut(&id).expect("it was there above").groups.insert(number);
         let role = self.roles.add(role, &allocation);
-        let allocation = Arc::new(allocation);
+        let allocation = self.specs.share(spec, allocation);
         let tasks = tasks.into_iter().map(|task| {
             let status = TaskStatus::new(task, instance.clone(), 0, TaskState::Staging, step.now);
             let view = TaskView {

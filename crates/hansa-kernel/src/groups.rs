@@ -9,7 +9,7 @@ use hansa_model::scheduler::Placed;
 use hansa_model::task::TaskState;
 use hansa_model::{AgentId, Allocation, BootId, InstanceId, Owner, RoleName, SpecId, TaskId, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How many ended task ids are remembered, so that none is used again soon.
@@ -150,6 +150,7 @@ pub(crate) struct Groups {
     by_task: FxHashMap<TaskId, u64>,
     ended: FxHashSet<TaskId>,
     ended_in_order: VecDeque<TaskId>,
+    owners: BTreeSet<Owner>,
 }
 
 impl Groups {
@@ -216,6 +217,15 @@ impl Groups {
             }
         }
         Some(group)
+    }
+
+    /// An owner's name as it is shared by all its groups: what was read from outside has a copy for each.
+    pub fn share_owner(&mut self, owner: Owner) -> Owner {
+        if let Some(shared) = self.owners.get(&owner) {
+            return shared.clone();
+        }
+        self.owners.insert(owner.clone());
+        owner
     }
 
     /// How many.

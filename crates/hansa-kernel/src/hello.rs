@@ -116,6 +116,9 @@ impl Kernel {
                 self.hostnames.remove(&agent.hostname);
             }
             agent.hostname = hello.hostname.as_str().into();
+            for &number in &agent.groups {
+                rename_host(step, self.groups.get_mut(number), &agent.hostname);
+            }
         }
         self.hostnames.insert(agent.hostname.clone(), id.clone());
         agent.hello = hello;
@@ -263,7 +266,9 @@ impl Kernel {
         agent.groups.insert(number);
         let (hostname, boot) = (agent.hostname.clone(), agent.boot());
         let draining = agent.wanted == AgentState::Draining;
-        let allocation = Arc::new(launch.allocation);
+        let role = self.roles.add(&launch.role, &launch.allocation);
+        let allocation = self.specs.share(spec, launch.allocation);
+        let owner = self.groups.share_owner(launch.owner);
         let tasks = launch.tasks.iter().map(|task| {
             let mut last = report
                 .unacknowledged
@@ -278,8 +283,8 @@ impl Kernel {
             let ran = matches!(status.state, TaskState::Running | TaskState::Killing);
             let view = TaskView {
                 instance: launch.instance.clone(),
-                owner: launch.owner.clone(),
-                role: launch.role.clone(),
+                owner: owner.clone(),
+                role: role.clone(),
                 spec,
                 origin: launch.group.origin.clone(),
                 agent: id.clone(),
@@ -294,7 +299,7 @@ impl Kernel {
         let group = Group { tasks: tasks.collect(), boot, killing: None, accepted: true };
         self.specs.refer(spec, step);
         step.record(Record::PutAssignment(number, Box::new(group.record())));
-        step.notice(launch.owner.clone(), Notice::Placed(Box::new(group.placed(None))));
+        step.notice(owner, Notice::Placed(Box::new(group.placed(None))));
         for task in &group.tasks {
             step.event(Event::Task { view: task.view.clone(), change: TaskChange::Placed });
         }
@@ -302,9 +307,8 @@ impl Kernel {
             let (task, sequence) = (status.task.clone(), status.sequence);
             step.effect(Effect::Acknowledge { agent: id.clone(), task, sequence });
         }
-        self.roles.add(&launch.role, &allocation);
         self.groups.insert(number, group);
-        self.use_changed(step.now, id, &launch.role);
+        self.use_changed(step.now, id, &role);
         if draining {
             self.tell_drain(step, number);
         }
@@ -355,6 +359,14 @@ impl Kernel {
         };
         let (agent, boot) = (group.agent().clone(), group.boot.clone());
         step.effect(Effect::Launch { agent, boot, launch: Box::new(launch) });
+    }
+}
+
+/// A group's machine has another name now.
+fn rename_host(step: &mut Step, group: Option<&mut Group>, hostname: &Arc<str>) {
+    for task in group.into_iter().flat_map(|group| &mut group.tasks) {
+        Arc::make_mut(&mut task.view).hostname = hostname.clone();
+        step.event(Event::Task { view: task.view.clone(), change: TaskChange::Restored });
     }
 }
 

@@ -93,8 +93,11 @@ impl Kernel {
         let origin = spec.group.origin.clone();
         let Some((id, agent)) = self.agents.get_key_value(&record.agent) else { return };
         let (id, hostname, since) = (id.clone(), agent.hostname.clone(), agent.unreachable_since);
+        let agent_boot = agent.boot();
         let role = self.roles.add(&record.role, &record.allocation);
-        let allocation = Arc::new(record.allocation);
+        let allocation = self.specs.share(record.spec, record.allocation);
+        let owner = self.groups.share_owner(record.owner);
+        let boot = if agent_boot == record.boot { agent_boot } else { record.boot };
         let tasks = record.tasks.into_iter().map(|task| {
             let instance = record.instance.clone();
             let status = match since {
@@ -104,7 +107,7 @@ impl Kernel {
             };
             let view = TaskView {
                 instance: record.instance.clone(),
-                owner: record.owner.clone(),
+                owner: owner.clone(),
                 role: role.clone(),
                 spec: record.spec,
                 origin: origin.clone(),
@@ -120,7 +123,7 @@ impl Kernel {
         let killing = record
             .killing
             .map(|(grace_ms, message)| Box::new(Killing { grace_ms, message, again_at: step.now }));
-        let group = Group { tasks: tasks.collect(), boot: record.boot, killing, accepted: false };
+        let group = Group { tasks: tasks.collect(), boot, killing, accepted: false };
         self.groups.insert(number, group);
         self.specs.refer_restored(record.spec);
         if let Some(agent) = self.agents.get_mut(&id) {

@@ -6,7 +6,7 @@
 use crate::Step;
 use crate::record::Record;
 use hansa_model::spec::GroupSpec;
-use hansa_model::{Demand, SpecId};
+use hansa_model::{Allocation, Demand, SpecId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub(crate) struct Spec {
     pub group: Arc<GroupSpec>,
     /// What it takes, summed up once.
     pub demand: Demand,
+    /// What it was given last; most groups of a spec without ports or GPUs are given the same, and share it.
+    last: Option<Arc<Allocation>>,
     /// Registrations not dropped yet.
     pub holders: u32,
     /// Live groups.
@@ -39,6 +41,17 @@ impl Specs {
     /// One spec.
     pub fn get(&self, id: SpecId) -> Option<&Spec> {
         self.by_id.get(&id)
+    }
+
+    /// An allocation, shared with the last group of the spec if that was given the same.
+    pub fn share(&mut self, id: SpecId, allocation: Allocation) -> Arc<Allocation> {
+        match self.by_id.get_mut(&id) {
+            Some(spec) => match &spec.last {
+                Some(last) if **last == allocation => last.clone(),
+                _ => spec.last.insert(Arc::new(allocation)).clone(),
+            },
+            None => Arc::new(allocation),
+        }
     }
 
     /// All, by number.
@@ -140,7 +153,7 @@ impl Specs {
         self.next = self.next.max(id.0.saturating_add(1));
         self.by_content.insert((content(&group), id));
         let demand = group.demand();
-        self.by_id.insert(id, Spec { group, demand, holders: 0, groups: 0, stored });
+        self.by_id.insert(id, Spec { group, demand, last: None, holders: 0, groups: 0, stored });
     }
 }
 

@@ -4,7 +4,7 @@ use crate::env::{environment, own_ports};
 use crate::health::{self, Check, Due};
 use crate::io::{Output, ProbeOrder, ProbeOutcome, ShimPlan};
 use crate::node::Node;
-use crate::saved::{Kill, Record, SavedGroup};
+use crate::saved::{Kill, Record, Released, SavedGroup};
 use crate::timers::Timer;
 use hansa_link::ToMasterBody;
 use hansa_model::spec::{Command, ExecutorSpec, Launch};
@@ -120,6 +120,12 @@ impl Node {
         message: String,
     ) {
         let Some(group) = self.saved.groups().get(instance) else {
+            if !self.saved.is_released(instance) {
+                // What is said to be gone must stay so, even if its launch is still on its way.
+                let (instance, tasks) = (instance.clone(), tasks.clone());
+                self.save(Record::Released(Released { instance, tasks, at: now }));
+                self.collect(now);
+            }
             for task in tasks {
                 // Not kept: whoever asks again is answered again. No sequence of the task is known any more, so the time
                 // stands for it: higher than any count.

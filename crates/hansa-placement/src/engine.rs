@@ -57,6 +57,7 @@ pub(crate) struct Engine {
     host_answers: FxHashMap<Constraint, Vec<u8>>,
     /// Changes since prices were renewed.
     changes: u64,
+    all_changes: u64,
 }
 
 /// The seats by slot.
@@ -169,6 +170,7 @@ impl Engine {
 
     fn changed(&mut self) {
         self.changes += 1;
+        self.all_changes += 1;
         let usual = (self.active as u64 / u64::from(self.policy.renewal_divisor.max(1)))
             .max(u64::from(self.policy.renewal_at_least));
         // While the mix is young: after 10, 13, 16, … arrivals.
@@ -239,31 +241,45 @@ impl Engine {
             return None;
         }
         self.know_fields(request.constraints.iter().map(|constraint| constraint.field.as_str()), seats);
+        // Spreading needs to see every place, not only the cheapest.
+        let spreads = conditions.moving.iter().chain(&conditions.moving_hosts).any(|rule| rule.spreads());
+        match self.find_in_row(seats, request, &conditions, spreads) {
+            (None, true) if !spreads => self.find_in_row(seats, request, &conditions, true).0,
+            (found, _) => found,
+        }
+    }
+
+    /// The best place in the request's row, and whether the row may lack some.
+    fn find_in_row(
+        &mut self,
+        seats: &Seats,
+        request: &Request<'_>,
+        conditions: &Conditions,
+        complete: bool,
+    ) -> (Option<(u32, u16)>, bool) {
         let mut context = Context {
             policy: &self.policy,
             prices: &mut self.prices,
             classes: &self.classes,
             states: &mut self.states,
+            changes: self.all_changes,
         };
-        let row = self.rows.get(request.demand, request.accepted_roles, &conditions.fixed, &mut context);
-        let states = &self.states;
-        let simple = conditions.hosts.is_empty()
-            && conditions.moving.is_empty()
-            && conditions.moving_hosts.is_empty()
-            && conditions.exact_ports.is_empty();
-        if simple {
+        let row =
+            self.rows.get(request.demand, request.accepted_roles, &conditions.fixed, complete, &mut context);
+        let (states, partial) = (&self.states, row.is_partial());
+        if conditions.are_simple() {
             while let Some(entry) = row.first() {
                 if let Check::Good = row.check(entry, states) {
-                    let (_, slot) = states.slab[entry.state as usize].first()?;
-                    return Some((slot, entry.device));
+                    let first = states.slab[entry.state as usize].first();
+                    return (first.map(|(_, slot)| (slot, entry.device)), partial);
                 }
             }
-            return None;
+            return (None, partial);
         }
         let mut search = Search {
             seats,
             request,
-            conditions: &conditions,
+            conditions,
             classes: &self.classes,
             by_class: FxHashMap::default(),
             hosts: HostAnswers { answers: &mut self.host_answers },
@@ -271,7 +287,17 @@ impl Engine {
             best: None,
         };
         search.least_possible = search.least_possible(seats.len());
-        search.run(row, states)
+        (search.run(row, states), partial)
+    }
+}
+
+impl Conditions {
+    /// Whether any machine of a state in the row will do.
+    fn are_simple(&self) -> bool {
+        self.hosts.is_empty()
+            && self.moving.is_empty()
+            && self.moving_hosts.is_empty()
+            && self.exact_ports.is_empty()
     }
 }
 

@@ -6,6 +6,10 @@ use hansa_model::app::Constraint;
 use hansa_model::resources::GpuDemand;
 use rustc_hash::FxHashMap;
 
+/// So many arrivals speak against what is kept before it gives way: each change has to be followed by all that is
+/// computed from the mix.
+const PATIENCE: u32 = 32;
+
 /// One kind of task.
 #[derive(Debug)]
 pub(crate) struct Kind {
@@ -39,6 +43,8 @@ pub(crate) struct Mix {
     /// What the next arrival counts; grows, which is the same as the others fading.
     next: f64,
     arrivals: u64,
+    /// Arrivals of kinds that are not kept.
+    misses: u32,
 }
 
 impl Mix {
@@ -74,17 +80,24 @@ impl Mix {
         };
         let at = match self.index.get(&key) {
             Some(&at) => at,
+            None if self.kinds.len() >= policy.max_kinds.max(1) => {
+                self.misses += 1;
+                if !self.misses.is_multiple_of(PATIENCE) {
+                    return;
+                }
+                self.insert(policy, key, demand)
+            }
             None => self.insert(policy, key, demand),
         };
         let kind = &mut self.kinds[at];
         kind.count += self.next;
         if kind.demand == *demand {
             kind.votes = kind.votes.saturating_add(1);
-        } else if kind.votes > 1 {
+        } else if kind.votes > 0 {
             kind.votes -= 1;
         } else {
             kind.demand.clone_from(demand);
-            kind.votes = 1;
+            kind.votes = PATIENCE;
         }
     }
 
@@ -142,7 +155,7 @@ mod tests {
         let policy = Policy { max_kinds: 2, ..Policy::default() };
         let mut mix = Mix::default();
         let of = |cpus_milli| Demand { cpus_milli, ..Demand::default() };
-        for cpus in [1000, 1000, 2000, 4000] {
+        for cpus in [1000, 1000, 2000].into_iter().chain([4000; PATIENCE as usize]) {
             mix.observe(&policy, &of(cpus), vec![]);
         }
         let cpus: Vec<_> = mix.kinds().iter().map(|kind| kind.demand.cpus_milli).collect();
@@ -154,14 +167,14 @@ mod tests {
         let policy = Policy { memory_arrivals: 10, ..Policy::default() };
         let mut mix = Mix::default();
         let of = |cpus_milli| Demand { cpus_milli, ..Demand::default() };
-        for cpus in [1030, 1025, 1025, 1025] {
+        for cpus in [1030].into_iter().chain([1025; PATIENCE as usize + 2]) {
             mix.observe(&policy, &of(cpus), vec![]);
         }
         assert_eq!(mix.kinds().len(), 1);
         assert_eq!(mix.kinds()[0].demand.cpus_milli, 1025);
-        for _ in 0..30 {
+        for _ in 0..100 {
             mix.observe(&policy, &of(5000), vec![]);
         }
-        assert!(mix.kinds()[1].count > 100.0 * mix.kinds()[0].count / 4.0);
+        assert!(mix.kinds()[1].count > 1000.0 * mix.kinds()[0].count);
     }
 }

@@ -23,6 +23,11 @@ pub struct Policy {
     pub max_kinds: usize,
     /// After about so many arrivals, old ones count for a third.
     pub memory_arrivals: u32,
+    /// Evaluations that one question may cost, on average and in each of its steps. Where states are many more than that,
+    /// prices of good places are checked first, and those of bad ones in time.
+    pub effort: u32,
+    /// In a cluster without GPUs, how much more it costs to use an idle machine, in thousandths of the task's own cost.
+    pub idle_milli: u32,
     /// Between machines of equal score: the fullest (true), or only a busy one before an idle one (false).
     pub fullest_first: bool,
 }
@@ -40,6 +45,8 @@ impl Default for Policy {
             binned: true,
             max_kinds: 256,
             memory_arrivals: 50_000,
+            effort: 32,
+            idle_milli: 1000,
             fullest_first: true,
         }
     }

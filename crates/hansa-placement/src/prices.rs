@@ -5,19 +5,22 @@
 //! `docs/decisions/0003-placement-policy.md`. Sums over machines are taken in whole numbers, so that they do not depend
 //! on the order of machines.
 
-use crate::mix::Mix;
+use crate::mix::{Kind, Mix};
 use crate::policy::Policy;
 use crate::rule::{Rule, Rules};
 use crate::states::{Classes, State, StateKey, States};
-use hansa_model::resources::GpuDemand;
+use hansa_model::resources::{GpuDemand, WHOLE_GPU};
 use hansa_model::role::Totals;
 use hansa_model::{Demand, Resources};
 use std::sync::Arc;
 
 /// Room is counted up to here; a kind that asks for nothing always has so much.
 const MOST: f64 = 1e6;
-/// Room is summed up in these parts.
-const PARTS: f64 = 1_048_576.0;
+/// Room is summed up in these parts of a task, whole ones, so that sums are exact: up to a hundred thousand machines with
+/// room for [`MOST`] tasks.
+const PARTS: f64 = 65_536.0;
+/// Added and taken away again, rounds an amount far below it to a whole number.
+const ROUNDER: f64 = 6_755_399_441_055_744.0;
 /// Stands for "asks for none of it": any amount, even none, is plenty.
 const PLENTY: f64 = 1e18;
 /// Added to amounts, so that none of it times [`PLENTY`] is plenty; far below what matters.
@@ -44,14 +47,60 @@ impl Amounts {
             ports: amount(u64::from(key.ports), less.ports.len() as u64),
         }
     }
+
+    /// Room for a kind, from what one of it asks of each amount (as its inverse) and what GPUs allow.
+    #[inline]
+    fn room(self, (cpus, mem, disk, ports): (f64, f64, f64, f64), gpus: f64, mask: f64) -> f64 {
+        // Not f64::min, whose care for what is not a number costs more than the rest.
+        let less = |a: f64, b: f64| if a < b { a } else { b };
+        let scalars =
+            less(less(self.cpus * cpus, self.mem * mem), less(self.disk * disk, self.ports * ports));
+        let room = less(scalars, gpus);
+        if room < ONE { 0.0 } else { room * mask }
+    }
 }
 
 /// Memory for the steps of one evaluation.
 #[derive(Debug, Default)]
 struct Scratch {
-    /// For each GPU demand of the mix: devices' worth of room before and after.
-    before: Vec<u64>,
-    after: Vec<f64>,
+    /// For each GPU demand of the mix: tasks that fit as far as GPUs go.
+    by_demand: Vec<f64>,
+    /// The same for each kind, and the room.
+    by_kind: Vec<f64>,
+    rooms: Vec<f64>,
+}
+
+/// A GPU demand of the mix.
+#[derive(Debug)]
+struct Gpus {
+    demand: GpuDemand,
+    /// What a device with so many thousandths free is worth: tasks that share it, or one device of several.
+    worth: Box<[u16]>,
+}
+
+impl Gpus {
+    fn new(demand: GpuDemand) -> Self {
+        let milli = demand.milli.max(1);
+        let worth = (0..=WHOLE_GPU).map(|free| match demand.count {
+            0 => 0,
+            1 => free / milli,
+            _ => u16::from(free >= milli),
+        });
+        Self { demand, worth: worth.collect() }
+    }
+
+    fn worth(&self, free: u16) -> u32 {
+        u32::from(self.worth[usize::from(free.min(WHOLE_GPU))])
+    }
+
+    /// Tasks that fit as far as GPUs go.
+    fn room(&self, worth: u32) -> f64 {
+        match self.demand.count {
+            0 => MOST,
+            1 => f64::from(worth),
+            count => f64::from(worth / u32::from(count)),
+        }
+    }
 }
 
 /// The kinds as columns, and their prices.
@@ -60,7 +109,7 @@ pub(crate) struct Prices {
     /// Rises when the kinds change: rooms computed under another version mean something else.
     version: u64,
     /// Rises when the prices change.
-    pub(crate) epoch: u64,
+    pub(crate) epoch: u32,
     demands: Vec<Demand>,
     rules: Vec<Vec<Arc<Rule>>>,
     per_cpu: Vec<f64>,
@@ -69,8 +118,10 @@ pub(crate) struct Prices {
     per_port: Vec<f64>,
     /// Index into `gpus`.
     gpu: Vec<usize>,
-    gpus: Vec<GpuDemand>,
+    gpus: Vec<Gpus>,
     price: Vec<f64>,
+    /// Whether the cluster has GPUs.
+    pub(crate) has_gpus: bool,
     /// Which kinds may use a class (1 or 0), by class; filled when first asked for.
     masks: Vec<Option<Box<[f64]>>>,
     scratch: Scratch,
@@ -93,87 +144,121 @@ impl Prices {
         classes: &Classes,
         states: &mut States,
     ) {
-        self.epoch += 1;
-        if !self.knows(mix) {
-            self.load(mix, rules);
-        }
+        // Around the corner after years, and then only some entries are taken for fresh.
+        self.epoch = self.epoch.wrapping_add(1);
+        self.follow(mix, rules, classes, states);
         let kinds = self.demands.len();
-        let mut room = vec![0_i64; kinds];
+        let mut room = vec![0.0; kinds];
         for state in &mut states.slab {
             if state.stamp == 0 {
                 continue;
             }
             self.fill(state, classes);
-            let nodes = state.nodes.len() as i64;
+            let nodes = state.nodes.len() as f64;
             for (sum, fill) in room.iter_mut().zip(&state.fills) {
-                *sum = sum.saturating_add(nodes.saturating_mul((fill * PARTS) as i64));
+                *sum += nodes * ((fill * PARTS + ROUNDER) - ROUNDER);
             }
         }
         self.set_prices(policy, mix, total, &room);
     }
 
-    fn set_prices(&mut self, policy: &Policy, mix: &Mix, total: &Totals, room: &[i64]) {
+    fn set_prices(&mut self, policy: &Policy, mix: &Mix, total: &Totals, room: &[f64]) {
         let shares: Vec<f64> = self.demands.iter().map(|demand| share(demand, total)).collect();
         let counts: f64 = mix.kinds().iter().map(|kind| kind.count).sum();
         let average: f64 =
             mix.kinds().iter().zip(&shares).map(|(kind, share)| kind.count / counts * share).sum::<f64>();
         // Sizes count in GPUs where there are any, otherwise in average tasks.
         let has_gpus = total.gpus_milli > 0;
+        self.has_gpus = has_gpus;
         let unit = if has_gpus { 1000.0 / total.gpus_milli as f64 } else { average };
         self.price.clear();
         for ((kind, share), room) in mix.kinds().iter().zip(&shares).zip(room) {
             let size = share / unit;
             let gpuless = has_gpus && kind.demand.gpus.count == 0;
             let weight = if gpuless { f64::from(policy.gpuless_weight_milli) / 1000.0 * size } else { 1.0 };
-            let left = (*room as f64 / PARTS + 2.0) * share;
+            let left = (room / PARTS + 2.0) * share;
             let price = kind.count / counts * weight * share / power(left, policy.alpha_halves);
             self.price.push(price * power(size, policy.size_halves));
         }
         // In units of what an average task costs in places that all kinds can use, so that rounding means the same in an
         // empty cluster and in a full one. Kinds without any room cost nothing anywhere and would only blur the rest.
-        let with_room = || self.price.iter().zip(&shares).zip(room).filter(|(_, room)| **room > 0);
+        let with_room = || self.price.iter().zip(&shares).zip(room).filter(|(_, room)| **room > 0.0);
         let cost: f64 = with_room().map(|((price, share), _)| price * average / share).sum();
         if cost > 0.0 {
             self.price.iter_mut().for_each(|price| *price /= cost);
         }
     }
 
-    fn knows(&self, mix: &Mix) -> bool {
-        self.demands.len() == mix.kinds().len()
-            && self.demands.iter().zip(&self.rules).zip(mix.kinds()).all(|((demand, rules), kind)| {
-                *demand == kind.demand
-                    && rules.len() == kind.constraints.len()
-                    && rules
-                        .iter()
-                        .zip(&kind.constraints)
-                        .all(|(rule, constraint)| rule.constraint == *constraint)
-            })
-    }
-
-    fn load(&mut self, mix: &Mix, rules: &mut Rules) {
+    /// Takes over the kinds of the mix. A few that changed are changed in all states; after many changes everything is
+    /// made anew.
+    fn follow(&mut self, mix: &Mix, rules: &mut Rules, classes: &Classes, states: &mut States) {
+        let same = |at: usize, kind: &Kind| {
+            let own = self.rules[at].iter().map(|rule| &rule.constraint);
+            self.demands[at] == kind.demand && own.eq(&kind.constraints)
+        };
+        let kinds = mix.kinds();
+        let known = self.demands.len();
+        if kinds.len() == known {
+            let changed: Vec<usize> = (0..known).filter(|&at| !same(at, &kinds[at])).collect();
+            if changed.len() * 4 <= known {
+                changed.iter().for_each(|&at| self.change(at, &kinds[at], rules, classes, states));
+                return;
+            }
+        }
         self.version += 1;
         self.masks.clear();
-        let per = |amount: u64| if amount == 0 { PLENTY } else { 1.0 / amount as f64 };
-        let of =
-            |amount: fn(&Demand) -> u64| mix.kinds().iter().map(|kind| per(amount(&kind.demand))).collect();
-        self.demands = mix.kinds().iter().map(|kind| kind.demand.clone()).collect();
-        self.rules = mix
-            .kinds()
-            .iter()
-            .map(|kind| kind.constraints.iter().map(|constraint| rules.get(constraint)).collect())
-            .collect();
-        self.per_cpu = of(|demand| demand.cpus_milli);
-        self.per_mem = of(|demand| demand.mem);
-        self.per_disk = of(|demand| demand.disk);
-        self.per_port = of(|demand| demand.ports.len() as u64);
+        self.demands.clear();
+        self.rules.clear();
         self.gpus.clear();
+        for column in [&mut self.per_cpu, &mut self.per_mem, &mut self.per_disk, &mut self.per_port] {
+            column.clear();
+            column.resize(kinds.len(), 0.0);
+        }
         self.gpu.clear();
-        for demand in &self.demands {
-            let at = self.gpus.iter().position(|gpus| *gpus == demand.gpus).unwrap_or(self.gpus.len());
-            if at == self.gpus.len() {
-                self.gpus.push(demand.gpus);
+        self.gpu.resize(kinds.len(), 0);
+        for (at, kind) in kinds.iter().enumerate() {
+            self.demands.push(Demand::default());
+            self.rules.push(Vec::new());
+            self.set(at, kind, rules);
+        }
+    }
+
+    fn set(&mut self, at: usize, kind: &Kind, rules: &mut Rules) {
+        let per = |amount: u64| if amount == 0 { PLENTY } else { 1.0 / amount as f64 };
+        let demand = &kind.demand;
+        self.per_cpu[at] = per(demand.cpus_milli);
+        self.per_mem[at] = per(demand.mem);
+        self.per_disk[at] = per(demand.disk);
+        self.per_port[at] = per(demand.ports.len() as u64);
+        let gpus = self.gpus.iter().position(|gpus| gpus.demand == demand.gpus);
+        self.gpu[at] = gpus.unwrap_or(self.gpus.len());
+        if gpus.is_none() {
+            self.gpus.push(Gpus::new(demand.gpus));
+        }
+        self.demands[at].clone_from(demand);
+        self.rules[at] = kind.constraints.iter().map(|constraint| rules.get(constraint)).collect();
+    }
+
+    fn change(&mut self, at: usize, kind: &Kind, rules: &mut Rules, classes: &Classes, states: &mut States) {
+        self.set(at, kind, rules);
+        for (class, mask) in (0..).zip(&mut self.masks) {
+            if let Some(mask) = mask {
+                mask[at] = may_use(&self.rules[at], class, classes);
             }
-            self.gpu.push(at);
+        }
+        let gpus = &self.gpus[self.gpu[at]];
+        for state in
+            states.slab.iter_mut().filter(|state| state.stamp != 0 && state.fills_version == self.version)
+        {
+            let worth = state.key.gpus.iter().map(|&free| gpus.worth(free)).sum();
+            let amounts = Amounts::of(&state.key, &Demand::default());
+            let per = (self.per_cpu[at], self.per_mem[at], self.per_disk[at], self.per_port[at]);
+            let mask = self.masks[state.key.class as usize].as_ref().map_or(0.0, |mask| mask[at]);
+            state.fills[at] = amounts.room(per, gpus.room(worth), mask);
+            state.worths.truncate(self.gpus.len());
+            for gpus in &self.gpus[state.worths.len()..] {
+                state.worths.push(state.key.gpus.iter().map(|&free| gpus.worth(free)).sum());
+            }
         }
     }
 
@@ -183,29 +268,33 @@ impl Prices {
             return;
         }
         self.mask(state.key.class, classes);
-        self.count_devices(&state.key.gpus);
-        let Scratch { before, after } = &mut self.scratch;
-        after.clear();
-        after.extend(self.gpus.iter().zip(&*before).map(|(gpus, &devices)| gpu_room(*gpus, devices)));
-        let mut fills = std::mem::take(&mut state.fills);
-        fills.clear();
-        let amounts = Amounts::of(&state.key, &Demand::default());
-        let mask = self.masks.get(state.key.class as usize).and_then(Option::as_deref).unwrap_or_default();
-        fills.extend((0..self.demands.len()).map(|kind| self.room(kind, amounts, mask)));
-        state.fills = fills;
+        let worth = |gpus: &Gpus| state.key.gpus.iter().map(|&free| gpus.worth(free)).sum::<u32>();
+        state.worths.clear();
+        state.worths.extend(self.gpus.iter().map(worth));
+        self.rooms(state, Amounts::of(&state.key, &Demand::default()), &[], 0);
+        state.fills.clear();
+        state.fills.extend_from_slice(&self.scratch.rooms);
         state.fills_version = self.version;
     }
 
-    /// Room for a kind, with the GPU rooms in `scratch.after`.
-    #[inline]
-    fn room(&self, kind: usize, amounts: Amounts, mask: &[f64]) -> f64 {
-        let room = (amounts.cpus * self.per_cpu[kind])
-            .min(amounts.mem * self.per_mem[kind])
-            .min(amounts.disk * self.per_disk[kind])
-            .min(amounts.ports * self.per_port[kind])
-            .min(self.scratch.after[self.gpu[kind]])
-            .min(MOST);
-        if room < ONE { 0.0 } else { room * mask[kind] }
+    /// The room for each kind with these amounts and `milli` taken from devices with `chosen` free, to `scratch.rooms`.
+    /// Plain loops over columns, for this is where placement spends its time.
+    fn rooms(&mut self, state: &State, amounts: Amounts, chosen: &[u16], milli: u16) {
+        let Scratch { by_demand, by_kind, rooms } = &mut self.scratch;
+        let lost =
+            |gpus: &Gpus| chosen.iter().map(|&free| gpus.worth(free) - gpus.worth(free - milli)).sum::<u32>();
+        by_demand.clear();
+        by_demand
+            .extend(self.gpus.iter().zip(&state.worths).map(|(gpus, worth)| gpus.room(worth - lost(gpus))));
+        by_kind.clear();
+        by_kind.extend(self.gpu.iter().map(|&gpu| by_demand[gpu]));
+        let mask = self.masks[state.key.class as usize].as_deref().unwrap_or_default();
+        let per = self.per_cpu.iter().zip(&self.per_mem).zip(&self.per_disk).zip(&self.per_port);
+        let kinds = per.zip(&*by_kind).zip(mask);
+        rooms.clear();
+        rooms.extend(kinds.map(|(((((cpu, mem), disk), port), gpus), mask)| {
+            amounts.room((*cpu, *mem, *disk, *port), *gpus, *mask)
+        }));
     }
 
     /// What the mix gains (loses, as a rule) if `demand` goes to a machine in this state, where it fits; and of which
@@ -214,7 +303,6 @@ impl Prices {
         self.fill(state, classes);
         let amounts = Amounts::of(&state.key, demand);
         let devices = &state.key.gpus;
-        self.count_devices(devices);
         if demand.gpus.count == 0 {
             return (self.difference(state, amounts, &[], 0), 0);
         }
@@ -238,22 +326,14 @@ impl Prices {
     }
 
     fn difference(&mut self, state: &State, amounts: Amounts, chosen: &[u16], milli: u16) -> f64 {
-        let Scratch { before, after } = &mut self.scratch;
-        after.clear();
-        for (gpus, &devices) in self.gpus.iter().zip(&*before) {
-            let lost: u64 = chosen.iter().map(|&free| worth(*gpus, free) - worth(*gpus, free - milli)).sum();
-            after.push(gpu_room(*gpus, devices - lost));
+        self.rooms(state, amounts, chosen, milli);
+        let rooms = self.scratch.rooms.chunks(4).zip(state.fills.chunks(4)).zip(self.price.chunks(4));
+        let mut sums = [0.0; 4];
+        for ((rooms, fills), prices) in rooms {
+            let kinds = sums.iter_mut().zip(rooms).zip(fills).zip(prices);
+            kinds.for_each(|(((sum, room), fill), price)| *sum += price * (room - fill));
         }
-        let mask = self.masks.get(state.key.class as usize).and_then(Option::as_deref).unwrap_or_default();
-        let kinds = state.fills.iter().zip(&self.price).enumerate();
-        kinds.map(|(kind, (fill, price))| price * (self.room(kind, amounts, mask) - fill)).sum()
-    }
-
-    fn count_devices(&mut self, devices: &[u16]) {
-        let before = &mut self.scratch.before;
-        before.clear();
-        before
-            .extend(self.gpus.iter().map(|gpus| devices.iter().map(|&free| worth(*gpus, free)).sum::<u64>()));
+        sums.iter().sum()
     }
 
     fn mask(&mut self, class: u32, classes: &Classes) {
@@ -262,32 +342,16 @@ impl Prices {
             self.masks.resize_with(at + 1, || None);
         }
         if self.masks[at].is_none() {
-            // Who may use reserved machines is not known of the mix; they are priced by nobody.
-            let open = classes.reserved(class).is_none_or(|role| role.as_str() == "*");
-            let may_use =
-                |rules: &Vec<Arc<Rule>>| open && rules.iter().all(|rule| classes.allows(class, rule));
-            self.masks[at] =
-                Some(self.rules.iter().map(|rules| if may_use(rules) { 1.0 } else { 0.0 }).collect());
+            self.masks[at] = Some(self.rules.iter().map(|rules| may_use(rules, class, classes)).collect());
         }
     }
 }
 
-/// What one device with so much free is worth: tasks that share it, or one device of several.
-fn worth(gpus: GpuDemand, free: u16) -> u64 {
-    let milli = gpus.milli.max(1);
-    match gpus.count {
-        0 => 0,
-        1 => u64::from(free / milli),
-        _ => u64::from(free >= milli),
-    }
-}
-
-/// Tasks that fit as far as GPUs go.
-fn gpu_room(gpus: GpuDemand, devices: u64) -> f64 {
-    match gpus.count {
-        0 => MOST,
-        count => (devices / u64::from(count)) as f64,
-    }
+/// 1 if a kind with these rules may use the class, otherwise 0. Who may use reserved machines is not known of the mix;
+/// they are priced by nobody.
+fn may_use(rules: &[Arc<Rule>], class: u32, classes: &Classes) -> f64 {
+    let open = classes.reserved(class).is_none_or(|role| role.as_str() == "*");
+    if open && rules.iter().all(|rule| classes.allows(class, rule)) { 1.0 } else { 0.0 }
 }
 
 /// The part of the cluster that one task takes: of the GPUs if it needs any, otherwise of what it needs most of.

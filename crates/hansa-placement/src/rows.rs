@@ -16,6 +16,11 @@ use std::sync::Arc;
 const MOST_ROWS: usize = 1024;
 const MOST_ENTRIES: usize = 1_000_000;
 
+/// A row made of fewer than all states has so many times the effort for one question.
+const SAMPLE: usize = 32;
+/// ... or so many times, when there are many rows.
+const LEAST_SAMPLE: usize = 4;
+
 /// One state that can take the request. Ordered: best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
@@ -26,6 +31,8 @@ pub(crate) struct Entry {
     label: u64,
     pub(crate) state: u32,
     stamp: u64,
+    /// Of the prices that made the loss.
+    epoch: u32,
     /// Free thousandths of the device to take a GPU share from.
     pub(crate) device: u16,
 }
@@ -46,8 +53,17 @@ pub(crate) struct Row {
     entries: BTreeSet<Entry>,
     /// How many of the entries the total knows of.
     counted: usize,
+    /// How far in the log of states.
     cursor: u64,
-    epoch: u64,
+    /// Of the prices when the row was last made.
+    epoch: u32,
+    /// Whether states in which the request fits may be missing.
+    partial: bool,
+    /// How many evaluations making the row took, and how many were allowed for since.
+    cost: usize,
+    saved: usize,
+    /// The engine's changes when the row was last asked. Asking again without a change gets the same answer.
+    changes: u64,
     used: u64,
 }
 
@@ -87,6 +103,11 @@ impl Row {
         self.entries.first().copied()
     }
 
+    /// Whether states in which the request fits may be missing.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.partial
+    }
+
     /// All entries after `after`, best first.
     pub(crate) fn entries(&self, after: Option<Entry>) -> impl Iterator<Item = Entry> + '_ {
         use std::ops::Bound::{Excluded, Unbounded};
@@ -122,6 +143,8 @@ pub(crate) struct Context<'a> {
     pub(crate) prices: &'a mut Prices,
     pub(crate) classes: &'a Classes,
     pub(crate) states: &'a mut States,
+    /// All changes so far.
+    pub(crate) changes: u64,
 }
 
 /// All rows.
@@ -138,12 +161,13 @@ impl Rows {
         self.entries = 0;
     }
 
-    /// The row of this request, up to date.
+    /// The row of this request, up to date; with every state in which it fits if it must be `complete`.
     pub(crate) fn get(
         &mut self,
         demand: &Demand,
         roles: Option<&[RoleName]>,
         rules: &[Arc<Rule>],
+        complete: bool,
         context: &mut Context<'_>,
     ) -> &mut Row {
         let mut hasher = FxHasher::default();
@@ -168,14 +192,20 @@ impl Rows {
                 entries: BTreeSet::new(),
                 counted: 0,
                 cursor: 0,
-                epoch: u64::MAX,
+                epoch: u32::MAX,
+                partial: true,
+                cost: 0,
+                saved: 1,
+                changes: u64::MAX,
                 used: 0,
             };
             self.by_key.insert(key, row);
         }
+        let effort = context.policy.effort.max(1) as usize;
+        let most = (effort * SAMPLE).min((MOST_ENTRIES / 2 / self.by_key.len()).max(effort * LEAST_SAMPLE));
         let row = self.by_key.get_mut(&key).expect("it was just put there");
         row.used = self.clock;
-        refresh(row, demand, context);
+        row.refresh(demand, complete, most, context);
         self.entries = self.entries - row.counted + row.entries.len();
         row.counted = row.entries.len();
         row
@@ -195,55 +225,132 @@ impl Rows {
     }
 }
 
-fn refresh(row: &mut Row, demand: &Demand, context: &mut Context<'_>) {
-    let cursor = context.states.cursor();
-    let news = if row.epoch == context.prices.epoch {
-        context.states.news(row.cursor).map(<[_]>::len)
-    } else {
-        None
-    };
-    match news {
-        Some(news) => {
-            for at in 0..news {
-                let Some(&(id, stamp)) = context.states.news(row.cursor).and_then(|news| news.get(at)) else {
-                    break;
-                };
-                if context.states.slab[id as usize].stamp == stamp
-                    && let Some(entry) = evaluate(id, row, demand, context)
-                {
-                    row.entries.insert(entry);
-                }
+impl Row {
+    /// Follows what happened since the row was last asked, at a bounded cost.
+    fn refresh(&mut self, demand: &Demand, complete: bool, most: usize, context: &mut Context<'_>) {
+        let most = if complete { usize::MAX } else { most };
+        let effort = context.policy.effort.max(1) as usize;
+        if self.changes != context.changes {
+            self.saved += effort;
+        }
+        let outdated = self.epoch != context.prices.epoch || self.partial;
+        let news = context.states.news(self.cursor).map(<[_]>::len);
+        let anew = self.partial && complete || outdated && self.saved > self.cost;
+        match news.filter(|_| !anew) {
+            Some(news) => self.follow(news, demand, complete, context),
+            None => self.build(demand, most, context),
+        }
+        self.shed(most, context.states);
+        self.cursor = context.states.cursor();
+        if self.changes != context.changes {
+            self.changes = context.changes;
+            self.settle(demand, effort, context);
+        }
+    }
+
+    /// Evaluates the states of which there is news, the newest first; not all if there is too much news.
+    fn follow(&mut self, news: usize, demand: &Demand, complete: bool, context: &mut Context<'_>) {
+        let effort = if complete { usize::MAX } else { context.policy.effort.max(1) as usize };
+        let mut evaluated = 0;
+        for at in (0..news).rev() {
+            let Some(&(id, stamp)) = context.states.news(self.cursor).and_then(|news| news.get(at)) else {
+                break;
+            };
+            if context.states.slab[id as usize].stamp != stamp || !self.fits(id, context) {
+                continue;
+            }
+            if evaluated == effort {
+                self.partial = true;
+                break;
+            }
+            evaluated += 1;
+            self.entries.insert(evaluate(id, demand, context));
+        }
+    }
+
+    /// Makes the row anew, from all states or, of many, from the fullest and some idle ones.
+    fn build(&mut self, demand: &Demand, most: usize, context: &mut Context<'_>) {
+        let mut fitting: Vec<(u32, u64, u32)> = Vec::new();
+        for id in 0..u32::try_from(context.states.slab.len()).unwrap_or(u32::MAX) {
+            if self.fits(id, context) {
+                let state = &context.states.slab[id as usize];
+                fitting.push((state.key.tie, state.first().map_or(0, |(label, _)| label), id));
             }
         }
-        None => {
-            let all = 0..u32::try_from(context.states.slab.len()).unwrap_or(u32::MAX);
-            row.entries = all.filter_map(|id| evaluate(id, row, demand, context)).collect();
+        self.partial = fitting.len() > most;
+        if self.partial {
+            let idle = most / 8;
+            fitting.sort_unstable();
+            let first_idle = fitting.partition_point(|&(tie, ..)| tie < u32::MAX);
+            fitting.drain((first_idle + idle).min(fitting.len())..);
+            fitting.drain((most - idle).min(first_idle)..first_idle);
+        }
+        self.cost = fitting.len();
+        self.saved = 0;
+        self.epoch = context.prices.epoch;
+        self.entries = fitting.into_iter().map(|(.., id)| evaluate(id, demand, context)).collect();
+    }
+
+    /// Keeps the row at a bounded size: without entries of states that are gone and, if need be, without the worst.
+    fn shed(&mut self, most: usize, states: &States) {
+        if self.entries.len() / 2 > most {
+            self.entries.retain(|entry| states.slab[entry.state as usize].stamp == entry.stamp);
+            while self.entries.len() > most {
+                self.entries.pop_last();
+                self.partial = true;
+            }
         }
     }
-    row.cursor = cursor;
-    row.epoch = context.prices.epoch;
+
+    /// Puts the best entry right: of an existing state, with its first machine, at today's prices (as far as `effort`
+    /// goes).
+    fn settle(&mut self, demand: &Demand, mut effort: usize, context: &mut Context<'_>) {
+        while let Some(entry) = self.first() {
+            if let Check::Changed = self.check(entry, context.states) {
+                continue;
+            }
+            if entry.epoch == context.prices.epoch || effort == 0 {
+                break;
+            }
+            effort -= 1;
+            self.entries.remove(&entry);
+            self.entries.insert(evaluate(entry.state, demand, context));
+        }
+    }
+
+    /// Whether the request fits into this state.
+    fn fits(&mut self, id: u32, context: &Context<'_>) -> bool {
+        let state = &context.states.slab[id as usize];
+        let key = &state.key;
+        let devices = || key.gpus.len() - key.gpus.partition_point(|&free| free < self.gpus.milli);
+        state.stamp != 0
+            && key.cpus >= self.cpus
+            && key.mem >= self.mem
+            && key.disk >= self.disk
+            && key.ports as usize >= self.ports
+            && devices() >= usize::from(self.gpus.count)
+            && self.may_use(key.class, context.classes)
+    }
 }
 
-/// The state's entry in the row, if the request fits there.
-fn evaluate(id: u32, row: &mut Row, demand: &Demand, context: &mut Context<'_>) -> Option<Entry> {
-    let Context { policy, prices, classes, states } = context;
+/// The entry of a state in which the request fits.
+fn evaluate(id: u32, demand: &Demand, context: &mut Context<'_>) -> Entry {
+    let Context { policy, prices, classes, states, .. } = context;
     let state = &mut states.slab[id as usize];
-    let (label, _) = state.first()?;
-    let key = &state.key;
-    let devices = key.gpus.len() - key.gpus.partition_point(|&free| free < row.gpus.milli);
-    let fits = state.stamp != 0
-        && key.cpus >= row.cpus
-        && key.mem >= row.mem
-        && key.disk >= row.disk
-        && key.ports as usize >= row.ports
-        && devices >= usize::from(row.gpus.count);
-    if !fits || !row.may_use(key.class, classes) {
-        return None;
-    }
     let (score, device) = prices.score(demand, state, classes);
     let step = f64::from(policy.step_billionths.max(1)) / 1e9;
-    let loss = (-score / step).round() as i64;
-    Some(Entry { loss, tie: state.key.tie, label, state: id, stamp: state.stamp, device })
+    // Where GPUs are to be filled, machines are opened as the prices say; elsewhere as few as can be.
+    let dearer = state.key.tie == u32::MAX && !prices.has_gpus;
+    let loss = if dearer { -score * (1.0 + f64::from(policy.idle_milli) / 1000.0) } else { -score };
+    Entry {
+        loss: (loss / step).round() as i64,
+        tie: state.key.tie,
+        label: state.first().map_or(0, |(label, _)| label),
+        state: id,
+        stamp: state.stamp,
+        epoch: prices.epoch,
+        device,
+    }
 }
 
 /// Whether a machine reserved for this role may be used. Without a list, only unreserved machines may; a list without

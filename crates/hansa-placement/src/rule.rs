@@ -206,3 +206,148 @@ impl Rules {
         rule
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Node;
+    use crate::peers::Peers;
+    use hansa_model::event::AgentState;
+    use hansa_model::{AgentId, Resources};
+    use std::collections::BTreeMap;
+
+    fn node(attribute: Option<&str>) -> Node {
+        Node {
+            id: AgentId::from("a"),
+            hostname: "h1".into(),
+            region: None,
+            zone: None,
+            attributes: attribute.map(|value| ("x".to_owned(), value.into())).into_iter().collect(),
+            state: AgentState::Active,
+            reserved: None,
+            total: Resources::default(),
+            free: Resources::default(),
+        }
+    }
+
+    fn constraint(operator: Operator, value: Option<&str>) -> Constraint {
+        Constraint { field: "x".into(), operator, value: value.map(str::to_owned) }
+    }
+
+    /// Which of the machines' values the constraint allows when instances stand on these values; `-` is a machine
+    /// without the attribute.
+    fn check(operator: Operator, value: Option<&str>, instances: &str, machines: &str, allowed: &str) {
+        let constraint = constraint(operator, value);
+        let rule = Rule::new(&constraint);
+        let of = |text: &str| node((text != "-").then_some(text));
+        let mut peers = Peers::new(std::slice::from_ref(&constraint));
+        instances.split_whitespace().for_each(|value| peers.add(&of(value)));
+        let allows = |text: &&str| rule.allows(of(text).field("x").as_deref(), peers.field("x"));
+        let own: Vec<_> = machines.split_whitespace().filter(allows).collect();
+        assert_eq!(own.join(" "), allowed, "{} with instances on '{instances}'", rule.notation());
+    }
+
+    #[test]
+    fn every_operator_does_what_marathon_does() {
+        use Operator::*;
+        check(Unique, None, "", "a b -", "a b");
+        check(Unique, None, "a c", "a b -", "b");
+        check(Cluster, None, "", "a b -", "a b");
+        check(Cluster, None, "b", "a b -", "b");
+        check(Cluster, None, "a b b", "a b c", "b");
+        check(Cluster, Some("a"), "b b", "a b -", "a");
+        check(Cluster, Some(""), "b", "a b", "b");
+        check(GroupBy, None, "", "a b -", "a b");
+        check(GroupBy, None, "a", "a b -", "a b");
+        check(GroupBy, None, "a a b", "a b c", "b c");
+        check(GroupBy, Some(""), "a a b", "a b c", "b c");
+        check(GroupBy, Some("3"), "a b", "a b c", "c");
+        check(GroupBy, Some("3"), "a b c", "a b c d -", "a b c d");
+        check(GroupBy, Some("2"), "a a b", "a b c", "b c");
+        check(GroupBy, Some("-1"), "a", "a b", "a b");
+        check(GroupBy, Some("many"), "", "a b -", "");
+        check(Like, Some("r[12]"), "", "r1 r2 r3 xr1 r12 -", "r1 r2");
+        check(Like, Some("a|ab"), "", "a ab abc xa", "a ab");
+        check(Like, Some("a)|(b"), "", "a b", "");
+        check(Like, Some("("), "", "a ( -", "");
+        check(Like, Some(""), "", "a -", "");
+        check(Like, None, "", "a -", "");
+        check(Unlike, Some("r[12]"), "", "r1 r3 r12 -", "r3 r12 -");
+        check(Unlike, Some("("), "", "a -", "");
+        check(MaxPer, Some("2"), "a a b", "a b c -", "b c");
+        check(MaxPer, Some("0"), "", "a", "");
+        check(MaxPer, Some("-3"), "", "a", "");
+        check(MaxPer, Some("x"), "", "a", "");
+        check(MaxPer, None, "", "a", "");
+        check(Is, Some("a"), "b", "a b A ab -", "a");
+        check(Is, Some("1.5"), "", "1.5 1.500 1.5004 1.501 1.51 a -", "1.5 1.500 1.5004");
+        check(Is, Some("nan"), "", "nan NaN inf", "nan");
+        check(Is, None, "", "a", "");
+    }
+
+    #[test]
+    fn words_say_what_is_wrong() {
+        use Operator::*;
+        let words = |operator, value, instances: &[&str], own: Option<&str>| {
+            let constraint = constraint(operator, value);
+            let mut peers = Peers::new(std::slice::from_ref(&constraint));
+            instances.iter().for_each(|value| peers.add(&node(Some(value))));
+            Rule::new(&constraint).words(own, peers.field("x"))
+        };
+        let cases = [
+            (words(Like, Some("r1"), &[], Some("r2")), "attribute x is not r1"),
+            (words(Like, Some("r[12]"), &[], Some("r3")), "attribute x does not match r[12]"),
+            (words(Like, Some("r1"), &[], None), "attribute x is absent"),
+            (words(Unlike, Some("r1"), &[], Some("r1")), "attribute x is r1"),
+            (words(Unlike, Some("r."), &[], Some("r1")), "attribute x matches r."),
+            (words(Cluster, Some("r1"), &[], None), "attribute x is absent, not r1"),
+            (words(Cluster, None, &["b"], Some("a")), "attribute x is not b, where the other instances are"),
+            (words(Unique, None, &["a"], Some("a")), "attribute x already has an instance"),
+            (words(MaxPer, Some("2"), &["a", "a"], Some("a")), "attribute x already has 2 instances"),
+            (words(GroupBy, None, &["a", "a", "b"], Some("a")), "attribute x has more instances than others"),
+            (
+                words(GroupBy, Some("2"), &["a"], Some("a")),
+                "attribute x already has an instance while fewer than 2 values do",
+            ),
+            (
+                words(Like, Some("("), &[], Some("a")),
+                r#"the constraint ["x","LIKE","("] '(' is not a valid regular expression"#,
+            ),
+        ];
+        for (words, expected) in cases {
+            assert_eq!(words, expected);
+        }
+    }
+
+    #[test]
+    fn notation_is_json_whatever_is_in_it() {
+        let odd =
+            Constraint { field: "a\"b\\".into(), operator: Operator::Like, value: Some("\\d\n".into()) };
+        assert_eq!(Rule::new(&odd).notation(), r#"["a\"b\\","LIKE","\\d\u000a"]"#);
+    }
+
+    #[test]
+    fn counts_follow_instances_that_come_and_go() {
+        let by_x = constraint(Operator::GroupBy, None);
+        let mut peers = Peers::new(std::slice::from_ref(&by_x));
+        for value in ["a", "b", "a", "c", "b", "a"] {
+            peers.add(&node(Some(value)));
+        }
+        peers.add(&node(None));
+        let counts = |peers: &Peers| {
+            let counts = peers.field("x").expect("the field is counted");
+            (counts.smallest(), counts.distinct(), counts.most_common().map(|value| value.to_string()))
+        };
+        assert_eq!(counts(&peers), (1, 3, Some("a".into())));
+        peers.remove(&node(Some("c")));
+        peers.remove(&node(Some("c")));
+        assert_eq!(counts(&peers), (2, 2, Some("a".into())));
+        for _ in 0..3 {
+            peers.remove(&node(Some("a")));
+        }
+        assert_eq!(counts(&peers), (2, 1, Some("b".into())));
+        let expected: BTreeMap<Arc<str>, u32> = [("b".into(), 2)].into();
+        assert_eq!(peers.counts("x"), Some(&expected));
+        assert_eq!(peers.counts("y"), None);
+    }
+}

@@ -11,6 +11,9 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// The version of rooms that were never computed.
+const NEVER: u64 = u64::MAX;
+
 /// What all machines of one class have in common: the role they are reserved for and, field by field, the values that
 /// constraints have asked for so far.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -113,6 +116,8 @@ pub(crate) struct State {
     pub(crate) nodes: BTreeSet<(u64, u32)>,
     /// Room for each kind on one such machine, as of `fills_version` of the prices.
     pub(crate) fills: Vec<f64>,
+    /// What its GPUs are worth for each GPU demand of the mix, as of the same version.
+    pub(crate) worths: Vec<u32>,
     pub(crate) fills_version: u64,
 }
 
@@ -154,7 +159,7 @@ impl States {
                 state.key = key.clone();
                 state.stamp = self.next_stamp;
                 state.nodes.insert(node);
-                state.fills_version = 0;
+                state.fills_version = NEVER;
                 id
             }
             None => {
@@ -163,7 +168,8 @@ impl States {
                     stamp: self.next_stamp,
                     nodes: BTreeSet::from([node]),
                     fills: Vec::new(),
-                    fills_version: 0,
+                    worths: Vec::new(),
+                    fills_version: NEVER,
                 });
                 u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 states")
             }

@@ -61,6 +61,7 @@ struct Ask {
     demand: Demand,
     constraints: Vec<Constraint>,
     accepted: Option<Vec<RoleName>>,
+    observed: bool,
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
@@ -85,8 +86,8 @@ fn ask() -> impl Strategy<Value = Ask> {
         1 => Just(Some(vec![RoleName::from("public")])),
         1 => Just(Some(vec![RoleName::any(), RoleName::from("public")])),
     ];
-    (demand, prop::collection::vec(constraint(), 0..3), accepted)
-        .prop_map(|(demand, constraints, accepted)| Ask { demand, constraints, accepted })
+    (demand, prop::collection::vec(constraint(), 0..3), accepted, any::<bool>())
+        .prop_map(|(demand, constraints, accepted, observed)| Ask { demand, constraints, accepted, observed })
 }
 
 #[derive(Clone, Debug)]
@@ -164,7 +165,9 @@ fn live(seeds: &[u32], asks: &[Ask], steps: &[Step], backwards: bool) -> Vec<Opt
                 let machines: Vec<Node> = own.filter_map(|(_, id, _)| cluster.node(id)).cloned().collect();
                 let mut peers = Peers::new(&ask.constraints);
                 machines.iter().for_each(|machine| peers.add(machine));
-                cluster.observe(&ask.demand, &ask.constraints);
+                if ask.observed {
+                    cluster.observe(&ask.demand, &ask.constraints);
+                }
                 let request = Request {
                     demand: &ask.demand,
                     constraints: &ask.constraints,

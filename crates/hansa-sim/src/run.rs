@@ -304,7 +304,8 @@ impl World {
 
     /// What must hold after every event.
     fn check(&mut self) {
-        let Some(master) = &self.master else { return };
+        // Readers are let in once what was restored is published.
+        let Some(master) = self.master.as_ref().filter(|master| master.picture.index > 0) else { return };
         let cell = &master.cell;
         cell.kernel().check();
         let services = cell.services().check();

@@ -196,7 +196,12 @@ impl Container {
     /// # Errors
     /// A directory is still in use after ten seconds, or cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        self.remove_within(PATIENCE)
+    }
+
+    /// The same with another patience.
+    pub(super) fn remove_within(&self, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
         for hierarchy in self.hierarchies.iter() {
             let dir = self.dir(hierarchy);
             let mut pause = Duration::from_micros(200);
@@ -208,25 +213,6 @@ impl Container {
                         pause = (pause * 2).min(Duration::from_millis(20));
                     }
                     Err(error) => return Err(name(error, "remove", &dir)),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the directories unless somebody is in them; does not wait long.
-    pub(super) fn remove_if_empty(&self) -> io::Result<()> {
-        for hierarchy in self.hierarchies.iter() {
-            for attempt in 0.. {
-                match remove_tree(&self.dir(hierarchy)) {
-                    // Another shim that has ended may still be on its way out.
-                    Err(error) if error.raw_os_error() == Some(libc::EBUSY) && attempt < 5 => {
-                        std::thread::sleep(Duration::from_millis(1 << attempt));
-                    }
-                    done => {
-                        done?;
-                        break;
-                    }
                 }
             }
         }
@@ -271,6 +257,9 @@ fn make(hierarchy: &Hierarchy, dir: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     let Some(parent) = dir.parent() else { return Ok(()) };
+    if parent == hierarchy.mount && hierarchy.has("cpu") {
+        weigh_top(hierarchy, dir);
+    }
     match hierarchy.version {
         Version::V1 if hierarchy.has("cpuset") => {
             for file in ["cpuset.cpus", "cpuset.mems"] {
@@ -286,6 +275,19 @@ fn make(hierarchy: &Hierarchy, dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Everything of ours together weighs as much as the machine has CPUs, and not as one process beside it would. Best
+/// effort: on version 2 the controller may not be passed down here.
+fn weigh_top(hierarchy: &Hierarchy, dir: &Path) {
+    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let _ = match hierarchy.version {
+        Version::V1 => write(dir, "cpu.shares", (cpus * 1024).min(262_144)),
+        Version::V2 => {
+            let _ = std::fs::write(hierarchy.mount.join("cgroup.subtree_control"), "+cpu");
+            write(dir, "cpu.weight", (cpus * 100).min(10_000))
+        }
+    };
 }
 
 fn write(dir: &Path, file: &str, value: impl ToString) -> io::Result<()> {
@@ -374,6 +376,20 @@ mod tests {
             Hierarchy { version, mount, controllers }
         };
         Driver::new(hierarchies.iter().map(make).collect())
+    }
+
+    #[test]
+    fn all_of_ours_weighs_what_the_machine_has() {
+        let root = tempfile::tempdir().unwrap();
+        let driver = fake(root.path(), &[(Version::V1, "cpu"), (Version::V2, "cpu memory")]);
+        driver.container("a", "c").create().unwrap();
+        let cpus = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(
+            std::fs::read_to_string(root.path().join("cpu/hansa/cpu.shares")).unwrap(),
+            (cpus * 1024).to_string()
+        );
+        let weight = std::fs::read_to_string(root.path().join("cpu,memory/hansa/cpu.weight")).unwrap();
+        assert_eq!(weight, (cpus * 100).to_string());
     }
 
     /// Every file below the root that has a value, with it.
@@ -489,7 +505,9 @@ mod tests {
         driver.container("other", "old").create().unwrap();
         let keep = BTreeSet::from(["kept".to_owned()]);
         assert_eq!(driver.sweep("a", &keep).unwrap(), ["old"]);
-        assert!(driver.container("a", "kept").exists() && driver.container("other", "old").exists());
+        assert!(driver.container("a", "kept").exists());
+        // Nobody of that agent lives.
+        assert!(!driver.container("other", "old").exists());
         assert!(!driver.container("a", "old").exists());
         assert_eq!(driver.sweep("a", &BTreeSet::new()).unwrap(), ["kept"]);
         assert!(!root.path().join("memory/hansa/a").exists());

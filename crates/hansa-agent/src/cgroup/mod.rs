@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The directory in each hierarchy that everything lives under.
 const TOP: &str = "hansa";
@@ -86,7 +87,8 @@ impl Driver {
     }
 
     /// Kills and removes every container of the agent that is not in `keep` (ids). Returns the ids of those removed.
-    /// For an agent's start: what an earlier life left behind.
+    /// For an agent's start: what an earlier life left behind. Empty directories of other agents that are not there any
+    /// more, nor their shims, go too.
     ///
     /// # Errors
     /// Something could not be killed or removed; the rest was still dealt with.
@@ -106,7 +108,28 @@ impl Driver {
         if keep.is_empty() {
             self.remove_empty_parents(agent);
         }
+        self.sweep_abandoned(agent);
         failure.map_or(Ok(removed), Err)
+    }
+
+    /// Removes the empty directories of other agents without shims: of those that were killed together with everything theirs
+    /// and never came back. Kills nobody.
+    fn sweep_abandoned(&self, myself: &str) {
+        for agent in self.subdirectories("").into_iter().filter(|agent| agent != myself) {
+            // What comes after this look belongs to somebody who lives.
+            let containers = self.children(&agent);
+            // A shim enters its agent's leaf before it makes anything, so an agent whose leaf can be removed has none.
+            if self.shims(&agent).remove_within(Duration::ZERO).is_err() {
+                continue;
+            }
+            for name in containers.iter().filter(|name| *name != SHIMS) {
+                let container = self.container(&agent, name);
+                if container.pids().is_ok_and(|pids| pids.is_empty()) {
+                    let _ = container.remove();
+                }
+            }
+            self.remove_empty_parents(&agent);
+        }
     }
 
     /// Processes of the agent's shims that are alive, in no order.
@@ -120,9 +143,13 @@ impl Driver {
 
     /// Names below the agent's directory, in any hierarchy.
     fn children(&self, agent: &str) -> BTreeSet<String> {
+        self.subdirectories(agent)
+    }
+
+    fn subdirectories(&self, path: &str) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for hierarchy in self.hierarchies.iter() {
-            let Ok(entries) = std::fs::read_dir(hierarchy.mount.join(TOP).join(agent)) else { continue };
+            let Ok(entries) = std::fs::read_dir(hierarchy.mount.join(TOP).join(path)) else { continue };
             for entry in entries.flatten() {
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     names.extend(entry.file_name().into_string().ok());
@@ -134,7 +161,8 @@ impl Driver {
 
     /// Best effort: whoever is last succeeds.
     fn remove_empty_parents(&self, agent: &str) {
-        let _ = self.shims(agent).remove_if_empty();
+        // Another shim that has ended may still be on its way out.
+        let _ = self.shims(agent).remove_within(Duration::from_millis(50));
         for hierarchy in self.hierarchies.iter() {
             let top = hierarchy.mount.join(TOP);
             let _ = std::fs::remove_dir(top.join(agent));

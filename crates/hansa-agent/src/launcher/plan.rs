@@ -120,7 +120,12 @@ impl Plan {
         let failed = |what: &str, error: std::io::Error| {
             LaunchError::machine(format!("cannot {what} the sandbox {}: {error}", self.sandbox.display()))
         };
-        std::fs::create_dir_all(&self.sandbox).map_err(|error| failed("make", error))?;
+        // SAFETY: no memory is passed. The shim's own umask would shut the command's user out of what lies above.
+        let umask = unsafe { libc::umask(0o022) };
+        let made = std::fs::create_dir_all(&self.sandbox);
+        // SAFETY: as above.
+        unsafe { libc::umask(umask) };
+        made.map_err(|error| failed("make", error))?;
         if let Some(identity) = &self.identity {
             std::os::unix::fs::chown(&self.sandbox, Some(identity.uid), Some(identity.gid))
                 .map_err(|error| failed("give away", error))?;

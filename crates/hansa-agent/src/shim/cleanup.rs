@@ -47,14 +47,18 @@ pub(super) fn cleanup(runtime_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the directory from its shim, by force if it has one.
+/// Takes the directory from its shim, by force if it has one. A shim that has recorded the end is only putting things
+/// away, and is let.
 fn take_lock(runtime_dir: &Path) -> io::Result<std::fs::File> {
-    let deadline = Instant::now() + PATIENCE;
+    const LEAVING: Duration = Duration::from_secs(2);
+    let begin = Instant::now();
+    let deadline = begin + PATIENCE;
     loop {
         if let Some(lock) = files::try_lock(runtime_dir)? {
             return Ok(lock);
         }
-        if let Some(holder) = files::lock_holder(runtime_dir)? {
+        let leaving = begin.elapsed() < LEAVING && runtime_dir.join(files::EXIT).exists();
+        if !leaving && let Some(holder) = files::lock_holder(runtime_dir)? {
             kill(holder)?;
         }
         if Instant::now() > deadline {

@@ -22,7 +22,8 @@ use tokio::sync::{oneshot, watch};
 const FIRST_WORD: Duration = Duration::from_secs(30);
 
 /// Starts a container: writes the spec to `runtime_dir` (made if need be; one per container, never used twice), runs
-/// `exe shim <runtime_dir>` and waits until the command has been executed or could not be.
+/// `exe shim <runtime_dir>` and waits until the command has been executed or could not be. `exe` is this program;
+/// `/proc/self/exe` names it even after its file has been replaced.
 ///
 /// The shim is nobody's child: it survives its starter. It keeps the connection made here, so dropping the client
 /// changes nothing for the container.
@@ -33,6 +34,9 @@ pub async fn spawn(runtime_dir: &Path, spec: &ShimSpec, exe: &Path) -> Result<Cl
     let failed = |what: &str, error: io::Error| {
         LaunchError::machine(format!("cannot {what} in {}: {error}", runtime_dir.display()))
     };
+    // The shim starts elsewhere.
+    let runtime_dir = &std::path::absolute(runtime_dir).map_err(|e| failed("find", e))?;
+    let exe = &std::path::absolute(exe).map_err(|e| failed("find the shim", e))?;
     std::fs::create_dir_all(runtime_dir).map_err(|e| failed("make the runtime directory", e))?;
     // Not even the spec of a container that is there may be touched. (The lock decides; this keeps the spec whole.)
     if [files::SPEC, files::EXIT].iter().any(|name| runtime_dir.join(name).exists()) {
@@ -56,7 +60,8 @@ pub async fn spawn(runtime_dir: &Path, spec: &ShimSpec, exe: &Path) -> Result<Cl
         Client::connect(UnixStream::from_std(ours)?, runtime_dir).await
     };
     let first = connected.await;
-    // The process we started has forked the shim and is gone, or it could not be executed; either way it has ended.
+    // What we started has forked the shim and left at once; only if something is badly wrong is it still there.
+    let _ = shim.kill();
     let _ = shim.wait();
     match first {
         Ok(First::Running(client)) => Ok(client),
@@ -67,6 +72,8 @@ pub async fn spawn(runtime_dir: &Path, spec: &ShimSpec, exe: &Path) -> Result<Cl
             record.cause
         ))),
         Err(error) => {
+            // It may still be at it, and must not finish unheard.
+            let _ = super::cleanup(runtime_dir).await;
             let log = std::fs::read_to_string(runtime_dir.join(files::LOG)).unwrap_or_default();
             Err(LaunchError::machine(format!("the shim ended without a word: {error} {}", log.trim())))
         }
@@ -317,13 +324,16 @@ impl Client {
 
     async fn ask(&self, body: RequestBody) -> Answer {
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut line = serde_json::to_vec(&Request { id, body }).map_err(|_| ClientError::Gone)?;
+        line.push(b'\n');
+        if line.len() > MAX_LINE {
+            return Err(ClientError::Refused("the request is too long".into()));
+        }
         let (sender, receiver) = oneshot::channel();
         match lock(&self.inner.pending).as_mut() {
             Some(pending) => pending.insert(id, sender),
             None => return Err(ClientError::Gone),
         };
-        let mut line = serde_json::to_vec(&Request { id, body }).map_err(|_| ClientError::Gone)?;
-        line.push(b'\n');
         if self.inner.writer.lock().await.write_all(&line).await.is_err() {
             if let Some(pending) = lock(&self.inner.pending).as_mut() {
                 pending.remove(&id);

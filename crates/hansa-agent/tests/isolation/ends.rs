@@ -2,12 +2,14 @@
 
 use crate::Test;
 use crate::fixture::{Fixture, exe};
+use hansa_agent::cgroup::Driver;
 use hansa_agent::shim::{self, Attached, Cause, Client, LaunchErrorKind, ShimLost};
 use hansa_model::task::Exit;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub fn tests() -> Vec<Test> {
-    let test = |name, run| Test { name, needs_root: false, run };
+    let test = |name, run| Test { name, needs_root: false, run, plain: false };
     vec![
         test("exit codes and output are kept", exit_code),
         test("what cannot be executed fails the launch in words", launch_errors),
@@ -21,6 +23,8 @@ pub fn tests() -> Vec<Test> {
         test("a container dies with its shim and is cleaned up", shim_killed),
         test("a container survives its agent and is found again", agent_killed),
         test("what ended while no agent looked is found", ended_alone),
+        test("a clean-up right after the end leaves nothing", cleaned_up_early),
+        test("what nobody came back for is swept by another agent", abandoned),
         test("a directory is never used twice", used_twice),
         test("orphans end with the command", orphans),
         test("many containers at once end and leave nothing", many),
@@ -213,6 +217,37 @@ fn ended_alone() {
     assert_eq!(shim::list(&fixture.runtime_root()).unwrap(), [dir]);
     assert!(matches!(fixture.within(shim::attach(&fixture.runtime_dir("never"))).unwrap(), Attached::Gone));
     fixture.assert_nothing_left();
+}
+
+fn cleaned_up_early() {
+    let fixture = Fixture::new();
+    for n in 0..20 {
+        let name = format!("c{n}");
+        fixture.run(&fixture.shell(&name, "true"));
+        // The shim may still be putting things away.
+        fixture.within(shim::cleanup(&fixture.runtime_dir(&name))).unwrap();
+    }
+    fixture.assert_nothing_left();
+}
+
+fn abandoned() {
+    let Some(driver) = Driver::detect().driver else { return println!("  SKIPPED: there are no cgroups") };
+    let (fixture, living) = (Fixture::new(), Fixture::new());
+    let (lost, kept) = (fixture.shell("lost", "sleep 1000"), living.shell("kept", "sleep 1000"));
+    if !lost.isolation.cgroups {
+        return;
+    }
+    let (lost, kept) = (fixture.spawn(&lost), living.spawn(&kept));
+    // SAFETY: no memory is passed; the shim is ours and lives.
+    unsafe { libc::kill(lost.started().shim.pid, libc::SIGKILL) };
+    fixture.until("all are dead", || fixture.processes().is_empty());
+    assert!(!fixture.cgroups().is_empty());
+    driver.sweep("somebody-else", &BTreeSet::new()).unwrap();
+    fixture.assert_nothing_left();
+    assert!(driver.container(&living.agent, "kept").pids().unwrap().len() >= 2);
+    living.within(kept.kill()).unwrap();
+    assert_eq!(living.wait(&kept).cause, Cause::Stopped);
+    living.assert_nothing_left();
 }
 
 fn used_twice() {

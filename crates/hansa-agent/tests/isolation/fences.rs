@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub fn tests() -> Vec<Test> {
-    let test = |name, run| Test { name, needs_root: true, run };
+    let test = |name, run| Test { name, needs_root: true, run, plain: false };
     vec![
         test("system calls are denied", system_calls),
         test("capabilities are dropped", capabilities),
@@ -256,7 +256,7 @@ fn hidden() {
 
 fn identity() {
     let fixture = Fixture::new();
-    let script = "id -u; id -g; id -G; pwd; env | sort; umask; ulimit -n; echo > written; head -c1 | wc -c";
+    let script = "test -x $PWD/. || echo shut out; id -u; id -g; id -G; pwd; env | sort; umask; ulimit -n; echo > written; head -c1 | wc -c";
     let check = |container: &str, user: Option<&str>, ids: &str| {
         let mut spec = fixture.shell(container, script);
         spec.user = user.map(str::to_owned);
@@ -313,6 +313,8 @@ fn exec() {
     assert!(missing.output.contains("no such program"), "{missing:?}");
     assert_eq!(run(&["/etc/passwd"]).unwrap().exit, Exit::Code(126));
     assert!(matches!(run(&[]), Err(ClientError::Refused(_))));
+    let long = "x".repeat(2 << 20);
+    assert!(matches!(run(&["echo", &long]), Err(ClientError::Refused(_))));
     let signalled = run(&["sh", "-c", "kill -TERM $$"]).unwrap();
     assert_eq!(signalled.exit, Exit::Signal(libc::SIGTERM));
     fixture.within(client.kill()).unwrap();

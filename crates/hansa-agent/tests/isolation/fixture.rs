@@ -7,11 +7,14 @@ use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Nothing of a test may take longer, and nothing it starts lives longer.
 pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// Whether containers get neither namespaces nor cgroups.
+pub static PLAIN: AtomicBool = AtomicBool::new(false);
 
 /// One agent with its own name and directories.
 pub struct Fixture {
@@ -53,6 +56,10 @@ impl Fixture {
         let mut spec = ShimSpec::new(&self.agent, container, argv, self.sandbox(container));
         spec.env.insert("PATH".into(), "/usr/bin:/bin".into());
         spec.deadline_boottime_ms = Some(shim::boottime_ms() + LIMIT.as_millis() as u64);
+        if PLAIN.load(Ordering::Relaxed) {
+            spec.isolation.namespaces = false;
+            spec.isolation.cgroups = false;
+        }
         spec
     }
 

@@ -7,7 +7,7 @@ use hansa_agent::shim::{Cause, ShimSpec};
 use hansa_model::task::Exit;
 
 pub fn tests() -> Vec<Test> {
-    let test = |name, run| Test { name, needs_root: true, run };
+    let test = |name, run| Test { name, needs_root: true, run, plain: false };
     vec![
         test("a memory hog is killed, with used and limit", memory_hog),
         test("a memory hog among several processes ends the container", memory_hog_beside_others),
@@ -154,11 +154,13 @@ fn stats() {
     let client = fixture.spawn(&limited(fixture.workload("c", &["eat-and-spin", "40"]), 256));
     fixture.until("it has eaten and spun", || {
         let stats = client.stats(&driver).unwrap();
-        stats.memory_bytes.unwrap() > 40 * MEGABYTE && stats.cpu_ns.unwrap() > 20_000_000
+        // Its init, itself, and the thread that spins.
+        stats.memory_bytes.unwrap() > 40 * MEGABYTE
+            && stats.cpu_ns.unwrap() > 20_000_000
+            && stats.pids == Some(3)
     });
     let stats = client.stats(&driver).unwrap();
-    // Its init, itself, and the thread that spins.
-    assert_eq!((stats.pids, stats.oom_kills), (Some(3), Some(0)));
+    assert_eq!(stats.oom_kills, Some(0));
     assert!(stats.memory_bytes.unwrap() < 60 * MEGABYTE, "{stats:?}");
     fixture.within(client.kill()).unwrap();
     let record = fixture.wait(&client);
@@ -166,4 +168,36 @@ fn stats() {
     assert!(record.memory_peak_bytes.is_none_or(|peak| peak > 40 * MEGABYTE));
     assert_eq!(client.stats(&driver), None);
     fixture.assert_nothing_left();
+}
+
+/// How long a start and an end take, and how much memory a shim holds. Not a test: figures depend on the machine.
+pub fn bench() {
+    let fixture = Fixture::new();
+    let (mut starts, mut ends) = (Vec::new(), Vec::new());
+    // So that the agent's directory stays and counts.
+    let keeper = fixture.spawn(&fixture.shell("keeper", "sleep 1000"));
+    for n in 0..200 {
+        let spec = fixture.shell(&format!("c{n}"), "exit 0");
+        let begin = std::time::Instant::now();
+        let client = fixture.spawn(&spec);
+        starts.push(begin.elapsed().as_micros());
+        fixture.wait(&client);
+        ends.push(begin.elapsed().as_micros());
+    }
+    for (what, mut times) in [("start", starts), ("start to end", ends)] {
+        times.sort_unstable();
+        println!("{what}: p50 {} us, p99 {} us", times[times.len() / 2], times[times.len() * 99 / 100]);
+    }
+    let client = fixture.spawn(&fixture.shell("memory", "sleep 1000"));
+    if let Some(dir) = fixture.cgroups().iter().find(|dir| dir.join("cpuacct.usage").exists()) {
+        let used = std::fs::read_to_string(dir.join("cpuacct.usage")).unwrap();
+        println!("cpu of each: {} us", used.trim().parse::<u64>().unwrap() / 1000 / 202);
+    }
+    for (what, pid) in [("shim", client.started().shim.pid), ("init", client.started().init.pid)] {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+        let kept = |line: &&str| ["Rss:", "Pss:", "Private_Dirty:"].iter().any(|name| line.starts_with(name));
+        let lines: Vec<&str> = text.lines().filter(kept).collect();
+        println!("{what}: {}", lines.join(", ").replace("  ", ""));
+    }
+    drop(keeper);
 }

@@ -14,6 +14,11 @@ pub fn main(args: &[OsString]) -> ! {
             drop(black_box(eaten));
         }
         ["probe"] => crate::probe::run(),
+        ["missing"] => {
+            for line in hansa_agent::launcher::missing_isolation() {
+                println!("{line}");
+            }
+        }
         ["fences"] => fences(),
         ["spin", threads] => spin(threads.parse().unwrap()),
         ["agent", runtime_dir, spec] => agent(runtime_dir, spec),

@@ -81,8 +81,9 @@ pub(super) struct App {
     pub peers_stale: bool,
     /// What one instance of `active` takes.
     pub demand: Demand,
-    /// Registered specs, by version.
-    pub specs: BTreeMap<Timestamp, SpecId>,
+    /// The spec that was registered for this version; the kernel keeps it until it is told otherwise. What it may have
+    /// known before a restart does not count: registering the same again is cheap, and holds it.
+    pub spec: Option<(Timestamp, SpecId)>,
     /// How failures slow it down.
     pub delay: Delay,
     /// Instances to launch now.
@@ -123,7 +124,7 @@ impl App {
             peers: Peers::default(),
             peers_stale: false,
             demand: Demand::default(),
-            specs: BTreeMap::new(),
+            spec: None,
             delay: Delay::default(),
             launch: 0,
             waiting_since: None,

@@ -114,7 +114,7 @@ impl Services {
                 let Some(deployment) = self.deployments.get(*key).filter(|found| found.id == *id) else {
                     return Some(format!("its deployment {id} does not exist"));
                 };
-                if !deployment.stored.originals.contains_key(&app.id) {
+                if !deployment.originals.contains_key(&app.id) {
                     return Some(format!("deployment {id} does not know of it"));
                 }
             }
@@ -136,7 +136,6 @@ impl Services {
                 return Some(format!("deployment {id} does not exist"));
             };
             let open = deployment
-                .stored
                 .originals
                 .keys()
                 .filter_map(|app| self.by_id.get(app))

@@ -1,7 +1,7 @@
 //! What clients ask: changes become deployments, tasks are killed, deployments cancelled.
 
 use super::apps::Mode;
-use super::deployments::{Deployment, Stored};
+use super::deployments::{Deployment, Original, Stored};
 use super::instances::{Order, instance_of};
 use super::plan::{self, Step, Target as PlanTarget};
 use super::{AppKey, DeploymentKey, InstanceKey, Output, Record, Services};
@@ -154,7 +154,7 @@ impl Services {
             started_at: now,
             steps: plan::steps(&parts, &levels),
             current_step: 0,
-            originals: changes.iter().map(|(id, change)| (id.clone(), change.before.clone())).collect(),
+            originals: changes.iter().map(|(id, change)| (id.clone(), self.original(id, change))).collect(),
             restarts: changes
                 .iter()
                 .filter_map(|(id, change)| Some((id.clone(), change.restart_since?)))
@@ -299,7 +299,8 @@ impl Services {
         changes: BTreeMap<AppId, Change>,
         out: &mut Output,
     ) {
-        let deployment = Deployment::new(id.clone(), stored);
+        let originals = changes.iter().map(|(id, change)| (id.clone(), change.before.clone())).collect();
+        let deployment = Deployment::new(id.clone(), stored, originals);
         let trivial = deployment.stored.steps.is_empty();
         let mut pointers = Vec::new();
         let mut events = Vec::new();
@@ -344,6 +345,18 @@ impl Services {
         out.records.extend(pointers);
         out.events.push(self.deployments[key].event(DeploymentChange::Started));
         self.begin_step(now, key, out);
+    }
+
+    /// How an app as it was before is stored with its deployment: by reference, unless the version is about to go.
+    fn original(&self, id: &AppId, change: &Change) -> Original {
+        let Some(before) = &change.before else { return Original::Absent };
+        let stays = change.after.is_some()
+            && self.by_id.get(id).is_some_and(|&key| {
+                let after = self.apps[key].versions.range(before.version..).count();
+                self.apps[key].versions.contains_key(&before.version)
+                    && after < self.settings.max_versions.max(1)
+            });
+        if stays { Original::Version(before.version) } else { Original::Gone(before.clone()) }
     }
 
     pub(super) fn kill_tasks(
@@ -403,7 +416,6 @@ impl Services {
             return Ok(ServiceAnswer::Done);
         }
         let wishes = self.deployments[key]
-            .stored
             .originals
             .iter()
             .map(|(id, original)| Wish {

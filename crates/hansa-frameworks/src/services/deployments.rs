@@ -19,6 +19,8 @@ const PROGRESS_MS: u64 = 200;
 pub(super) struct Deployment {
     pub id: DeploymentId,
     pub stored: Stored,
+    /// The apps as they were before; None: they did not exist.
+    pub originals: BTreeMap<AppId, Option<Arc<AppVersion>>>,
     /// Actions of the step under way that are not done.
     pub open: u32,
     /// What it waits for, as last told.
@@ -38,17 +40,34 @@ pub(super) struct Stored {
     pub started_at: Timestamp,
     pub steps: Vec<Vec<DeploymentAction>>,
     pub current_step: usize,
-    /// The apps as they were before; None: they did not exist.
-    pub originals: BTreeMap<AppId, Option<Arc<AppVersion>>>,
+    /// The apps as they were before.
+    pub originals: BTreeMap<AppId, Original>,
     /// Apps of which instances launched as an earlier version than this are replaced, though their configuration is
     /// the same.
     #[serde(default)]
     pub restarts: BTreeMap<AppId, Timestamp>,
 }
 
+/// An app as it was before a deployment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Original {
+    /// It did not exist.
+    Absent,
+    /// This version, which is stored with the app.
+    Version(Timestamp),
+    /// This definition, which is not stored any more.
+    Gone(Arc<AppVersion>),
+}
+
 impl Deployment {
-    pub fn new(id: DeploymentId, stored: Stored) -> Self {
-        Self { id, stored, open: 0, words: String::new(), progress_at: None, told_at: Timestamp(0) }
+    pub fn new(
+        id: DeploymentId,
+        stored: Stored,
+        originals: BTreeMap<AppId, Option<Arc<AppVersion>>>,
+    ) -> Self {
+        let (words, told_at) = (String::new(), Timestamp(0));
+        Self { id, stored, originals, open: 0, words, progress_at: None, told_at }
     }
 
     pub fn view(&self) -> Arc<DeploymentView> {
@@ -56,7 +75,7 @@ impl Deployment {
             id: self.id.clone(),
             version: self.stored.version,
             started_at: self.stored.started_at,
-            affected: self.stored.originals.keys().cloned().collect(),
+            affected: self.originals.keys().cloned().collect(),
             steps: self.stored.steps.clone(),
             current_step: self.stored.current_step,
             waiting_for: self.words.clone(),
@@ -171,7 +190,7 @@ impl Services {
         self.by_deployment.remove(&deployment.id);
         out.records.push(Record::DeleteDeployment(deployment.id.clone()));
         out.events.push(deployment.event(how));
-        for id in deployment.stored.originals.keys() {
+        for id in deployment.originals.keys() {
             let Some(&app_key) = self.by_id.get(id) else { continue };
             let app = &mut self.apps[app_key];
             if app.deployment.as_ref().is_none_or(|(other, _)| *other != key) {
@@ -214,9 +233,9 @@ impl Services {
         }
         if let Some(version) = &version {
             app.demand = version.spec.group(version.version).demand();
-            let used = app.specs.remove(&version.version);
-            self.drops.extend(std::mem::take(&mut app.specs).into_values());
-            app.specs.extend(used.map(|spec| (version.version, spec)));
+            if app.spec.is_some_and(|(of, _)| of != version.version) {
+                self.drops.extend(app.spec.take().map(|(_, spec)| spec));
+            }
         }
         app.active = version;
         app.mode = mode;

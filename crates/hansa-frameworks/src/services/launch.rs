@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// After a refusal the same is tried again this much later, even if the cluster stands still.
 const REFUSED_MS: u64 = 1_000;
-/// So many ids in a row may turn out to be taken before that counts as a refusal.
+/// So many claims in a row may fail for a reason that the next one mends before that counts as a refusal.
 const COLLISIONS: u32 = 64;
 /// At most so many failed attempts for waiting apps
 const RETRIES: u32 = 64;
@@ -258,7 +258,7 @@ impl Services {
             return None;
         }
         let app = &self.apps[key];
-        let Some(&spec) = app.specs.get(&active.version) else {
+        let Some((_, spec)) = app.spec.filter(|(of, _)| *of == active.version) else {
             self.pending = Some(Pending::Spec(key, active.version));
             return Some(Call::RegisterSpec { group: Arc::new(active.spec.group(active.version)) });
         };
@@ -366,7 +366,7 @@ impl Services {
                 let Origin::App { id, version } = &group.origin else { return };
                 match self.by_id.get(id).copied() {
                     Some(key) if self.apps[key].active.as_ref().is_some_and(|a| a.version == *version) => {
-                        self.apps[key].specs.insert(*version, spec);
+                        self.apps[key].spec = Some((*version, spec));
                         self.mark(key);
                     }
                     _ => self.drops.push_back(spec),
@@ -382,7 +382,15 @@ impl Services {
                         self.collisions += 1;
                         self.remove_instance(key, cluster);
                     }
-                    Some(Err(rejection)) => self.claim_refused(now, key, &rejection, cluster),
+                    Some(Err(Rejection::UnknownSpec)) if self.collisions < COLLISIONS => {
+                        self.collisions += 1;
+                        if let Some(instance) = self.remove_instance(key, cluster)
+                            && let Some(app) = self.apps.get_mut(instance.app)
+                        {
+                            app.spec = None;
+                        }
+                    }
+                    Some(Err(rejection)) => self.claim_refused(now, key, rejection.to_string(), cluster),
                     Some(Ok(())) | None => self.collisions = 0,
                 }
             }
@@ -406,7 +414,9 @@ impl Services {
     /// A call that was never answered counts as refused.
     fn give_up_pending(&mut self, now: Timestamp, cluster: &Cluster) {
         match self.pending.take() {
-            Some(Pending::Claim(key)) => self.claim_refused(now, key, &Rejection::UnknownSpec, cluster),
+            Some(Pending::Claim(key)) => {
+                self.claim_refused(now, key, "the kernel did not answer the claim", cluster)
+            }
             Some(Pending::Spec(key, _)) if self.apps.get(key).is_some_and(|app| app.launch > 0) => {
                 self.refuse(now, key, "the kernel does not take its definition", cluster);
             }
@@ -418,18 +428,13 @@ impl Services {
         &mut self,
         now: Timestamp,
         key: super::InstanceKey,
-        rejection: &Rejection,
+        why: impl Into<Cow<'static, str>>,
         cluster: &Cluster,
     ) {
         // It may have ended already, by a notice before the answer.
         let Some(instance) = self.remove_instance(key, cluster) else { return };
-        if *rejection == Rejection::UnknownSpec
-            && let Some(app) = self.apps.get_mut(instance.app)
-        {
-            app.specs.remove(&instance.version);
-        }
         if self.apps.get(instance.app).is_some_and(|app| !matches!(app.mode, Mode::Held | Mode::Stop)) {
-            self.refuse(now, instance.app, rejection.to_string(), cluster);
+            self.refuse(now, instance.app, why, cluster);
         }
     }
 

@@ -130,7 +130,7 @@ pub struct Services {
     ports: ports::Ports,
     /// Makes ids differ that are made in the same millisecond.
     counter: u64,
-    /// Ids in a row that turned out to be taken.
+    /// Claims in a row that failed for a reason that the next one mends.
     collisions: u32,
     /// Everything stored has been heard of: what appears from now on comes from outside.
     settled: bool,

@@ -56,9 +56,7 @@ impl Services {
             return;
         }
         let app_key = self.app_key(id);
-        let app = &mut self.apps[app_key];
-        let known = app.version(*version).cloned();
-        app.specs.entry(*version).or_insert(placed.spec);
+        let known = self.apps[app_key].version(*version).cloned();
         let spare = self.settled || known.is_none();
         let instance = Instance {
             id: placed.instance,

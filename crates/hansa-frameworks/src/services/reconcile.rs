@@ -88,47 +88,38 @@ impl Services {
         if fields.is_empty() {
             return app.first_to_go(false, &Class::ALIVE[1..], count);
         }
-        // How many stand on each value of each field, those of every class.
-        let value = |instance: &Instance, field: &str| -> Option<Arc<str>> {
-            cluster.node(&instance.agent).and_then(|node| node.field(field))
-        };
-        let mut standing: BTreeMap<(usize, Option<Arc<str>>), u32> = BTreeMap::new();
-        let order = app.first_to_go(false, &Class::ALIVE[1..], u32::MAX);
-        for &member in &order {
-            for (index, field) in fields.iter().enumerate() {
-                *standing.entry((index, value(&self.instances[member], field))).or_default() += 1;
-            }
+        // Each instance's values as numbers, and how many instances have each.
+        let mut left = app.first_to_go(false, &Class::ALIVE[1..], u32::MAX);
+        let mut numbers: BTreeMap<(usize, Option<Arc<str>>), usize> = BTreeMap::new();
+        let mut standing: Vec<u32> = Vec::new();
+        let mut values: Vec<(Class, Vec<usize>)> = Vec::with_capacity(left.len());
+        for &member in &left {
+            let instance = &self.instances[member];
+            let node = cluster.node(&instance.agent);
+            let of = fields.iter().enumerate().map(|(index, field)| {
+                let next = numbers.len();
+                let value = node.and_then(|node| node.field(field));
+                *numbers.entry((index, value)).or_insert(next)
+            });
+            let of: Vec<usize> = of.collect();
+            standing.resize(numbers.len(), 0);
+            of.iter().for_each(|&value| standing[value] += 1);
+            values.push((instance.class(), of));
         }
         let mut chosen = Vec::new();
-        let mut left: Vec<InstanceKey> = order;
-        for _ in 0..count {
-            let Some(class) = left.first().map(|&first| self.instances[first].class()) else { break };
-            let crowd = |member: InstanceKey| -> u32 {
-                let instance = &self.instances[member];
-                fields
-                    .iter()
-                    .enumerate()
-                    .map(|(index, field)| standing[&(index, value(instance, field))])
-                    .sum()
-            };
+        while chosen.len() < count as usize && !left.is_empty() {
+            let class = values[0].0;
             // The first of those in the greatest crowd.
             let mut best = (0, 0);
-            for (at, &member) in left.iter().enumerate() {
-                if self.instances[member].class() != class {
-                    break;
-                }
-                let crowd = crowd(member);
+            for (at, (_, of)) in values.iter().enumerate().take_while(|(_, (other, _))| *other == class) {
+                let crowd: u32 = of.iter().map(|&value| standing[value]).sum();
                 if crowd > best.1 {
                     best = (at, crowd);
                 }
             }
-            let victim = left.remove(best.0);
-            for (index, field) in fields.iter().enumerate() {
-                *standing
-                    .get_mut(&(index, value(&self.instances[victim], field)))
-                    .expect("it was counted") -= 1;
-            }
-            chosen.push(victim);
+            let (_, of) = values.remove(best.0);
+            of.iter().for_each(|&value| standing[value] -= 1);
+            chosen.push(left.remove(best.0));
         }
         chosen
     }
@@ -233,7 +224,7 @@ impl Services {
         self.tell_demand(key, 0);
         if let Some(app) = self.apps.remove(key) {
             self.by_id.remove(&app.id);
-            self.drops.extend(app.specs.into_values());
+            self.drops.extend(app.spec.map(|(_, spec)| spec));
         }
     }
 

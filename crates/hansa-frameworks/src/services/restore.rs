@@ -3,7 +3,7 @@
 //! Deployments go on in the step they were in. Instances are not stored here; the kernel tells of them afterwards.
 
 use super::apps::Mode;
-use super::deployments::{Deployment, Stored};
+use super::deployments::{Deployment, Original, Stored};
 use super::{Output, Record, Services};
 use hansa_model::app::AppVersion;
 use hansa_model::event::{ActionKind, DeploymentChange, Event};
@@ -57,10 +57,17 @@ impl Services {
         for (id, json) in deployments {
             match serde_json::from_str::<Stored>(&json) {
                 Ok(stored) if stored.format == 1 => {
-                    for app_id in stored.originals.keys() {
-                        self.app_key(app_id);
+                    let mut originals = BTreeMap::new();
+                    for (app_id, original) in &stored.originals {
+                        let app_key = self.app_key(app_id);
+                        let version = match original {
+                            Original::Absent => None,
+                            Original::Version(version) => self.apps[app_key].versions.get(version).cloned(),
+                            Original::Gone(version) => Some(version.clone()),
+                        };
+                        originals.insert(app_id.clone(), version);
                     }
-                    let key = self.deployments.insert(Deployment::new(id.clone(), stored));
+                    let key = self.deployments.insert(Deployment::new(id.clone(), stored, originals));
                     self.by_deployment.insert(id, key);
                     keys.push(key);
                 }
@@ -74,7 +81,7 @@ impl Services {
         for &key in &keys {
             let deployment = &self.deployments[key];
             let id = deployment.id.clone();
-            for app_id in deployment.stored.originals.keys() {
+            for app_id in deployment.originals.keys() {
                 self.apps[self.by_id[app_id]].deployment = Some((key, id.clone()));
             }
         }
@@ -102,7 +109,7 @@ impl Services {
             };
             let deployment = &self.deployments[deployment_key];
             let step = deployment.stored.current_step;
-            let original = deployment.stored.originals.get(&app.id).cloned().flatten();
+            let original = deployment.originals.get(&app.id).cloned().flatten();
             match deployment.main_action(&app.id) {
                 Some((at, kind)) if at == step && kind != ActionKind::StartApplication => {
                     let action = hansa_model::event::DeploymentAction { kind, app: app.id.clone() };

@@ -49,6 +49,24 @@ fn a_host_name_belongs_to_one_live_agent() {
 }
 
 #[test]
+fn a_renamed_machine_renames_its_tasks() {
+    let mut world = running();
+    let mut hello = agent("a");
+    hello.hostname = "new".into();
+    hello.groups = vec![world.report("web", 1, Running, false)];
+    check(
+        world.hello(hello),
+        "record put agent a Active
+         event web.t TASK_RUNNING Restored
+         event agent a Active 1000",
+    );
+    world.hello(agent("b"));
+    let mut other = agent("c");
+    other.hostname = "host-a".into();
+    assert!(world.hello(other).contains("agent c Active"), "the old name is free");
+}
+
+#[test]
 fn a_hello_needs_its_ids() {
     let mut world = World::new();
     let mut hello = agent("a");
@@ -326,6 +344,12 @@ fn an_instance_that_lives_elsewhere_by_now_is_killed() {
          to a release web",
     );
     assert_eq!(world.tasks["web.t"], "TASK_STAGING", "the one on b lives");
+    // The same with another task id.
+    let mut report = old.report("web", 1, Running, false);
+    report.launch.tasks = vec!["web.t2".into()];
+    let mut hello = agent("a");
+    hello.groups = vec![report];
+    check(world.hello(hello), "record put given up 3 web\nevent agent a Active 1000\nto a kill web");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod agents;
 mod claims;
+mod fleet;
 mod hello;
 mod kills;
 mod offers;

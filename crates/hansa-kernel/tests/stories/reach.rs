@@ -25,6 +25,7 @@ fn an_announced_return_is_waited_for() {
     let mut world = World::new();
     world.hello(agent("a"));
     world.apply(Command::AgentLeaving { agent: "a".into(), returns_in_ms: 20_000 });
+    check(world.contact("a"), "");
     check(world.pass(19_999), "");
     assert!(!world.pass(1).is_empty());
     world.hello(agent("a"));
@@ -135,4 +136,17 @@ fn losses_far_apart_are_not_together() {
         let text = stays(&mut world, name + 1, 61_000);
         assert_eq!(text.lines().count(), 1, "told at once: {text}");
     }
+}
+
+#[test]
+fn a_new_leader_is_as_careful() {
+    let mut world = ten();
+    world.restart();
+    for name in 4..10 {
+        world.hello(agent(&format!("a{name}")));
+    }
+    world.show = "en";
+    let text = stays(&mut world, 4, 6000);
+    assert_eq!(text.matches("alarm agents-lost-together").count(), 1, "{text}");
+    assert_eq!(text.matches("notice").count(), 0, "{text}");
 }

@@ -36,7 +36,10 @@ pub async fn deploy(client: &Client, progress: &Progress) -> Result<Demo, Failur
         if healthy == 2 {
             break;
         }
-        let words: Vec<String> = demo.iter().map(|service| describe_service(service)).collect();
+        // One deployment brings both: what it waits for is the same for each, and says no more than the numbers.
+        let numbers =
+            |service: &&Service| describe_service(&Service { waiting_for: None, ..(*service).clone() });
+        let words: Vec<String> = demo.iter().map(numbers).collect();
         progress.say(words.join(" · "));
         if begun.elapsed() > Duration::from_secs(120) {
             return Err(Failure::new(
@@ -94,18 +97,25 @@ impl Demo {
         let web = self.tasks.iter().find(|task| task.app.as_ref().is_some_and(|app| app.as_str() == WEB));
         let port = web.and_then(|task| task.ports.first()).copied().unwrap_or(0);
         let id = web.map_or_else(String::new, |task| crate::commands::task::logs::short_id(&task.id));
-        format!(
-            "\n{}\nTry:\n  \
-             curl http://127.0.0.1:{port}/                       one instance of the web service\n  \
-             {program} app list\n  \
-             {program} app scale demo/web 5\n  \
-             {program} task kill {id}                  it comes back\n  \
-             {program} app update demo/web cpus=100      cannot fit anywhere …\n  \
-             {program} app explain demo/web              … and why\n  \
-             {program} app logs -f demo/worker\n  \
-             {program} --help\n",
-            table(&self.tasks, text::now()).render(terminal_width())
-        )
+        let tries = [
+            (format!("curl http://127.0.0.1:{port}/"), "ask one instance of the web service"),
+            (format!("{program} app list"), ""),
+            (format!("{program} app scale demo/web 5"), ""),
+            (format!("{program} task kill {id}"), "it comes back"),
+            (
+                format!("{program} app update demo/web cpus=100 --no-wait"),
+                "fits nowhere: it waits, nothing is stopped",
+            ),
+            (format!("{program} app explain demo/web"), "says why"),
+            (format!("{program} app logs -f demo/worker"), ""),
+            (format!("{program} --help"), ""),
+        ];
+        let width = tries.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+        let tries: String = tries
+            .iter()
+            .map(|(command, why)| format!("  {}\n", format!("{command:<width$}  {why}").trim_end()))
+            .collect();
+        format!("\n{}\nTry:\n{tries}", table(&self.tasks, text::now()).render(terminal_width()))
     }
 }
 

@@ -88,12 +88,22 @@ impl Process {
         }
     }
 
-    /// The last lines of its log.
+    /// What it said last about why it ended, in one line.
     pub fn last_words(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(3)..].join(" / ")
+        reason(&String::from_utf8_lossy(&text))
+    }
+}
+
+/// The last error in a log: what `main` prints, else a panic with its message, else the last line.
+fn reason(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if let Some(error) = lines.iter().rev().find_map(|line| line.strip_prefix("error: ")) {
+        return error.to_owned();
+    }
+    match lines.iter().rposition(|line| line.contains(" panicked at ")) {
+        Some(at) => lines[at..lines.len().min(at + 2)].join(" "),
+        None => lines.last().map_or_else(|| "it said nothing".into(), |line| (*line).to_owned()),
     }
 }
 
@@ -133,5 +143,20 @@ fn die_with_parent(command: &mut Command) {
             }
             Ok(())
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_found_in_a_log() {
+        assert_eq!(reason("INFO up\nerror: the port is in use\n  try: another\n"), "the port is in use");
+        let panic =
+            "INFO up\n\nthread 'main' (1) panicked at x.rs:1:2:\nno such thing\nstack backtrace:\n 0: a\n";
+        assert_eq!(reason(panic), "thread 'main' (1) panicked at x.rs:1:2: no such thing");
+        assert_eq!(reason("INFO up\nINFO down\n"), "INFO down");
+        assert_eq!(reason(""), "it said nothing");
     }
 }

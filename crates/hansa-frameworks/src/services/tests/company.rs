@@ -85,6 +85,32 @@ fn until_its_turn_an_app_runs_as_before() {
 }
 
 #[test]
+fn a_deployment_goes_on_in_the_step_it_was_in() {
+    let mut world = World::with_nodes(2);
+    let two = |spec: AppSpec| AppSpec { command: Command::Shell("two".into()), ..spec };
+    let (db, web) = (app("/db", 1), depending(behaving(app("/web", 1), "hang"), &["/db"]));
+    world.deploy(change(vec![put(db.clone()), put(web.clone())]));
+    world.settle();
+    let id = world.deploy(forced(vec![put(two(db)), put(two(web))]));
+    world.settle();
+    assert_eq!(world.commands("/db"), BTreeMap::from([("two".to_string(), 1)]));
+    world.events.clear();
+    assert_eq!(world.of("/web").len(), 2, "the old one and the new one");
+    world.restart();
+    let told = world.events.iter().find_map(|event| match event {
+        Event::Deployment { view, change } if view.id == id => Some((view.current_step, change.clone())),
+        _ => None,
+    });
+    assert_eq!(told, Some((1, hansa_model::event::DeploymentChange::Restored)));
+    // Whatever ends now is replaced by the new version, though its deployment is not done.
+    for (id, _) in world.of("/web") {
+        world.say(&id, hansa_model::task::TaskState::Killed, |_| {});
+    }
+    world.settle();
+    assert_eq!(world.commands("/web"), BTreeMap::from([("two".to_string(), 1)]));
+}
+
+#[test]
 fn cycles_are_refused() {
     let mut world = World::with_nodes(1);
     let cyclic = |result| {

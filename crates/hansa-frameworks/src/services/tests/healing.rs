@@ -479,6 +479,27 @@ fn who_is_never_heard_of_holds_nothing_up_for_ever() {
 }
 
 #[test]
+fn after_a_restart_within_a_millisecond_no_id_is_used_twice() {
+    let mut world = World::with_nodes(2);
+    world.deploy(change(vec![put(app("/web", 2))]));
+    let first = world.of("/web")[0].0.clone();
+    world.say(&first, TaskState::Killed, |_| {});
+    world.restart();
+    assert_eq!(world.of("/web").len(), 2);
+    assert!(!world.groups.contains_key(&first));
+}
+
+#[test]
+fn the_only_instance_is_replaced_without_delay_after_a_restart() {
+    let mut world = started(1);
+    world.restart();
+    let victim = world.of("/web")[0].0.clone();
+    world.say(&victim, TaskState::Killed, |_| {});
+    world.drive();
+    assert_eq!(world.of("/web").len(), 1, "though the kernel has forgotten its spec");
+}
+
+#[test]
 fn whatever_is_told_twice_or_late_does_no_harm() {
     let mut world = started(2);
     let (id, group) = world.of("/web")[0].clone();

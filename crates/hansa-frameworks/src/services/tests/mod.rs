@@ -5,6 +5,7 @@ mod company;
 mod deploying;
 mod healing;
 mod properties;
+mod speed;
 mod waiting;
 mod world;
 

@@ -27,6 +27,7 @@ enum Act {
     Drain(usize),
     Reset(usize),
     MasterRestarts,
+    Refuse(bool),
 }
 
 const APPS: [&str; 3] = ["/a", "/b/c", "/b/d"];
@@ -59,6 +60,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..4usize).prop_map(Act::Drain),
         1 => app.prop_map(Act::Reset),
         2 => Just(Act::MasterRestarts),
+        1 => any::<bool>().prop_map(Act::Refuse),
     ]
 }
 
@@ -76,6 +78,14 @@ fn perform(world: &mut World, act: Act) {
         Act::Put { app: which, instances, command, checks, upgrade, force } => {
             let mut spec = with_upgrade(app(APPS[which], instances), upgrade.0, upgrade.1);
             spec.command = Command::Shell(format!("version {command}"));
+            spec.cpus_milli = 700;
+            if command == 2 {
+                spec.constraints = vec![hansa_model::app::Constraint {
+                    field: "hostname".into(),
+                    operator: hansa_model::app::Operator::MaxPer,
+                    value: Some("2".into()),
+                }];
+            }
             if command == 1 {
                 spec.unreachable = UnreachableStrategy::After { inactive_ms: 1000, expunge_ms: 4000 };
             }
@@ -142,12 +152,19 @@ fn perform(world: &mut World, act: Act) {
         }
         Act::Reset(app) => ask(world, ServiceCommand::ResetDelay { app: AppId::from(APPS[app]) }),
         Act::MasterRestarts => world.restart(),
+        Act::Refuse(on) => {
+            world.refuse = on.then_some(hansa_model::scheduler::Rejection::Offered);
+        }
     }
     world.drive();
 }
 
-/// Faults stop; everything that is asked for comes to be.
+/// Faults stop, and there is room enough; everything that is asked for comes to be.
 fn converges(world: &mut World) {
+    world.refuse = None;
+    for node in 4..14 {
+        world.add_node(node);
+    }
     for node in 0..4 {
         world.return_of(node);
     }

@@ -143,6 +143,21 @@ fn unique_instances_wait_for_another_machine() {
 }
 
 #[test]
+fn a_machine_that_was_forgotten_and_comes_back_counts_anew() {
+    let mut world = World::with_nodes(1);
+    world.deploy(change(vec![put(constrained(app("/web", 1), "hostname", Operator::Unique))]));
+    world.settle();
+    let (id, _) = world.of("/web")[0].clone();
+    world.cluster.remove(&agent(0));
+    world.say(&id, hansa_model::task::TaskState::GoneByOperator, |_| {});
+    world.settle();
+    assert_eq!(world.of("/web").len(), 0);
+    world.add_node(0);
+    world.settle();
+    assert_eq!(world.running("/web"), 1);
+}
+
+#[test]
 fn scaling_down_keeps_groups_even() {
     told_with_restarts(|world| {
         world.deploy(change(vec![put(constrained(app("/web", 8), "rack", Operator::GroupBy))]));

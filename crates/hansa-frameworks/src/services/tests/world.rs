@@ -73,6 +73,8 @@ pub struct World {
     pub now: Timestamp,
     pub specs: BTreeMap<SpecId, Arc<GroupSpec>>,
     next_spec: u64,
+    /// How many registrations of a spec are not dropped yet.
+    pub holders: BTreeMap<SpecId, u32>,
     pub groups: BTreeMap<InstanceId, Group>,
     pub given_up: Vec<(InstanceId, Group)>,
     pub ended: BTreeSet<InstanceId>,
@@ -102,7 +104,8 @@ impl World {
             cluster,
             now: Timestamp(1_000_000),
             specs: BTreeMap::new(),
-            next_spec: 1,
+            next_spec: 0,
+            holders: BTreeMap::new(),
             groups: BTreeMap::new(),
             given_up: Vec::new(),
             ended: BTreeSet::new(),
@@ -115,6 +118,11 @@ impl World {
             watch: None,
             calls: 0,
         }
+    }
+
+    /// Another machine.
+    pub fn add_node(&mut self, number: usize) {
+        self.cluster.upsert(node(number));
     }
 
     /// Makes an output durable and seen.
@@ -175,16 +183,20 @@ impl World {
     fn answer(&mut self, call: &Call) -> Answer {
         match call {
             Call::RegisterSpec { group } => {
-                let spec = SpecId(self.next_spec);
-                self.next_spec += 1;
+                let same = self.specs.iter().find(|(_, known)| *known == group).map(|(&spec, _)| spec);
+                let spec = same.unwrap_or_else(|| {
+                    self.next_spec += 1;
+                    SpecId(self.next_spec)
+                });
                 self.specs.insert(spec, group.clone());
+                *self.holders.entry(spec).or_default() += 1;
                 Answer::Spec(spec)
             }
             Call::DropSpec { spec } => {
-                assert!(self.specs.contains_key(spec), "dropped twice");
-                if self.groups.values().all(|group| group.spec != *spec) {
-                    self.specs.remove(spec);
-                }
+                let holders = self.holders.get_mut(spec).expect("registered before it is dropped");
+                *holders -= 1;
+                self.holders.retain(|_, holders| *holders > 0);
+                self.collect();
                 Answer::Done
             }
             Call::Claim(claim) => Answer::Claim(vec![self.claim(claim)]),
@@ -211,6 +223,13 @@ impl World {
                 Answer::Done
             }
         }
+    }
+
+    /// Specs that nobody holds or uses go.
+    fn collect(&mut self) {
+        let (groups, holders) = (&self.groups, &self.holders);
+        self.specs
+            .retain(|spec, _| holders.contains_key(spec) || groups.values().any(|group| group.spec == *spec));
     }
 
     fn claim(&mut self, claim: &Claim) -> Result<(), Rejection> {
@@ -259,6 +278,7 @@ impl World {
             let group = self.groups.remove(id).unwrap();
             self.cluster.give_back(&group.agent, &group.allocation);
             self.ended.insert(id.clone());
+            self.collect();
         }
         self.notice(Notice::Status(status));
     }
@@ -359,6 +379,8 @@ impl World {
     /// The master dies and comes back; the machines notice nothing.
     pub fn restart(&mut self) {
         self.demand.clear();
+        self.holders.clear();
+        self.collect();
         self.services = Services::new(self.settings.clone());
         let out = self.services.restore(self.now, self.store.records());
         self.take(out);
