@@ -13,6 +13,7 @@ use crate::record::{AgentRecord, GivenUpRecord, Record};
 use crate::{Kernel, Step};
 use hansa_model::agent::{GroupReport, Hello};
 use hansa_model::event::{AgentState, Event, TaskChange, TaskView};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::{Answer, Notice};
 use hansa_model::spec::Launch;
 use hansa_model::task::{Reason, TaskState, TaskStatus};
@@ -343,7 +344,7 @@ impl Kernel {
             if killing {
                 // Its launch may still be on its way out; the agent's answer settles it.
                 self.send_kill(step, number);
-            } else {
+            } else if !planted(Bug::LaunchNotRepeated) {
                 self.send_launch(step, number);
             }
         }

@@ -6,6 +6,7 @@ use crate::groups::Killing;
 use crate::record::{GivenUpRecord, Record};
 use crate::{Kernel, Step, Timer};
 use hansa_model::event::AgentState;
+use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::Answer;
 use hansa_model::task::{Reason, TaskState};
 use hansa_model::{AgentId, Allocation, InstanceId, Owner, TaskId};
@@ -34,7 +35,13 @@ impl Kernel {
             }
             Some(_) => return Answer::Done,
         }
-        step.record(Record::PutAssignment(number, Box::new(group.record())));
+        if !planted(Bug::KillNotStored) {
+            step.record(Record::PutAssignment(number, Box::new(group.record())));
+        }
+        if planted(Bug::FreedAtKill) {
+            let (agent, allocation) = (group.agent().clone(), group.allocation().clone());
+            self.book.give_back(&agent, &allocation);
+        }
         self.send_kill(step, number);
         Answer::Done
     }
@@ -48,6 +55,9 @@ impl Kernel {
         }
         let (instance, tasks) = (group.instance().clone(), group.task_ids().cloned().collect());
         let Some(killing) = &mut group.killing else { return };
+        if planted(Bug::KillNotRepeated) && killing.again_at != step.now {
+            return;
+        }
         self.timers.remove(&(killing.again_at, Timer::Kill(number)));
         killing.again_at = step.now + AGAIN_MS;
         self.timers.insert((killing.again_at, Timer::Kill(number)));

@@ -13,6 +13,7 @@ use crate::command::Effect;
 use crate::record::Record;
 use crate::{Kernel, Step, Timer};
 use hansa_model::event::{AgentState, Event};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::Notice;
 use hansa_model::task::{Reason, TaskState, TaskStatus};
 use hansa_model::{AgentId, Timestamp};
@@ -69,6 +70,7 @@ impl Kernel {
         let stopped = agent
             .hello
             .stop_deadline_ms
+            .filter(|_| !planted(Bug::DeadlineIgnored))
             .map(|deadline| agent.last_contact + deadline.saturating_add(self.settings.drift_margin_ms));
         [Some(silent), stopped, agent.returns_by].into_iter().flatten().max()
     }

@@ -11,6 +11,7 @@ pub mod app;
 pub mod event;
 pub mod explain;
 pub mod id;
+pub mod planted;
 pub mod record;
 pub mod resources;
 pub mod role;

@@ -7,6 +7,7 @@ use crate::node::Node;
 use crate::saved::{Kill, Record, Released, SavedGroup};
 use crate::timers::Timer;
 use hansa_link::ToMasterBody;
+use hansa_model::planted::{Bug, planted};
 use hansa_model::spec::{Command, ExecutorSpec, Launch};
 use hansa_model::task::{Exit, Limitation, Reason, TaskState, TaskStatus};
 use hansa_model::{AgentId, BootId, InstanceId, TaskId, Timestamp};
@@ -45,7 +46,7 @@ impl Node {
             self.warn(format!("launch of {instance} is meant for agent {agent} in boot {boot}: ignored"));
             return;
         }
-        if self.saved.groups().contains_key(&instance) {
+        if self.saved.groups().contains_key(&instance) && !planted(Bug::LaunchedTwice) {
             self.repeat_updates(&instance);
             return;
         }
@@ -286,7 +287,8 @@ impl Node {
         if !allowed {
             return false;
         }
-        let sequence = newest.map_or(0, |newest| newest.sequence) + 1;
+        let sequence =
+            newest.filter(|_| !planted(Bug::UpdatesNotNumbered)).map_or(0, |newest| newest.sequence) + 1;
         let task = group.launch.tasks[index].clone();
         let mut status = TaskStatus::new(task, instance.clone(), sequence, state, now);
         if let Some(live) = self.live.get(instance).filter(|_| !state.is_terminal()) {

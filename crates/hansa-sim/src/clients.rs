@@ -65,7 +65,11 @@ impl World {
         if self.master.is_none() {
             return;
         }
-        self.asked.insert(id, Asked { intents });
+        let kills = match &command {
+            ServiceCommand::Kill { tasks, .. } => tasks.clone(),
+            _ => Vec::new(),
+        };
+        self.asked.insert(id, Asked { intents, kills });
         let patience = if self.unlucky(30) {
             self.report.count(Fault::ClientTimeout);
             1

@@ -20,6 +20,8 @@ pub mod report;
 mod run;
 mod world;
 
+#[cfg(feature = "planted-bugs")]
+pub use many::{Hunt, hunt};
 pub use many::{Summary, run_many};
 pub use report::Report;
 pub use run::{Ended, Options, run};

@@ -66,7 +66,7 @@ pub struct Machine {
 }
 
 /// Milliseconds after which a fenced machine's shims end everything.
-pub const STOP_DEADLINE_MS: u64 = 4_000;
+pub const STOP_DEADLINE_MS: u64 = 7_000;
 
 impl Machine {
     /// A machine that is switched off.

@@ -1,8 +1,8 @@
 //! What clients asked for and were promised: the truth that the cell's state is held against.
 
-use hansa_model::AppId;
 use hansa_model::app::AppSpec;
-use std::collections::BTreeMap;
+use hansa_model::{AppId, TaskId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What an app is meant to be; None: gone.
@@ -21,6 +21,8 @@ struct Known {
 #[derive(Debug, Default)]
 pub struct Oracle {
     apps: BTreeMap<AppId, Known>,
+    /// Tasks that were promised to end.
+    killed: BTreeSet<TaskId>,
 }
 
 impl Oracle {
@@ -32,6 +34,16 @@ impl Oracle {
     /// A command's answer never came: the app may or may not be this.
     pub fn unsure(&mut self, app: &AppId, intent: Intent) {
         self.apps.entry(app.clone()).or_default().unsure.push(intent);
+    }
+
+    /// A kill's answer came: these tasks end.
+    pub fn killed(&mut self, tasks: Vec<TaskId>) {
+        self.killed.extend(tasks);
+    }
+
+    /// Whether the task was promised to end.
+    pub fn is_killed(&self, task: &TaskId) -> bool {
+        self.killed.contains(task)
     }
 
     /// What the app is meant to be, if nothing is unsure about it.

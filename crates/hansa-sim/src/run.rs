@@ -347,6 +347,12 @@ impl World {
                 return Some(format!("{} is {state:?}", machine.id));
             }
             for (instance, process) in machine.processes.iter().filter(|(_, process)| process.is_alive()) {
+                if self.oracle.is_killed(&process.task) {
+                    return Some(format!(
+                        "{} was promised to end, and lives on {}",
+                        process.task, machine.id
+                    ));
+                }
                 let name = instance.as_str().split(".instance-").next().unwrap_or_default();
                 let app = AppId::from(format!("/{}", name.replace('_', "/")));
                 let Some(spec) = master.picture.apps.get(&app).map(|version| &version.spec) else {

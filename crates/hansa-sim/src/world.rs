@@ -7,7 +7,7 @@ use crate::oracle::{Intent, Oracle};
 use crate::report::{Fault, Report};
 use hansa_cell::{Input, RequestId, SessionId};
 use hansa_link::{ToAgent, ToMaster};
-use hansa_model::{AppId, InstanceId, Timestamp};
+use hansa_model::{AppId, InstanceId, TaskId, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -81,6 +81,8 @@ pub struct Link {
 pub struct Asked {
     /// The apps it is about, and what they shall be.
     pub intents: Vec<(AppId, Intent)>,
+    /// The tasks that it kills.
+    pub kills: Vec<TaskId>,
 }
 
 /// Everything.
@@ -338,6 +340,7 @@ impl World {
                 for (app, intent) in asked.intents {
                     self.oracle.promised(&app, intent);
                 }
+                self.oracle.killed(asked.kills);
             }
             // Refused: nothing has changed.
             Err(failure) => self.note(format_args!("answer {id}: {failure:?}")),

@@ -7,6 +7,7 @@
 //! that after a crash at any moment all of it is there or nothing. Opening after a crash reads the whole file once.
 
 use crate::{Error, MAX_BATCH_MUTATIONS, Rows, Store};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::record::{Mutation, Table};
 use redb::{
     Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
@@ -168,7 +169,8 @@ fn builder() -> redb::Builder {
 
 fn begin(database: &Database) -> Result<redb::WriteTransaction, Error> {
     let mut transaction = database.begin_write().map_err(io)?;
-    transaction.set_durability(Durability::Immediate).map_err(io)?;
+    let durability = if planted(Bug::WritesNotSynced) { Durability::None } else { Durability::Immediate };
+    transaction.set_durability(durability).map_err(io)?;
     Ok(transaction)
 }
 

@@ -2,6 +2,7 @@
 
 use hansa_model::Timestamp;
 use hansa_model::app::Backoff;
+use hansa_model::planted::{Bug, planted};
 
 /// The delay of one app's configuration. It belongs to that configuration only: of another one it says nothing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,7 +50,8 @@ impl Delay {
     /// Until when nothing of this configuration may be launched, if that is later than now.
     pub fn until(&self, now: Timestamp, config: Timestamp) -> Option<Timestamp> {
         let entry = self.0.filter(|entry| entry.config == config)?;
-        Some(entry.reference + entry.delay_ms).filter(|until| *until > now)
+        let factor = if planted(Bug::BackoffForever) { 10_000 } else { 1 };
+        Some(entry.reference + entry.delay_ms * factor).filter(|until| *until > now)
     }
 
     /// The entry, unless it is of another configuration or so old that it is forgotten.

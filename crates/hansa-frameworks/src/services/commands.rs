@@ -7,6 +7,7 @@ use super::plan::{self, Step, Target as PlanTarget};
 use super::{AppKey, DeploymentKey, InstanceKey, Output, Record, Services};
 use hansa_model::app::{AppSpec, AppVersion};
 use hansa_model::event::{ActionKind, DeploymentChange, Event};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::service::{AppChange, Expected, ServiceAnswer, ServiceRefusal, Target};
 use hansa_model::{AppId, DeploymentId, TaskId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -319,7 +320,9 @@ impl Services {
                     self.ports.add(&after.spec);
                     app.newest = after.version;
                     app.versions.insert(after.version, after.clone());
-                    out.records.push(Record::PutVersion(after.clone()));
+                    if !planted(Bug::VersionNotStored) {
+                        out.records.push(Record::PutVersion(after.clone()));
+                    }
                     out.events.push(Event::AppVersion(after.clone()));
                     pointers.push(Record::PutApp(app_id.clone(), after.version));
                     while app.versions.len() > self.settings.max_versions.max(1) {

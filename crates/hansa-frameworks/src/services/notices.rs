@@ -5,6 +5,7 @@ use super::instances::{Instance, Order};
 use super::{AppKey, InstanceKey, Output, Services, health};
 use hansa_model::app::UnreachableStrategy;
 use hansa_model::event::{Event, TaskFailure};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::{Notice, Placed};
 use hansa_model::spec::Origin;
 use hansa_model::task::{Exit, Reason, TaskState, TaskStatus};
@@ -52,7 +53,7 @@ impl Services {
             }
             return;
         }
-        if status.state.is_terminal() {
+        if status.state.is_terminal() || planted(Bug::PlacedForgotten) {
             return;
         }
         let app_key = self.app_key(id);
