@@ -1,4 +1,4 @@
-//! `/metrics`: Prometheus' text, or JSON in Marathon's shape for clients that ask for JSON.
+//! `/metrics`: Prometheus' text, or JSON in Marathon's shape for clients that ask for JSON. And `/ping`.
 
 use crate::Master;
 use crate::metrics::{HistogramView, Sample};
@@ -6,7 +6,7 @@ use crate::read_model::STATES;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hansa_model::event::AgentState;
 use hansa_model::role::Totals;
@@ -15,6 +15,18 @@ use std::fmt::Write;
 
 /// Bytes in a page of memory, as `/proc/self/statm` counts.
 const PAGE: f64 = 4096.0;
+
+/// `GET /ping`
+pub(super) async fn ping(headers: HeaderMap) -> Response {
+    let accept = accepted(&headers);
+    if accept.contains("application/json") {
+        Json("pong").into_response()
+    } else if accept.is_empty() || accept.contains("text/plain") || accept.contains("*/*") {
+        "pong".into_response()
+    } else {
+        StatusCode::NO_CONTENT.into_response()
+    }
+}
 
 /// `GET /metrics`
 pub(super) async fn show(State(master): State<Master>, headers: HeaderMap) -> Response {

@@ -48,6 +48,7 @@ pub(crate) fn router(master: Master) -> Router {
         .route("/hansa/v1/roles", get(roles::list))
         .route("/hansa/v1/roles/{role}", put(roles::set))
         .route("/hansa/v1/events", get(events::stream))
+        .route("/ping", get(measurements::ping))
         .route("/metrics", get(measurements::show))
         .route(hansa_link::grpc::SESSION_PATH, post(link::session))
         .route("/", get(assets::index))
@@ -86,4 +87,33 @@ async fn not_found(uri: axum::http::Uri) -> ApiError {
 async fn wrong_method(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {
     let message = format!("{} does not take {method}", uri.path());
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, start_with_store};
+    use hansa_store::memory::{MemoryDisk, MemoryStore};
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        let store = MemoryStore::open(&MemoryDisk::new()).unwrap();
+        let options = Options::new("127.0.0.1:0".parse().unwrap(), "unused");
+        let running = start_with_store(options, Box::new(store)).await.unwrap();
+        async fn broken() -> &'static str {
+            panic!("a planted bug")
+        }
+        let router = Router::new()
+            .route("/broken", get(broken))
+            .layer(middleware::from_fn_with_state(running.master().clone(), measured));
+        let request = axum::extract::Request::get("/broken").body(axum::body::Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: hansa_api::hansa::ErrorBody = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body.error.code, "internal");
+        assert!(!body.error.message.contains("planted"), "what is inside stays inside");
+        running.stop().await.unwrap();
+    }
 }

@@ -3,7 +3,8 @@
 use crate::support::{Cluster, LONG, ask};
 use hansa_link::{ToAgent, ToAgentBody, ToMaster, ToMasterBody, grpc};
 use hansa_model::agent::{Hello, Usage};
-use hansa_model::{AgentId, ClusterId, Term};
+use hansa_model::task::{TaskState, TaskStatus};
+use hansa_model::{AgentId, ClusterId, InstanceId, TaskId, Term};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -43,6 +44,34 @@ impl Agent {
         let message = message.ok()??;
         self.cluster = Some(message.cluster);
         Some(message.body)
+    }
+
+    /// Does what it is told from now on, at once: launched tasks run, killed tasks end. Ends with the stream.
+    pub fn work(mut self) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(async move {
+            while let Ok(Some(message)) = self.from_master.message().await {
+                self.cluster = Some(message.cluster);
+                match message.body {
+                    ToAgentBody::Launch { launch, .. } => {
+                        for task in &launch.tasks {
+                            self.report(task.clone(), launch.instance.clone(), 1, TaskState::Running).await;
+                        }
+                    }
+                    ToAgentBody::Kill { instance, tasks, .. } => {
+                        for task in tasks {
+                            self.report(task, instance.clone(), 2, TaskState::Killed).await;
+                        }
+                    }
+                    ToAgentBody::Release { instance } => self.say(ToMasterBody::Released { instance }).await,
+                    _ => {}
+                }
+            }
+        })
+    }
+
+    async fn report(&mut self, task: TaskId, instance: InstanceId, sequence: u64, state: TaskState) {
+        let status = TaskStatus::new(task, instance, sequence, state, hansa_master::clock::now());
+        self.say(ToMasterBody::Update(status)).await;
     }
 }
 

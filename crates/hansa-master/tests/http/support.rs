@@ -1,7 +1,7 @@
 //! A master in this process, spoken to through real sockets, and agents that say what a test tells them.
 
 use hansa_master::{Master, Options, Running, start};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -63,11 +63,36 @@ impl Cluster {
         serde_json::from_str(&body).unwrap()
     }
 
+    /// POSTs (or what else `method` says) JSON; gives the status and what came back.
+    pub async fn send(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let answer = ask(self.address(), method, path, &[], &body.to_string()).await;
+        (answer.status, serde_json::from_str(&answer.body).unwrap_or(Value::String(answer.body)))
+    }
+
+    /// Deploys a service and waits until all its instances run.
+    pub async fn deploy(&self, id: &str, instances: u64) {
+        let mut events = self.events(None).await;
+        events.find(|frame| frame.name == "resync").await;
+        let app = json!({ "id": id, "cmd": "sleep 1000", "cpus": 0.1, "mem": 32, "instances": instances });
+        let (status, body) = self.send("POST", "/v2/apps", app).await;
+        assert_eq!(status, 201, "{body}");
+        events.find(|frame| frame.is_service(id, "running", instances)).await;
+    }
+
     /// The event stream, after an id if given.
     pub async fn events(&self, after: Option<&str>) -> Events {
-        let mut stream = TcpStream::connect(self.address()).await.unwrap();
         let after = after.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
-        let head = format!("GET /hansa/v1/events HTTP/1.1\r\nhost: localhost\r\n{after}\r\n");
+        self.open_events("", &after).await
+    }
+
+    /// The event stream with a query.
+    pub async fn events_of(&self, query: &str) -> Events {
+        self.open_events(&format!("?{query}"), "").await
+    }
+
+    async fn open_events(&self, query: &str, headers: &str) -> Events {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        let head = format!("GET /hansa/v1/events{query} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut lines = BufReader::new(stream);
         loop {
@@ -87,6 +112,13 @@ pub struct Frame {
     pub name: String,
     pub id: Option<String>,
     pub data: Value,
+}
+
+impl Frame {
+    /// Whether it says of the service that the field has the value.
+    pub fn is_service(&self, id: &str, field: &str, value: impl Into<Value>) -> bool {
+        self.name == "service" && self.data["id"] == id && self.data[field] == value.into()
+    }
 }
 
 /// An open event stream. The chunked encoding's sizes stand on lines of their own, which no field looks like.
