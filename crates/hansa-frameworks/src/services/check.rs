@@ -2,19 +2,20 @@
 
 use super::apps::{App, Mode, Queued};
 use super::instances::Class;
-use super::{AppKey, Services};
-use std::collections::BTreeMap;
+use super::{AppKey, InstanceKey, Services};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Services {
     /// The first thing that is not as it must be.
     pub(super) fn find_fault(&self) -> Option<String> {
         let mut members = 0;
+        let ordered: BTreeSet<InstanceKey> = self.orders.iter().map(|(key, _)| *key).collect();
         for (key, app) in self.apps.iter() {
             members += app.members.len();
             if self.by_id.get(&app.id) != Some(&key) {
                 return Some(format!("{} is not found by its id", app.id));
             }
-            let fault = self.fault_of_counts(app).or_else(|| self.fault_of_lines(key, app));
+            let fault = self.fault_of_counts(app, &ordered).or_else(|| self.fault_of_lines(key, app));
             if let Some(fault) = fault.or_else(|| self.fault_of_deployment(app)) {
                 return Some(format!("{}: {fault}", app.id));
             }
@@ -26,7 +27,7 @@ impl Services {
         self.fault_of_indexes()
     }
 
-    fn fault_of_counts(&self, app: &App) -> Option<String> {
+    fn fault_of_counts(&self, app: &App, ordered: &BTreeSet<InstanceKey>) -> Option<String> {
         let mut counts = [[0u32; Class::COUNT]; 2];
         let (mut spares, mut unheard) = (0, 0);
         for &(stale, class, placed_at, key) in &app.members {
@@ -45,7 +46,7 @@ impl Services {
             if instance.timer.is_some_and(|at| !self.timers.contains(&(at, key))) {
                 return Some(format!("the alarm of {} is not set", instance.id));
             }
-            if instance.order.is_some() && !self.orders.iter().any(|(ordered, _)| *ordered == key) {
+            if instance.order.is_some() && !ordered.contains(&key) {
                 return Some(format!("the order to end {} is lost", instance.id));
             }
             counts[usize::from(stale)][class as usize] += 1;

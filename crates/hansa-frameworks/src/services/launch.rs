@@ -14,6 +14,7 @@ use hansa_model::task::TaskState;
 use hansa_model::{InstanceId, Owner, Principal, Timestamp};
 use hansa_placement::{Cluster, Peers, Request};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// After a refusal the same is tried again this much later, even if the cluster stands still.
@@ -264,6 +265,20 @@ impl Services {
         };
         self.count_peers(key, cluster);
         let app = &self.apps[key];
+        let shape = active
+            .spec
+            .constraints
+            .is_empty()
+            .then(|| (active.spec.role.clone(), active.spec.accepted_roles.clone(), app.demand.clone()));
+        if self.full.0 != cluster.generation() {
+            self.full = (cluster.generation(), BTreeSet::new());
+        }
+        if shape.as_ref().is_some_and(|shape| self.full.1.contains(shape)) {
+            // Another app of the same shape found no place, and nothing has come free since.
+            self.line_up(key, Queued::NoPlace(cluster.generation()));
+            self.tell_demand(key, self.apps[key].launch);
+            return None;
+        }
         let request = Request {
             demand: &app.demand,
             constraints: &active.spec.constraints,
@@ -273,6 +288,7 @@ impl Services {
         };
         let Some(choice) = cluster.place(&request) else {
             self.retries.1 = self.retries.1.saturating_add(1);
+            self.full.1.extend(shape);
             self.line_up(key, Queued::NoPlace(cluster.generation()));
             self.tell_demand(key, self.apps[key].launch);
             return None;
@@ -441,6 +457,7 @@ impl Services {
     /// The app waits for a while, for this reason.
     fn refuse(&mut self, now: Timestamp, key: AppKey, why: impl Into<Cow<'static, str>>, cluster: &Cluster) {
         let why: Cow<'static, str> = why.into();
+        self.retries.1 = self.retries.1.saturating_add(1);
         self.apps[key].waiting_since.get_or_insert(now);
         self.line_up(key, Queued::Refused(cluster.generation(), now + REFUSED_MS, why.into_owned()));
         self.tell_demand(key, self.apps[key].launch.max(1));

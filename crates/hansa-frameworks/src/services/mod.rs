@@ -102,6 +102,9 @@ type InstanceKey = u32;
 /// A deployment's number.
 type DeploymentKey = u32;
 
+/// What decides where an app without constraints may go: role, accepted roles, demand.
+type Shape = (RoleName, Option<Vec<RoleName>>, Demand);
+
 /// How much of one shape a role waits for, over all apps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Unmet {
@@ -151,6 +154,8 @@ pub struct Services {
     generation: u64,
     /// Failed attempts to place something that waits, since when.
     retries: (Timestamp, u32),
+    /// Shapes without constraints for which there is no place at this generation of the cluster.
+    full: (u64, BTreeSet<Shape>),
     /// Instances out of reach for which something changes with time.
     timers: BTreeSet<(Timestamp, InstanceKey)>,
     demand: BTreeMap<(RoleName, Demand), Unmet>,

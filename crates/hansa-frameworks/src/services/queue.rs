@@ -1,11 +1,12 @@
 //! Saying why: the line for places, explanations, and what deployments wait for, in words.
 
 use super::apps::{App, Mode, Queued};
-use super::{AppKey, DeploymentKey, Output, Services};
+use super::{AppKey, DeploymentKey, Output, Services, Shape};
 use hansa_model::Timestamp;
 use hansa_model::event::DeploymentChange;
 use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup, QueueItem};
 use hansa_placement::{Cluster, Request};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Milliseconds between two explanations that nobody asked for.
@@ -16,15 +17,29 @@ const APPS_TOLD: usize = 3;
 impl Services {
     pub(super) fn list_queue(&self, now: Timestamp, cluster: &Cluster) -> Vec<QueueItem> {
         let waiting = self.by_id.values().filter(|&&key| self.apps[key].launch > 0);
+        // Apps of the same shape get the same explanation; a thousand of them cost one pass over the machines.
+        let mut known: BTreeMap<Shape, Explanation> = BTreeMap::new();
         waiting
             .filter_map(|&key| {
                 let app = &self.apps[key];
+                let spec = &app.active.as_ref()?.spec;
+                let alike = spec.constraints.is_empty() && !matches!(app.queued, Queued::Refused(..));
+                let shape =
+                    alike.then(|| (spec.role.clone(), spec.accepted_roles.clone(), app.demand.clone()));
+                let explanation = match shape.as_ref().and_then(|shape| known.get(shape)) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let explanation = self.explain_app(key, cluster)?;
+                        known.extend(shape.map(|shape| (shape, explanation.clone())));
+                        explanation
+                    }
+                };
                 Some(QueueItem {
                     app: app.id.clone(),
                     count: app.launch,
                     since: app.waiting_since.unwrap_or(now),
                     delayed_until: self.delay_of(now, key),
-                    explanation: self.explain_app(key, cluster)?,
+                    explanation,
                 })
             })
             .collect()

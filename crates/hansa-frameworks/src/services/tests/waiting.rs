@@ -66,6 +66,26 @@ fn the_demand_of_equal_shapes_adds_up() {
 }
 
 #[test]
+fn many_of_one_shape_wait_and_leave_together() {
+    let mut world = World::with_nodes(1);
+    let ids: Vec<String> = (0..30).map(|n| format!("/many/a{n:02}")).collect();
+    world.deploy(change(ids.iter().map(|id| put(big(id, 1))).collect()));
+    world.settle();
+    let queue = world.services.queue(world.now, &world.cluster);
+    assert_eq!(queue.len(), 29);
+    assert!(queue.iter().all(|item| item.explanation == queue[0].explanation && item.count == 1));
+    // One that fits in the meantime takes nothing that the others could use.
+    world.deploy(change(vec![put(app("/small", 1))]));
+    world.settle();
+    assert_eq!(world.running("/small"), 1);
+    for node in 1..30 {
+        world.add_node(node);
+    }
+    world.settle();
+    assert!(ids.iter().all(|id| world.running(id) == 1));
+}
+
+#[test]
 fn a_refused_claim_is_tried_again_later_and_explained() {
     let mut world = World::with_nodes(2);
     let limit = Rejection::OverLimit { role: RoleName::any(), kind: hansa_model::resources::Kind::Cpus };
