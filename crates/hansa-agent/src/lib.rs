@@ -1,1 +1,32 @@
-//! The agent's shell: shims, launcher, cgroups, volumes, metering, its HTTP
+//! The agent's shell: sockets, files, clocks and processes around the pure core in `hansa-node`.
+//!
+//! One loop ([`agent`]) takes events, hands them to the core and performs what it says: the journal is written first, then
+//! shims are started and stopped, probes run, messages sent. Everything that may wait runs in tasks of its own that report
+//! back as events; HTTP handlers ask the loop and decide nothing.
+//!
+//! - [`shim`], [`launcher`], [`cgroup`]: containers, each in a small process that outlives the agent.
+//! - [`agent`]: start, loop, stop. [`containers`]: the core's groups as shims.
+//! - [`data_dir`], [`journal`]: what is on disk. [`machine`]: what the machine has and uses.
+//! - [`link`]: the stream to the master. [`probe`]: health checks. [`metering`]: who uses what. [`sandbox`]: reading what
+//!   tasks wrote, without following them out of their directory. [`http`]: the agent's own port.
+//!
+//! The whole agent runs on one thread and needs nothing but a current-thread runtime.
+
+pub mod agent;
+pub mod cgroup;
+mod clock;
+mod containers;
+mod data_dir;
+mod http;
+mod journal;
+pub mod launcher;
+mod link;
+mod machine;
+mod metering;
+mod options;
+mod probe;
+pub mod sandbox;
+pub mod shim;
+
+pub use agent::{Agent, run};
+pub use options::Options;

@@ -262,6 +262,8 @@ impl Cell {
         cell.take_services(restored, &mut out);
         let restored = cell.kernel.restore(now, kernel_records);
         cell.take_kernel(restored, &mut out);
+        // What is restored is durable: it is published at once, before anything new that has to be written first.
+        cell.pipeline.seal(now, &mut out);
         cell.drive(&mut out);
         cell.pipeline.seal(now, &mut out);
         Ok((cell, out))
@@ -359,7 +361,7 @@ impl Cell {
         let command = match body {
             ToMasterBody::Hello(_) => return,
             ToMasterBody::Update(status) => kernel::Command::Update { agent, status },
-            ToMasterBody::Released { .. } => kernel::Command::AgentContact { agent },
+            ToMasterBody::Released { instance } => kernel::Command::AgentReleased { agent, instance },
             ToMasterBody::Heartbeat { number } => {
                 out.push(self.to_agent(session, ToAgentBody::HeartbeatSeen { number }));
                 kernel::Command::AgentContact { agent }

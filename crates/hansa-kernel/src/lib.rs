@@ -5,19 +5,41 @@
 //!
 //! Not here: what services and jobs want (`hansa-frameworks`), storing and encoding (`hansa-cell`), messages
 //! (`hansa-link`).
+//!
+//! Where to start: [`Command`] and [`Outcome`] (the boundary); then a file for each family of commands: `hello` (master
+//! and agent converge), `reach` (machines get lost), `claims`, `updates`, `kills`, `roles`, `offers`, `restore`. `groups`
+//! and `agents` hold the state, `book` what is free; [`Kernel::check`] says what must always hold.
 
-use hansa_model::agent::Hello;
-use hansa_model::event::{AgentState, Event};
-use hansa_model::role::Role;
+mod agents;
+mod book;
+mod check;
+mod claims;
+mod command;
+mod given_up;
+mod groups;
+mod hello;
+mod kills;
+mod offers;
+mod reach;
+mod record;
+mod restore;
+mod roles;
+mod specs;
+mod updates;
+
+pub use command::{AgentOrder, Command, Effect, Outcome, Refusal};
+pub use offers::{Offer, OfferId, OfferNews};
+pub use record::{AgentRecord, AssignmentRecord, GivenUpRecord, Record};
+
+use hansa_model::event::Event;
 use hansa_model::scheduler::{Answer, Call, Notice};
-use hansa_model::spec::{GroupSpec, Launch};
-use hansa_model::task::TaskStatus;
-use hansa_model::{
-    AgentId, Allocation, BootId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId, Timestamp,
-};
+use hansa_model::{AgentId, Owner, RoleName, Timestamp};
 use hansa_placement::Cluster;
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// How late the world may hear of what is allocated, so that it does not hear of every claim.
+const SHOW_USE_MS: u64 = 200;
 
 /// What can be fixed about a kernel.
 #[derive(Clone, Debug)]
@@ -34,260 +56,201 @@ impl Default for Settings {
     }
 }
 
-/// Everything that changes the kernel.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// Time passed.
-    Tick,
-    /// An agent's stream began, with everything it holds.
-    AgentConnected {
-        /// What it says.
-        hello: Box<Hello>,
-    },
-    /// Its stream ended without a word.
-    AgentDisconnected {
-        /// Which.
-        agent: AgentId,
-    },
-    /// It stops on purpose and comes back within this time.
-    AgentLeaving {
-        /// Which.
-        agent: AgentId,
-        /// Milliseconds.
-        returns_in_ms: u64,
-    },
-    /// It sent something (a heartbeat, say): it is alive.
-    AgentContact {
-        /// Which.
-        agent: AgentId,
-    },
-    /// A task's update.
-    Update {
-        /// From whom.
-        agent: AgentId,
-        /// What.
-        status: TaskStatus,
-    },
-    /// An operator's order about an agent.
-    AdminAgent {
-        /// Who orders.
-        principal: Principal,
-        /// Which agent.
-        agent: AgentId,
-        /// What.
-        order: AgentOrder,
-    },
-    /// A scheduler's call.
-    Call {
-        /// Which scheduler.
-        owner: Owner,
-        /// On whose behalf.
-        principal: Principal,
-        /// What.
-        call: Call,
-    },
-    /// A role's settings.
-    SetRole {
-        /// Who orders.
-        principal: Principal,
-        /// The settings.
-        role: Role,
-    },
-}
-
-/// What an operator can order about an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AgentOrder {
-    /// Nothing new there.
-    Deactivate,
-    /// New work again; ends draining.
-    Reactivate,
-    /// Nothing new there, and what is there moves.
-    Drain,
-    /// It will never return: everything on it is lost for good.
-    Gone,
-}
-
-/// What a command led to.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// The answer to `Call`; for other commands, whether they were understood.
-    pub answer: Option<Result<Answer, Refusal>>,
-    /// To be durable before anything below leaves.
-    pub records: Vec<Record>,
-    /// For the read model, once durable.
-    pub events: Vec<Event>,
-    /// For the schedulers, at once (they run on the same loop).
-    pub notices: Vec<(Owner, Notice)>,
-    /// For the agents, once durable.
-    pub effects: Vec<Effect>,
-}
-
-/// Why an operator's command was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// No such agent.
-    UnknownAgent(AgentId),
-    /// The host name belongs to another agent that is alive.
-    HostnameTaken(String),
-    /// In words.
-    Invalid(String),
-}
-
-/// A message for an agent. Repeating it does no harm.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Run a group.
-    Launch {
-        /// Where.
-        agent: AgentId,
-        /// On which boot.
-        boot: BootId,
-        /// What.
-        launch: Box<Launch>,
-    },
-    /// End a group.
-    Kill {
-        /// Where.
-        agent: AgentId,
-        /// Which.
-        instance: InstanceId,
-        /// Its tasks.
-        tasks: Vec<TaskId>,
-        /// Milliseconds between SIGTERM and SIGKILL; None: the spec's.
-        grace_ms: Option<u64>,
-        /// In words.
-        message: String,
-    },
-    /// An update is dealt with.
-    Acknowledge {
-        /// Where.
-        agent: AgentId,
-        /// Whose.
-        task: TaskId,
-        /// Which.
-        sequence: u64,
-    },
-    /// A group can be forgotten.
-    Release {
-        /// Where.
-        agent: AgentId,
-        /// Which.
-        instance: InstanceId,
-    },
-    /// The agent's stream is to be ended: it may not join.
-    Refuse {
-        /// Which.
-        agent: AgentId,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// What the kernel stores.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Record {
-    /// An agent was admitted or changed durably.
-    PutAgent(Box<AgentRecord>),
-    /// An agent is forgotten.
-    DeleteAgent(AgentId),
-    /// A spec.
-    PutSpec(SpecId, Arc<GroupSpec>),
-    /// A spec that nothing refers to any more.
-    DeleteSpec(SpecId),
-    /// An assignment, before its launch is sent; again when a kill is asked for.
-    PutAssignment(u64, Box<AssignmentRecord>),
-    /// All tasks of the assignment are terminal, or it moved to the given-up.
-    DeleteAssignment(u64),
-    /// A group that is not to come back.
-    PutGivenUp(u64, Box<GivenUpRecord>),
-    /// Its agent has heard of it, or will never return.
-    DeleteGivenUp(u64),
-    /// A role's settings.
-    PutRole(Role),
-    /// Default settings again.
-    DeleteRole(RoleName),
-}
-
-/// A stored agent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AgentRecord {
-    /// Who it is and what it has; `groups` is empty here.
-    pub hello: Hello,
-    /// When it was admitted.
-    pub registered_at: Timestamp,
-    /// Since when it is out of reach, if it is.
-    pub unreachable_since: Option<Timestamp>,
-    /// `Active`, `Deactivated` or `Draining`: what the operator wants.
-    pub wanted: AgentState,
-}
-
-/// A stored assignment; at most 200 bytes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AssignmentRecord {
-    /// The group.
-    pub instance: InstanceId,
-    /// Whose.
-    pub owner: Owner,
-    /// Who pays.
-    pub role: RoleName,
-    /// What.
-    pub spec: SpecId,
-    /// Its task ids.
-    pub tasks: Vec<TaskId>,
-    /// Where.
-    pub agent: AgentId,
-    /// On which boot.
-    pub boot: BootId,
-    /// What it has there.
-    pub allocation: Allocation,
-    /// When.
-    pub placed_at: Timestamp,
-    /// The kill that was asked for: (grace, message).
-    pub killing: Option<(Option<u64>, String)>,
-}
-
-/// A stored group that was given up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GivenUpRecord {
-    /// The group.
-    pub instance: InstanceId,
-    /// Its tasks.
-    pub tasks: Vec<TaskId>,
-    /// Where it was.
-    pub agent: AgentId,
-}
-
 /// The machine.
 #[derive(Debug, Default)]
 pub struct Kernel {
-    cluster: Cluster,
+    settings: Settings,
+    book: book::Book,
+    agents: BTreeMap<AgentId, agents::Agent>,
+    /// Who bears a name; of several, the one that is not out of reach.
+    hostnames: BTreeMap<Arc<str>, AgentId>,
+    groups: groups::Groups,
+    given_up: given_up::GivenUps,
+    specs: specs::Specs,
+    roles: roles::Roles,
+    offers: offers::Offers,
+    losses: reach::Losses,
+    timers: BTreeSet<(Timestamp, Timer)>,
+    dirty: Dirty,
+    last_number: u64,
+    /// The latest time that was told; time never goes back.
+    now: Timestamp,
+}
+
+/// What is to be done at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// An agent is out of reach if nothing was heard of it.
+    Agent(AgentId),
+    /// A kill is sent again.
+    Kill(u64),
+    /// An offer's lease ends.
+    Offer(OfferId),
+}
+
+/// What the world has not heard yet: the use of these changed.
+#[derive(Debug, Default)]
+struct Dirty {
+    agents: BTreeSet<AgentId>,
+    roles: BTreeSet<RoleName>,
+    show_at: Option<Timestamp>,
+}
+
+/// One application of a command: its time, and what it led to so far.
+#[derive(Debug)]
+struct Step {
+    now: Timestamp,
+    outcome: Outcome,
+}
+
+impl Step {
+    fn record(&mut self, record: Record) {
+        self.outcome.records.push(record);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outcome.events.push(event);
+    }
+
+    fn notice(&mut self, owner: Owner, notice: Notice) {
+        self.outcome.notices.push((owner, notice));
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.outcome.effects.push(effect);
+    }
+
+    fn offer(&mut self, news: OfferNews) {
+        self.outcome.offers.push(news);
+    }
 }
 
 impl Kernel {
     /// An empty cluster.
-    pub fn new(_settings: Settings) -> Self {
-        Self::default()
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
     }
 
     /// Takes over what was stored (Put records only, any order), at the beginning of a leadership. The outcome has the
     /// whole state as events and notices.
-    pub fn restore(&mut self, _now: Timestamp, _records: Vec<Record>) -> Outcome {
-        Outcome::default()
+    pub fn restore(&mut self, now: Timestamp, records: Vec<Record>) -> Outcome {
+        let mut step = self.step(now);
+        self.take_over(&mut step, records);
+        step.outcome
     }
 
     /// The only way state changes. Same state and input: same outcome.
-    pub fn apply(&mut self, _now: Timestamp, _command: Command) -> Outcome {
-        Outcome::default()
+    pub fn apply(&mut self, now: Timestamp, command: Command) -> Outcome {
+        let mut step = self.step(now);
+        let answer = self.dispatch(&mut step, command);
+        step.outcome.answer = Some(answer);
+        step.outcome
+    }
+
+    fn step(&mut self, now: Timestamp) -> Step {
+        self.now = self.now.max(now);
+        Step { now: self.now, outcome: Outcome::default() }
+    }
+
+    fn dispatch(&mut self, step: &mut Step, command: Command) -> Result<Answer, Refusal> {
+        match command {
+            Command::Tick => {
+                self.tick(step);
+                Ok(Answer::Done)
+            }
+            Command::AgentConnected { hello } => self.agent_connected(step, *hello),
+            Command::AgentDisconnected { agent } => self.agent_disconnected(step, &agent),
+            Command::AgentLeaving { agent, returns_in_ms } => self.agent_leaving(step, &agent, returns_in_ms),
+            Command::AgentContact { agent } => self.agent_contact(step, &agent),
+            Command::AgentReleased { agent, instance } => self.released(step, &agent, &instance),
+            Command::Update { agent, status } => self.update(step, &agent, status),
+            Command::AdminAgent { principal: _, agent, order } => self.admin_agent(step, &agent, order),
+            Command::Call { owner, principal: _, call } => self.call(step, &owner, call),
+            Command::SetRole { principal: _, role } => self.set_role(step, role),
+            Command::Offer { framework, role, agent, lease_ms } => {
+                self.offer(step, framework, role, &agent, lease_ms)
+            }
+            Command::DeclineOffer { framework, offer } => self.decline(&framework, offer),
+        }
+    }
+
+    fn call(&mut self, step: &mut Step, owner: &Owner, call: Call) -> Result<Answer, Refusal> {
+        match call {
+            Call::RegisterSpec { group } => {
+                if group.tasks.is_empty() {
+                    return Err(Refusal::Invalid("a spec needs at least one task".into()));
+                }
+                Ok(Answer::Spec(self.specs.register(group)))
+            }
+            Call::DropSpec { spec } => {
+                self.specs.release(spec, step);
+                Ok(Answer::Done)
+            }
+            Call::Claim(claim) => self.claim(step, owner, claim),
+            Call::Kill { instance, grace_ms, message } => {
+                Ok(self.kill(step, owner, &instance, grace_ms, message))
+            }
+            Call::GiveUp { instance } => Ok(self.give_up(step, owner, &instance)),
+            Call::SetDemand { role, shape, count } => {
+                self.roles.set_demand(owner, &role, shape, count);
+                Ok(Answer::Done)
+            }
+        }
+    }
+
+    fn tick(&mut self, step: &mut Step) {
+        self.excuse_silence(step.now);
+        while self.timers.first().is_some_and(|(at, _)| *at <= step.now) {
+            let Some((_, timer)) = self.timers.pop_first() else { break };
+            match timer {
+                Timer::Agent(agent) => self.agent_timed_out(step, &agent),
+                Timer::Kill(number) => self.kill_again(step, number),
+                Timer::Offer(offer) => self.rescind(step, offer),
+            }
+        }
+        if self.losses.tell_at.is_some_and(|at| at <= step.now) {
+            self.tell_slowly(step);
+        }
+        if self.dirty.show_at.is_some_and(|at| at <= step.now) {
+            self.dirty.show_at = None;
+            for agent in std::mem::take(&mut self.dirty.agents) {
+                self.show_agent(step, &agent);
+            }
+            for role in std::mem::take(&mut self.dirty.roles) {
+                self.show_role(step, &role);
+            }
+        }
     }
 
     /// When `Command::Tick` should next be applied.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        let timer = self.timers.first().map(|&(at, _)| at);
+        [timer, self.losses.tell_at, self.dirty.show_at].into_iter().flatten().min()
     }
 
     /// The machines, for schedulers to read.
     pub fn cluster(&self) -> &Cluster {
-        &self.cluster
+        self.book.cluster()
+    }
+
+    fn new_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// The use of a machine by a role changed; the world hears of it soon.
+    fn use_changed(&mut self, now: Timestamp, agent: &AgentId, role: &RoleName) {
+        self.agent_use_changed(now, agent);
+        if !self.dirty.roles.contains(role) {
+            self.dirty.roles.insert(role.clone());
+        }
+    }
+
+    /// The use of a machine changed.
+    fn agent_use_changed(&mut self, now: Timestamp, agent: &AgentId) {
+        if !self.dirty.agents.contains(agent) {
+            self.dirty.agents.insert(agent.clone());
+        }
+        self.dirty.show_at.get_or_insert(now + SHOW_USE_MS);
     }
 }

@@ -15,7 +15,7 @@ pub const MAX_BATCH_MUTATIONS: usize = 100_000;
 /// A table's contents in the order of keys.
 pub type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What can go wrong. After any error but `InUse` the process ends: what is durable is unknown until it loads again.
+/// What can go wrong. After `Fenced` and `Io` the process ends: what is durable is unknown until it loads again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process has the store open.
@@ -32,6 +32,9 @@ pub enum Error {
     /// Another leader holds the store.
     #[error("fenced: another leader holds the store")]
     Fenced,
+    /// The batch has too many mutations; nothing was written.
+    #[error("a batch of {0} mutations is more than {max}", max = MAX_BATCH_MUTATIONS)]
+    TooLarge(usize),
     /// Reading or writing failed.
     #[error("store: {0}")]
     Io(String),

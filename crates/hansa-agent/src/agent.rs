@@ -1,0 +1,371 @@
+//! Start, loop and stop of an agent.
+//!
+//! The loop takes what events there are, hands each to the core, writes the core's records to the journal in one go, and
+//! performs the rest. It never waits for anything but the next event: whatever takes time is a task that reports back.
+
+use crate::cgroup::Driver;
+use crate::clock::Clock;
+use crate::containers::{Containers, Place};
+use crate::data_dir::{self, DataDir};
+use crate::http;
+use crate::journal::Journal;
+use crate::link::Stream;
+use crate::machine::{self, Meter};
+use crate::metering::Metering;
+use crate::options::Options;
+use crate::probe;
+use crate::shim::{self, Client};
+use anyhow::{Context, Result, bail};
+use hansa_model::agent::Usage;
+use hansa_model::{InstanceId, TaskId};
+use hansa_node::{Config, Input, Node, Output, ProbeOrder, Record};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+/// Events taken at once before the journal is written: bounds how long the first of them waits.
+const BATCH: usize = 256;
+
+/// What an agent that stops on purpose announces.
+const RETURNS_IN_MS: u64 = 60_000;
+
+/// Everything that may happen to the loop.
+pub(crate) enum Event {
+    /// For the core.
+    Node(Input),
+    /// A shim has started its container.
+    Spawned {
+        /// Whose.
+        instance: InstanceId,
+        /// The connection to it.
+        client: Client,
+    },
+    /// Somebody wants to look at the loop's state.
+    Ask(Box<dyn FnOnce(&Shell) + Send>),
+}
+
+/// An agent that holds its data directory and its port, and is about to run.
+pub struct Agent {
+    shell: Shell,
+    events: mpsc::Receiver<Event>,
+    listener: TcpListener,
+    address: SocketAddr,
+    first: Vec<Output>,
+    loopback_only: bool,
+    /// Held as long as the agent runs.
+    _machine: Option<File>,
+}
+
+/// The loop's state.
+pub(crate) struct Shell {
+    pub(crate) node: Node,
+    pub(crate) metering: Metering,
+    pub(crate) clock: Clock,
+    pub(crate) data_dir: DataDir,
+    containers: Containers,
+    driver: Option<Driver>,
+    journal: Journal,
+    meter: Meter,
+    stream: Option<Stream>,
+    master: String,
+    sender: mpsc::Sender<Event>,
+}
+
+/// Runs an agent until `shutdown` resolves. Its tasks run on.
+///
+/// # Errors
+/// It cannot start ([`Agent::prepare`]), or its journal cannot be written any more.
+pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result<()> {
+    Agent::prepare(options).await?.run(shutdown).await
+}
+
+impl Agent {
+    /// Takes the data directory and the port, reads the journal and finds the containers that still run.
+    ///
+    /// # Errors
+    /// In words for whoever started it: the directory or the port is in use or cannot be used, the machine already has an
+    /// agent that shares nothing, the address would need a login that does not exist yet.
+    pub async fn prepare(options: Options) -> Result<Self> {
+        let loopback_only = options.listen.ip().is_loopback();
+        if !loopback_only && !options.insecure {
+            bail!(
+                "{} is reachable from other machines, and there is no login yet: use --insecure to open it all the same",
+                options.listen
+            );
+        }
+        let data_dir = DataDir::open(&options.data_dir)?;
+        let machine = data_dir::claim_machine(options.machine_lock.as_deref(), options.resources.is_none())?;
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", options.listen))?;
+        let address = listener.local_addr()?;
+        let clock = Clock::start();
+        let detected = Driver::detect();
+        let missing = detected.missing.into_iter().chain(crate::launcher::missing_isolation()).collect();
+        let config = config(&options, &data_dir, address, missing)?;
+        let (journal, saved) = Journal::open(&data_dir.journal())?;
+        let (sender, events) = mpsc::channel(BATCH);
+        let place = Place {
+            agent: config.agent.to_string(),
+            runtime: data_dir.runtime(),
+            data_dir: data_dir.root().to_owned(),
+            deadline: options.stop_deadline.map(|_| data_dir.deadline()),
+            program: match options.shim_program {
+                Some(program) => program,
+                None => std::env::current_exe().context("cannot find the running program")?,
+            },
+            clock,
+        };
+        let mut containers = Containers::new(place, sender.clone());
+        let found = containers.recover(&saved, detected.driver.as_ref()).await;
+        tracing::info!(
+            agent = %config.agent, hostname = %config.hostname, %address, resources = %config.resources,
+            running = found.len(), "agent starts"
+        );
+        for missing in &config.missing_isolation {
+            tracing::warn!("{missing}");
+        }
+        let (node, first) = Node::restore(config, saved, found, clock.now());
+        let shell = Shell {
+            node,
+            metering: Metering::default(),
+            clock,
+            data_dir,
+            containers,
+            driver: detected.driver,
+            journal,
+            meter: Meter::default(),
+            stream: None,
+            master: options.master,
+            sender,
+        };
+        Ok(Self { shell, events, listener, address, first, loopback_only, _machine: machine })
+    }
+
+    /// Where its HTTP listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Runs until `shutdown` resolves. Its tasks run on.
+    ///
+    /// # Errors
+    /// The journal cannot be written: an agent that cannot remember must not act.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let Self { mut shell, mut events, listener, first, loopback_only, _machine, .. } = self;
+        shell.sweep_sandboxes();
+        shell.perform(first)?;
+        let router = http::router(shell.sender.clone(), shell.data_dir.sandboxes(), loopback_only);
+        let served = http::serve(listener, router);
+        tokio::pin!(shutdown, served);
+        loop {
+            let wait = shell.node.next_deadline().map(|at| shell.clock.until(at));
+            let due = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let first = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                event = events.recv() => event,
+                () = due => Some(Event::Node(Input::Tick)),
+                () = &mut served => bail!("the HTTP server ended"),
+            };
+            let mut outputs = Vec::new();
+            let mut next = first;
+            let mut taken = 0;
+            while let Some(event) = next {
+                shell.take(event, &mut outputs);
+                taken += 1;
+                next = if taken < BATCH { events.try_recv().ok() } else { None };
+            }
+            shell.perform(outputs)?;
+        }
+        shell.leave().await
+    }
+}
+
+fn config(
+    options: &Options,
+    data_dir: &DataDir,
+    address: SocketAddr,
+    missing_isolation: Vec<String>,
+) -> Result<Config> {
+    let hostname = options.hostname.clone().unwrap_or_else(machine::hostname);
+    let mut config = Config::new(data_dir.agent_id()?, data_dir::boot_id()?, hostname);
+    let ip = machine::address(address.ip(), &options.master);
+    config.address = SocketAddr::new(ip, address.port()).to_string();
+    config.ip = ip.to_string();
+    config.resources = options.resources.clone().unwrap_or_else(|| machine::whole(data_dir.root()));
+    config.attributes = options.attributes.clone();
+    config.region = options.region.clone();
+    config.zone = options.zone.clone();
+    config.missing_isolation = missing_isolation;
+    config.sandboxes =
+        data_dir.sandboxes().to_str().context("the data directory's path is not text")?.to_owned();
+    config.timing.stop_deadline_ms = options.stop_deadline.map(millis);
+    config.keep_released_ms = millis(options.keep_sandboxes);
+    Ok(config)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Shell {
+    fn take(&mut self, event: Event, outputs: &mut Vec<Output>) {
+        match event {
+            Event::Node(input) => outputs.extend(self.node.apply(self.clock.now(), input)),
+            Event::Spawned { instance, client } => {
+                self.containers.spawned(&instance, client);
+                outputs.extend(self.node.apply(self.clock.now(), Input::Started { instance }));
+            }
+            Event::Ask(question) => question(self),
+        }
+    }
+
+    /// Writes the records, then does everything else in order.
+    fn perform(&mut self, outputs: Vec<Output>) -> Result<()> {
+        let records = outputs.iter().filter_map(|output| match output {
+            Output::Persist(record) => Some(record),
+            _ => None,
+        });
+        self.journal.append(records)?;
+        for output in outputs {
+            self.perform_one(output);
+        }
+        if self.journal.is_bloated() {
+            self.journal.rewrite(self.node.saved())?;
+        }
+        Ok(())
+    }
+
+    fn perform_one(&mut self, output: Output) {
+        match output {
+            Output::Persist(record) => log(&record),
+            Output::StartGroup(plan) => self.containers.start(*plan),
+            Output::StopGroup { instance, grace_ms } => {
+                self.containers.stop(&instance, Duration::from_millis(grace_ms));
+            }
+            Output::KillGroup { instance } => self.containers.kill(&instance),
+            Output::CleanUp { instance } => self.containers.clean_up(&instance),
+            Output::RemoveSandbox { task } => self.remove_sandbox(&task),
+            Output::RunProbe(order) => self.probe(*order),
+            Output::SampleUsage => self.sample(),
+            Output::ExtendDeadline { until } => {
+                let path = self.data_dir.deadline();
+                if let Err(error) = shim::write_deadline(&path, self.clock.boottime_of(until)) {
+                    tracing::error!(path = %path.display(), %error, "cannot extend the stop deadline");
+                }
+            }
+            Output::Open { stream } => {
+                self.stream = Some(Stream::open(stream, &self.master, self.sender.clone()));
+            }
+            Output::Close { stream } => {
+                self.stream.take_if(|open| open.number() == stream);
+            }
+            Output::Send { stream, message } => {
+                if let Some(open) = self.stream.as_ref().filter(|open| open.number() == stream) {
+                    open.send(message);
+                }
+            }
+            Output::Warn(text) => tracing::warn!("{text}"),
+        }
+    }
+
+    fn probe(&self, order: ProbeOrder) {
+        let client = self.containers.client(&order.instance).cloned();
+        let env = match self.node.saved().groups().get(&order.instance) {
+            Some(group) => hansa_node::env::environment(self.node.config(), &group.launch, 0),
+            None => Vec::new(),
+        };
+        let events = self.sender.clone();
+        tokio::spawn(async move {
+            let outcome = probe::run(order.target, order.timeout_ms, client, env.into_iter().collect()).await;
+            let (instance, check, number) = (order.instance, order.check, order.number);
+            let _ = events.send(Event::Node(Input::Probed { instance, check, number, outcome })).await;
+        });
+    }
+
+    /// Measures, and hands the result to the core with the next events: not at once, since outputs are being performed.
+    fn sample(&mut self) {
+        let now = self.clock.now();
+        let groups = self.node.saved().groups();
+        let running =
+            groups.iter().filter(|(_, group)| !group.is_terminal()).filter_map(|(instance, group)| {
+                Some((group.launch.tasks.first()?, self.containers.client(instance)?))
+            });
+        let used = self.metering.sample(now, self.driver.as_ref(), running);
+        self.metering.retain(|task| self.node.holds(task));
+        let machine = self.meter.sample(self.data_dir.root());
+        let events = self.sender.clone();
+        let usage = Usage { used, machine, tasks: 0 };
+        tokio::spawn(async move { events.send(Event::Node(Input::Sampled(usage))).await });
+    }
+
+    fn remove_sandbox(&self, task: &TaskId) {
+        if crate::sandbox::is_entry_name(task.as_str()) {
+            let path = self.data_dir.sandboxes().join(task.as_str());
+            tokio::task::spawn_blocking(move || remove_tree(&path));
+        }
+    }
+
+    /// Removes sandboxes that nobody remembers.
+    fn sweep_sandboxes(&self) {
+        let keep: BTreeSet<String> = self.node.saved().sandboxes().map(TaskId::to_string).collect();
+        let root = self.data_dir.sandboxes();
+        tokio::task::spawn_blocking(move || {
+            for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
+                if entry.file_name().to_str().is_none_or(|name| !keep.contains(name)) {
+                    remove_tree(&entry.path());
+                }
+            }
+        });
+    }
+
+    /// Says goodbye to the master; tasks run on.
+    async fn leave(mut self) -> Result<()> {
+        let outputs = self.node.apply(self.clock.now(), Input::Leave { returns_in_ms: RETURNS_IN_MS });
+        let records = outputs.iter().filter_map(|output| match output {
+            Output::Persist(record) => Some(record),
+            _ => None,
+        });
+        self.journal.append(records)?;
+        for output in outputs {
+            if let (Output::Send { message, .. }, Some(stream)) = (output, &self.stream) {
+                stream.send(message);
+            }
+        }
+        if let Some(stream) = self.stream.take() {
+            stream.close().await;
+        }
+        tracing::info!("agent stops; its tasks run on");
+        Ok(())
+    }
+}
+
+fn remove_tree(path: &Path) {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::error!(path = %path.display(), %error, "cannot remove a sandbox");
+        }
+        _ => {}
+    }
+}
+
+/// What an operator may follow.
+fn log(record: &Record) {
+    match record {
+        Record::Status(status) => tracing::info!(
+            task = %status.task, state = %status.state, healthy = status.healthy, message = %status.message, "task"
+        ),
+        Record::Identity { cluster, term } => tracing::info!(%cluster, %term, "master"),
+        _ => {}
+    }
+}

@@ -1,0 +1,383 @@
+//! The core's groups as containers: each a shim with a runtime directory of its own.
+//!
+//! Everything here answers with events; nothing waits in the loop. A group's end is reported only when nothing of it runs
+//! any more.
+
+use crate::agent::Event;
+use crate::cgroup::Driver;
+use crate::clock::Clock;
+use crate::shim::{self, Attached, Cause, Client, ExitRecord, ShimLost, ShimSpec};
+use futures_util::StreamExt;
+use hansa_model::InstanceId;
+use hansa_model::task::{Exit, Limitation};
+use hansa_node::saved::SavedGroup;
+use hansa_node::{Found, Input, Saved, ShimPlan};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Shims started at the same time: enough to keep the cores busy, few enough that none waits for long.
+const STARTS_AT_ONCE: usize = 16;
+
+/// Shims asked at the same time when the agent starts.
+const ATTACHES_AT_ONCE: usize = 32;
+
+/// What all containers share.
+#[derive(Debug)]
+pub struct Place {
+    /// The agent's id.
+    pub agent: String,
+    /// The directory with a runtime directory for each container.
+    pub runtime: PathBuf,
+    /// Hidden from tasks.
+    pub data_dir: PathBuf,
+    /// The stop deadline's file, if there is one.
+    pub deadline: Option<PathBuf>,
+    /// Started as `<program> shim <dir>`.
+    pub program: PathBuf,
+    /// The core's clock.
+    pub clock: Clock,
+}
+
+impl Place {
+    fn dir(&self, instance: &InstanceId) -> PathBuf {
+        self.runtime.join(container_name(instance.as_str()))
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    /// Being started. Set: it is not wanted any more.
+    Starting { unwanted: Arc<AtomicBool>, stop: Option<Duration> },
+    /// Runs, as far as known.
+    Running(Client),
+}
+
+/// All containers of this agent.
+#[derive(Debug)]
+pub struct Containers {
+    place: Arc<Place>,
+    events: mpsc::Sender<Event>,
+    starts: Arc<Semaphore>,
+    states: BTreeMap<InstanceId, State>,
+}
+
+impl Containers {
+    /// None yet.
+    pub fn new(place: Place, events: mpsc::Sender<Event>) -> Self {
+        let starts = Arc::new(Semaphore::new(STARTS_AT_ONCE));
+        Self { place: Arc::new(place), events, starts, states: BTreeMap::new() }
+    }
+
+    /// The connection to a group's shim, if it runs.
+    pub fn client(&self, instance: &InstanceId) -> Option<&Client> {
+        match self.states.get(instance)? {
+            State::Running(client) => Some(client),
+            State::Starting { .. } => None,
+        }
+    }
+
+    /// Finds what runs of the saved groups, ends and removes everything else that an earlier life of this agent left, and
+    /// gives what the core wants to know.
+    pub async fn recover(&mut self, saved: &Saved, driver: Option<&Driver>) -> BTreeMap<InstanceId, Found> {
+        let alive = saved.groups().values().filter(|group| !group.is_terminal());
+        let wanted: BTreeMap<PathBuf, &SavedGroup> =
+            alive.map(|group| (self.place.dir(&group.launch.instance), group)).collect();
+        let dirs = shim::list(&self.place.runtime).unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot list the runtime directories");
+            Vec::new()
+        });
+        let looked: Vec<(PathBuf, Option<Attached>)> = futures_util::stream::iter(dirs)
+            .map(|dir| {
+                let held = wanted.contains_key(&dir);
+                async move { (dir.clone(), if held { look(&dir).await } else { None }) }
+            })
+            .buffer_unordered(ATTACHES_AT_ONCE)
+            .collect()
+            .await;
+        let mut found = BTreeMap::new();
+        let mut keep = BTreeSet::new();
+        for (dir, attached) in looked {
+            let group = wanted.get(&dir);
+            match (group, attached) {
+                (Some(group), Some(Attached::Running(client))) => {
+                    let instance = group.launch.instance.clone();
+                    keep.insert(container_name(instance.as_str()));
+                    self.watch(instance.clone(), client);
+                    found.insert(instance, Found::Running);
+                }
+                (Some(group), Some(Attached::Exited(record))) => {
+                    let limit = group.launch.allocation.mem;
+                    found.insert(group.launch.instance.clone(), found_ended(&record, limit));
+                }
+                _ => remove(&dir).await,
+            }
+        }
+        if let Some(driver) = driver {
+            match driver.sweep(&self.place.agent, &keep) {
+                Ok(removed) if removed.is_empty() => {}
+                Ok(removed) => tracing::warn!(?removed, "ended what an earlier life of this agent left"),
+                Err(error) => {
+                    tracing::error!(%error, "cannot end all that an earlier life of this agent left")
+                }
+            }
+        }
+        found
+    }
+
+    /// Starts a group's container.
+    pub fn start(&mut self, plan: ShimPlan) {
+        let unwanted = Arc::new(AtomicBool::new(false));
+        let instance = plan.instance.clone();
+        self.states.insert(instance.clone(), State::Starting { unwanted: unwanted.clone(), stop: None });
+        let (place, events, starts) = (self.place.clone(), self.events.clone(), self.starts.clone());
+        tokio::spawn(async move {
+            let _turn = starts.acquire().await;
+            let event = if unwanted.load(Ordering::Relaxed) {
+                Event::Node(Input::LaunchFailed { instance, message: "not wanted any more".into() })
+            } else {
+                let dir = place.dir(&instance);
+                match shim::spawn(&dir, &shim_spec(&place, plan), &place.program).await {
+                    Ok(client) => Event::Spawned { instance, client },
+                    Err(error) => Event::Node(Input::LaunchFailed { instance, message: error.to_string() }),
+                }
+            };
+            let _ = events.send(event).await;
+        });
+    }
+
+    /// A container was started; what was asked of it meanwhile is done now.
+    pub fn spawned(&mut self, instance: &InstanceId, client: Client) {
+        let stop = match self.states.get(instance) {
+            Some(State::Starting { stop, .. }) => *stop,
+            _ => None,
+        };
+        self.watch(instance.clone(), client);
+        if let Some(grace) = stop {
+            self.stop(instance, grace);
+        }
+    }
+
+    /// SIGTERM, and SIGKILL after the grace.
+    pub fn stop(&mut self, instance: &InstanceId, grace: Duration) {
+        match self.states.get_mut(instance) {
+            Some(State::Starting { unwanted, stop }) => {
+                unwanted.store(true, Ordering::Relaxed);
+                *stop = Some(stop.map_or(grace, |earlier| earlier.min(grace)));
+            }
+            Some(State::Running(client)) => {
+                let client = client.clone();
+                // Fails only if it has ended or is about to be found dead.
+                tokio::spawn(async move { client.stop(Some(grace)).await });
+            }
+            None => {}
+        }
+    }
+
+    /// Ends everything of a container that did not obey.
+    pub fn kill(&mut self, instance: &InstanceId) {
+        self.stop(instance, Duration::ZERO);
+        let dir = self.place.dir(instance);
+        tokio::spawn(async move {
+            if let Err(error) = shim::cleanup(&dir).await {
+                tracing::error!(dir = %dir.display(), %error, "cannot end a container");
+            }
+        });
+    }
+
+    /// Removes what is left of a container that has ended.
+    pub fn clean_up(&mut self, instance: &InstanceId) {
+        self.states.remove(instance);
+        let dir = self.place.dir(instance);
+        tokio::spawn(async move { remove(&dir).await });
+    }
+
+    /// Waits for a container's end and reports it.
+    fn watch(&mut self, instance: InstanceId, client: Client) {
+        self.states.insert(instance.clone(), State::Running(client.clone()));
+        let (events, dir) = (self.events.clone(), self.place.dir(&instance));
+        tokio::spawn(async move {
+            let input = match client.wait().await {
+                Ok(record) => ended(instance, &record),
+                Err(ShimLost) => {
+                    drop(client);
+                    end_orphans(&dir).await;
+                    Input::ShimGone { instance, message: String::new() }
+                }
+            };
+            let _ = events.send(Event::Node(input)).await;
+        });
+    }
+}
+
+/// What is found in a runtime directory; None: nothing lives there.
+async fn look(dir: &Path) -> Option<Attached> {
+    for attempt in 0..3 {
+        match shim::attach(dir).await {
+            Ok(Attached::Gone) if attempt == 0 => {
+                // A shim whose starter has just died may not have said its first word.
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            Ok(Attached::Gone) => return None,
+            Ok(attached) => return Some(attached),
+            Err(error) => {
+                tracing::warn!(dir = %dir.display(), %error, "a shim does not answer");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    None
+}
+
+/// Ends what a dead shim left. Not before that is done may anybody hear of its end.
+async fn end_orphans(dir: &Path) {
+    let mut pause = Duration::from_millis(50);
+    while let Err(error) = shim::cleanup(dir).await {
+        tracing::error!(dir = %dir.display(), %error, "cannot end what a dead shim left");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// Ends and removes whatever a runtime directory stands for.
+async fn remove(dir: &Path) {
+    end_orphans(dir).await;
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
+        }
+        _ => {}
+    }
+}
+
+fn shim_spec(place: &Place, plan: ShimPlan) -> ShimSpec {
+    let name = container_name(plan.instance.as_str());
+    let mut spec = ShimSpec::new(&place.agent, &name, plan.argv, plan.sandbox.into());
+    spec.env = plan.env.into_iter().collect();
+    spec.user = plan.user;
+    spec.hidden_paths = vec![place.data_dir.clone()];
+    spec.limits.memory_bytes = Some(plan.limits.mem).filter(|bytes| *bytes > 0);
+    spec.limits.cpu_millis = Some(plan.limits.cpus_milli).filter(|milli| *milli > 0);
+    spec.limits.cpu_quota = plan.cpu_quota;
+    spec.isolation.devices = gpu_nodes(&plan.limits.gpus);
+    if let Some(deadline) = plan.deadline {
+        spec.deadline_boottime_ms = Some(place.clock.boottime_of(deadline));
+        spec.deadline_file = place.deadline.clone();
+    }
+    spec
+}
+
+/// The device nodes that programs using these GPUs open.
+fn gpu_nodes(gpus: &[(u16, u16)]) -> Vec<PathBuf> {
+    if gpus.is_empty() {
+        return Vec::new();
+    }
+    let own = gpus.iter().map(|(device, _)| format!("/dev/nvidia{device}"));
+    let shared = ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"].map(str::to_owned);
+    own.chain(shared).map(PathBuf::from).filter(|node| node.exists()).collect()
+}
+
+/// A container's end as the core hears it.
+fn ended(instance: InstanceId, record: &ExitRecord) -> Input {
+    match found_ended(record, 0) {
+        Found::LaunchFailed { message } => Input::LaunchFailed { instance, message },
+        Found::Exited { exit, limitation, message } => Input::Exited { instance, exit, limitation, message },
+        Found::Running | Found::Starting => Input::ShimGone { instance, message: String::new() },
+    }
+}
+
+fn found_ended(record: &ExitRecord, memory_limit: u64) -> Found {
+    let exit = record.exit.unwrap_or(Exit::Signal(libc::SIGKILL));
+    let message = match record.cause {
+        Cause::LaunchFailed => {
+            let message =
+                record.launch_error.as_ref().map_or_else(String::new, |error| error.message.clone());
+            return Found::LaunchFailed { message };
+        }
+        Cause::Deadline => "ended because the agent had no contact with the master for too long".into(),
+        Cause::Exited | Cause::Stopped | Cause::OutOfMemory => String::new(),
+    };
+    let limitation = match (&record.limitation, record.cause) {
+        (None, Cause::OutOfMemory) => {
+            let used = record.memory_peak_bytes.unwrap_or(memory_limit);
+            Some(Limitation { used, limit: memory_limit })
+        }
+        (limitation, _) => limitation.clone(),
+    };
+    Found::Exited { exit, limitation, message }
+}
+
+/// Longest name that a container may have.
+const MAX_NAME: usize = 200;
+
+/// A container's name: the instance's id if that can be one, else something alike that no other id gets.
+fn container_name(instance: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let starts_well = instance.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if starts_well && instance.len() <= MAX_NAME && !instance.contains("-x-") && instance.chars().all(plain) {
+        return instance.to_owned();
+    }
+    let like: String = instance.chars().filter(|c| plain(*c)).take(120).collect();
+    format!(
+        "c{like}-x-{:016x}{:016x}",
+        fnv(instance, 0xcbf2_9ce4_8422_2325),
+        fnv(instance, 0x6c62_272e_07bb_0142)
+    )
+}
+
+fn fnv(text: &str, basis: u64) -> u64 {
+    text.bytes().fold(basis, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_and_differ() {
+        let plain = "shop_web.instance-9b0cd5a2-6b1e-8abc-9def-0123456789ab";
+        assert_eq!(container_name(plain), plain);
+        let long = "a".repeat(255);
+        let odd = ["", "_shims", ".x", "a b", "ä", "a-x-b", &long, &long[..254], "a/b"];
+        let names: BTreeSet<String> = odd.iter().map(|id| container_name(id)).collect();
+        assert_eq!(names.len(), odd.len());
+        for name in &names {
+            assert!(name.len() <= MAX_NAME && name.starts_with('c'), "{name}");
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)), "{name}");
+        }
+    }
+
+    #[test]
+    fn records_as_the_core_hears_them() {
+        let record = |cause, exit| ExitRecord {
+            version: 1,
+            agent: "a".into(),
+            container: "c".into(),
+            boot: "b".into(),
+            cause,
+            exit,
+            limitation: None,
+            launch_error: None,
+            started_at_ms: 0,
+            ended_at_ms: 0,
+            cpu_ns: None,
+            memory_peak_bytes: Some(70),
+            output_lost_bytes: 0,
+        };
+        let of = |cause, exit| found_ended(&record(cause, exit), 64);
+        let exited =
+            |exit, limitation, message: &str| Found::Exited { exit, limitation, message: message.into() };
+        assert_eq!(of(Cause::Exited, Some(Exit::Code(3))), exited(Exit::Code(3), None, ""));
+        assert_eq!(
+            of(Cause::OutOfMemory, Some(Exit::Signal(9))),
+            exited(Exit::Signal(9), Some(Limitation { used: 70, limit: 64 }), "")
+        );
+        assert!(
+            matches!(of(Cause::Deadline, None), Found::Exited { message, .. } if message.contains("no contact"))
+        );
+        assert_eq!(of(Cause::LaunchFailed, None), Found::LaunchFailed { message: String::new() });
+    }
+}

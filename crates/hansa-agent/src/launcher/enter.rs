@@ -1,0 +1,164 @@
+//! Runs a further command inside a container that is already there: for health checks.
+//!
+//! A helper process joins the container's cgroups and namespaces, forks the command, waits for it with a time limit, and
+//! hands its status back through a pipe. Helper and command die with the shim.
+
+use super::command::become_program;
+use super::pipe::{Failures, pipe, set_nonblocking};
+use super::plan::{Fence, Plan, Program};
+use crate::cgroup::Container;
+use crate::shim::LaunchError;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// A command running inside a container, as the shim holds it. The helper is a child of the caller.
+#[derive(Debug)]
+pub(crate) struct Execution {
+    /// What the command writes, both outputs mixed; does not block.
+    pub output: OwnedFd,
+    /// Gives an [`Outcome`] as JSON and ends; does not block.
+    pub outcome: OwnedFd,
+}
+
+/// How it went: a wait status, and whether time was up.
+pub(crate) type Outcome = Result<(i32, bool), LaunchError>;
+
+/// Starts a command inside the container whose first process is `init`. Call it only from a process with one thread.
+///
+/// # Errors
+/// The command is nonsense, or no process can be started.
+pub(crate) fn execute(
+    plan: &Plan,
+    init: i32,
+    cgroup: Option<&Container>,
+    argv: &[String],
+    env: &BTreeMap<String, String>,
+    timeout: Duration,
+) -> Result<Execution, LaunchError> {
+    let program = Program::new(argv, env)?;
+    let broken = |error: io::Error| LaunchError::machine(format!("cannot start a process: {error}"));
+    let (output, output_write) = pipe().map_err(broken)?;
+    let (outcome, outcome_write) = pipe().map_err(broken)?;
+    // SAFETY: this process has one thread, so that the child may do anything.
+    match unsafe { libc::fork() } {
+        -1 => Err(broken(io::Error::last_os_error())),
+        0 => {
+            // SAFETY: no memory is passed.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
+            drop((output, outcome));
+            let result: Outcome = run(plan, &program, init, cgroup, output_write, timeout);
+            let text = serde_json::to_vec(&result).unwrap_or_default();
+            let _ = File::from(outcome_write).write_all(&text);
+            // SAFETY: ends the process without running anything of its parent's.
+            unsafe { libc::_exit(0) }
+        }
+        _ => {
+            set_nonblocking(output.as_raw_fd()).map_err(broken)?;
+            set_nonblocking(outcome.as_raw_fd()).map_err(broken)?;
+            Ok(Execution { output, outcome })
+        }
+    }
+}
+
+/// In the helper.
+fn run(
+    plan: &Plan,
+    program: &Program,
+    init: i32,
+    cgroup: Option<&Container>,
+    output: OwnedFd,
+    timeout: Duration,
+) -> Outcome {
+    let broken = |what: &str, error: io::Error| {
+        LaunchError::machine(format!("cannot {what} of the container: {error}"))
+    };
+    if let Some(cgroup) = cgroup {
+        cgroup.enter(0).map_err(|error| broken("enter the cgroup", error))?;
+    }
+    join(plan, init).map_err(|error| broken("enter the namespaces", error))?;
+    std::env::set_current_dir(&plan.sandbox).map_err(|error| broken("enter the sandbox", error))?;
+    let (setup, failures) = pipe().map_err(|error| broken("make a pipe for a command", error))?;
+    let deadline = Instant::now() + timeout;
+    // SAFETY: this process has one thread, so that the child may do anything.
+    let command = match unsafe { libc::fork() } {
+        -1 => return Err(broken("start a process", io::Error::last_os_error())),
+        0 => {
+            let mut failures = Failures::new(failures);
+            become_program(plan, program, output.as_raw_fd(), output.as_raw_fd(), &mut failures)
+        }
+        pid => pid,
+    };
+    drop(failures);
+    let mut text = Vec::new();
+    let _ = File::from(setup).read_to_end(&mut text);
+    if let Ok(error) = serde_json::from_slice::<LaunchError>(&text) {
+        // SAFETY: the pointer may be null; the process is our child.
+        unsafe { libc::waitpid(command, std::ptr::null_mut(), 0) };
+        let _ = File::from(output).write_all(error.message.as_bytes());
+        // As a shell would: 127 for what is not there, 126 for what cannot be executed.
+        let code = if error.message.contains("no such") { 127 } else { 126 };
+        return Ok((code << 8, false));
+    }
+    drop(output);
+    Ok(await_end(command, deadline))
+}
+
+/// Waits for the command; kills it and its process group when time is up.
+fn await_end(command: i32, deadline: Instant) -> (i32, bool) {
+    let mut status = 0;
+    let mut timed_out = false;
+    if let Ok(pidfd) = pidfd(command) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let milliseconds = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+        let mut polled = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: the pointer is to one entry.
+        timed_out = unsafe { libc::poll(&mut polled, 1, milliseconds) } == 0;
+    }
+    // SAFETY: the status is ours; the process is our child and leads a group of its own. What has left that group stays
+    // in the container and ends with it.
+    unsafe {
+        if timed_out {
+            libc::kill(-command, libc::SIGKILL);
+            libc::kill(command, libc::SIGKILL);
+        }
+        libc::waitpid(command, &mut status, 0);
+    }
+    (status, timed_out)
+}
+
+/// Joins init's namespaces, as far as the container has its own. What is forked from then on is inside.
+fn join(plan: &Plan, init: i32) -> io::Result<()> {
+    let names: &[&str] = match plan.fence {
+        Fence::None => return Ok(()),
+        Fence::Full => &["ipc", "uts", "cgroup", "pid", "mnt"],
+        Fence::User => &["user", "ipc", "uts", "pid", "mnt"],
+    };
+    let open = |name: &&str| File::open(format!("/proc/{init}/ns/{name}"));
+    // All are opened before the first is joined: after `mnt`, /proc is another.
+    let namespaces: Vec<io::Result<File>> = names.iter().map(open).collect();
+    for (namespace, name) in namespaces.into_iter().zip(names) {
+        let namespace = match namespace {
+            // Kernels before 4.6.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && *name == "cgroup" => continue,
+            opened => opened?,
+        };
+        // SAFETY: no memory is passed.
+        if unsafe { libc::setns(namespace.as_raw_fd(), 0) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+fn pidfd(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is new and nobody else's.
+    unsafe {
+        match libc::syscall(libc::SYS_pidfd_open, pid, 0) {
+            fd if fd >= 0 => Ok(OwnedFd::from_raw_fd(fd as i32)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}

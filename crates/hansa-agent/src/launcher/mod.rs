@@ -1,0 +1,67 @@
+//! Starts a command fenced in: namespaces, private mounts, capabilities, seccomp, user, limits.
+//!
+//! Plain processes run on the host's root file system. What keeps them apart: own pid, mount, ipc, uts and cgroup
+//! namespaces, a private /proc, /dev and /dev/shm, a read-only /sys, the agent's own files hidden, Docker's default
+//! capabilities less those that reach beyond a container on the host's file system and network, a seccomp filter, and
+//! `no_new_privs`. `docs/decisions/0002-launcher.md` says why this is our own code.
+//!
+//! The parts, in the order they act: [`Plan::prepare`] finds out everything that can be found out before a process
+//! exists; [`launch`] clones the container's init; `init` sets up mounts and forks the command, then reaps; `command`
+//! turns itself into the program. An error on the way is sent back through a pipe that closes when the program runs, so
+//! the caller knows at once. All of it runs in a single-threaded process: see [`crate::shim`].
+
+mod capabilities;
+mod command;
+mod enter;
+mod init;
+mod mounts;
+mod pipe;
+mod plan;
+pub mod seccomp;
+mod user;
+
+pub use capabilities::KEPT as KEPT_CAPABILITIES;
+pub(crate) use enter::{Execution, Outcome, execute};
+pub(crate) use init::{Init, kill_descendants, launch};
+pub(crate) use pipe::set_nonblocking;
+pub use plan::Plan;
+pub use user::{Identity, UserError};
+
+use std::fs;
+
+/// What isolation the machine or this process' rights do not allow, each in words with how to get it. For the agent's
+/// own start; cgroups are judged by [`crate::cgroup::Driver::detect`].
+pub fn missing_isolation() -> Vec<String> {
+    let mut missing = Vec::new();
+    if !is_root() {
+        let remedy = "run the agent as root";
+        missing.push(match user_namespaces_allowed() {
+            true => format!(
+                "private /dev and read-only /sys, other users: tasks run in user namespaces as the agent's own user; {remedy}"
+            ),
+            false => format!(
+                "namespaces, private mounts, other users: tasks are plain processes of the agent's own user; {remedy}"
+            ),
+        });
+    }
+    if !seccomp::supported() {
+        missing.push("seccomp filters: the kernel has none; use one with CONFIG_SECCOMP_FILTER".into());
+    }
+    missing
+}
+
+/// Whether this process may do what root does (and not only is called so).
+pub(crate) fn is_root() -> bool {
+    // SAFETY: no memory is passed.
+    let uid = unsafe { libc::geteuid() };
+    uid == 0 && capabilities::effective().is_ok_and(|set| set & (1 << capabilities::SYS_ADMIN) != 0)
+}
+
+/// Whether an ordinary user may make user namespaces here.
+pub(crate) fn user_namespaces_allowed() -> bool {
+    let is = |path: &str, value: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
+    !(is("/proc/sys/user/max_user_namespaces", "0")
+        || is("/proc/sys/kernel/unprivileged_userns_clone", "0")
+        || is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1")
+        || !fs::exists("/proc/self/ns/user").unwrap_or(false))
+}

@@ -1,0 +1,302 @@
+//! What a container sees of the file system, arranged in its own mount namespace.
+//!
+//! The host's root stays. Made anew are /proc (own pid namespace; risky parts masked or read-only), /sys (read-only, with
+//! nothing of cgroups but the container's own, read-only) and /dev (the harmless devices only); the agent's own files are
+//! hidden. Everywhere else device nodes cannot be opened, whoever made them.
+
+use super::plan::{Fence, Plan, c_path};
+use crate::cgroup::{Place, Version};
+use crate::shim::LaunchError;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// Seen empty.
+pub(super) const MASKED: &[&str] = &[
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/kmsg",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// Seen, but not changed.
+pub(super) const READ_ONLY: &[&str] =
+    &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// The devices of a container: name, major, minor.
+const DEVICES: &[(&str, u32, u32)] =
+    &[("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+const CLEAN: libc::c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+
+/// Arranges everything and enters the sandbox. Returns what could not be had.
+pub(super) fn arrange(plan: &Plan, places: &[Place]) -> Result<Vec<String>, LaunchError> {
+    let mut missing = Vec::new();
+    // SAFETY: no memory is passed; the shim's is stricter.
+    unsafe { libc::umask(0o022) };
+    match plan.fence {
+        Fence::Full => full(plan, places, &mut missing)?,
+        Fence::User => inside_user_namespace(plan, &mut missing)?,
+        Fence::None => {}
+    }
+    std::env::set_current_dir(&plan.sandbox).map_err(|error| {
+        LaunchError::machine(format!("cannot enter the sandbox {}: {error}", plan.sandbox.display()))
+    })?;
+    Ok(missing)
+}
+
+fn full(plan: &Plan, places: &[Place], missing: &mut Vec<String>) -> Result<(), LaunchError> {
+    detach()?;
+    // What will lie under new mounts is held open now.
+    let sandbox = hold(&plan.sandbox)?;
+    let places: Vec<(&Place, OwnedFd)> =
+        places.iter().map(|place| Ok((place, hold(&place.dir)?))).collect::<Result<_, LaunchError>>()?;
+    let devices = wanted_devices(plan)?;
+    if forbid_devices().is_err() {
+        missing.push("device nodes outside /dev can be opened: mount_setattr needs Linux 5.12".into());
+    }
+    mount("proc", "/proc", "proc", CLEAN, "")?;
+    // Bound over itself, without what is mounted below it. The file system stays writable; this mount of it does not.
+    bind("/sys", "/sys")?;
+    remount_read_only("/sys", CLEAN)?;
+    for path in MASKED {
+        mask(Path::new(path))?;
+    }
+    for path in READ_ONLY {
+        if Path::new(path).exists() {
+            bind(path, path)?;
+            remount_read_only(path, CLEAN)?;
+        }
+    }
+    show_own_cgroups(&places)?;
+    make_dev(&devices)?;
+    hide(plan, &sandbox)
+}
+
+/// What an ordinary user can have: own /proc and /dev/shm, the agent's files hidden. The rest is protected by being
+/// root's.
+fn inside_user_namespace(plan: &Plan, missing: &mut Vec<String>) -> Result<(), LaunchError> {
+    detach()?;
+    let sandbox = hold(&plan.sandbox)?;
+    for (source, target, kind) in [("proc", "/proc", "proc"), ("shm", "/dev/shm", "tmpfs")] {
+        if let Err(error) = mount(source, target, kind, CLEAN, "") {
+            missing.push(format!("a private {target}: {}", error.message));
+        }
+    }
+    hide(plan, &sandbox)
+}
+
+/// Nothing that is mounted here shows outside; what the host unmounts goes away here too.
+fn detach() -> Result<(), LaunchError> {
+    mount("none", "/", "", libc::MS_REC | libc::MS_SLAVE, "")
+}
+
+/// Takes away from every mount the right to open device nodes in it.
+fn forbid_devices() -> io::Result<()> {
+    #[repr(C)]
+    struct Attributes {
+        set: u64,
+        clear: u64,
+        propagation: u64,
+        user_namespace: u64,
+    }
+    const NODEV: u64 = 0x4;
+    const RECURSIVE: libc::c_int = 0x8000;
+    const MOUNT_SETATTR: libc::c_long = 442;
+    let attributes = Attributes { set: NODEV, clear: 0, propagation: 0, user_namespace: 0 };
+    // SAFETY: path and struct are ours, and the size is the struct's.
+    let done = unsafe {
+        let size = std::mem::size_of::<Attributes>();
+        libc::syscall(MOUNT_SETATTR, libc::AT_FDCWD, c"/".as_ptr(), RECURSIVE, &attributes, size)
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Only the container's own directory of each hierarchy, where programs look for their limits.
+fn show_own_cgroups(places: &[(&Place, OwnedFd)]) -> Result<(), LaunchError> {
+    const ROOT: &str = "/sys/fs/cgroup";
+    if places.is_empty() {
+        return Ok(());
+    }
+    if let [(Place { version: Version::V2, .. }, fd)] = places {
+        return bind_read_only(fd, ROOT);
+    }
+    mount("tmpfs", ROOT, "tmpfs", CLEAN, "mode=755,size=64k")?;
+    for (place, fd) in places {
+        // Where it is mounted on the host, if that is the usual place.
+        let Ok(name) = place.mount.strip_prefix(ROOT) else { continue };
+        let target = Path::new(ROOT).join(name);
+        make_dir(&target)?;
+        bind_read_only(fd, &target.to_string_lossy())?;
+    }
+    remount_read_only(ROOT, CLEAN)
+}
+
+fn bind_read_only(fd: &OwnedFd, target: &str) -> Result<(), LaunchError> {
+    bind(&format!("/proc/self/fd/{}", fd.as_raw_fd()), target)?;
+    remount_read_only(target, CLEAN)
+}
+
+struct Device {
+    path: PathBuf,
+    mode: libc::mode_t,
+    number: libc::dev_t,
+    owner: (u32, u32),
+}
+
+/// The devices asked for, as they are on the host.
+fn wanted_devices(plan: &Plan) -> Result<Vec<Device>, LaunchError> {
+    let look = |path: &PathBuf| {
+        let refused = |why: String| LaunchError::spec(format!("device {}: {why}", path.display()));
+        let data = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?;
+        let kind = data.mode() & libc::S_IFMT;
+        if !path.starts_with("/dev") || !matches!(kind, libc::S_IFCHR | libc::S_IFBLK) {
+            return Err(refused("not a device below /dev".into()));
+        }
+        Ok(Device {
+            path: path.clone(),
+            mode: data.mode(),
+            number: data.rdev(),
+            owner: (data.uid(), data.gid()),
+        })
+    };
+    plan.devices.iter().map(look).collect()
+}
+
+fn make_dev(extra: &[Device]) -> Result<(), LaunchError> {
+    mount("tmpfs", "/dev", "tmpfs", libc::MS_NOSUID | libc::MS_NOEXEC, "mode=755,size=64m")?;
+    for (name, major, minor) in DEVICES {
+        let mode = libc::S_IFCHR | 0o666;
+        make_node(&Path::new("/dev").join(name), mode, libc::makedev(*major, *minor))?;
+    }
+    for device in extra {
+        if let Some(parent) = device.path.parent() {
+            make_dir(parent)?;
+        }
+        make_node(&device.path, device.mode, device.number)?;
+        let (uid, gid) = device.owner;
+        std::os::unix::fs::chown(&device.path, Some(uid), Some(gid))
+            .map_err(|error| failed("give away", &device.path.to_string_lossy(), &error))?;
+    }
+    for (target, link) in [
+        ("/proc/self/fd", "/dev/fd"),
+        ("/proc/self/fd/0", "/dev/stdin"),
+        ("/proc/self/fd/1", "/dev/stdout"),
+        ("/proc/self/fd/2", "/dev/stderr"),
+        ("pts/ptmx", "/dev/ptmx"),
+    ] {
+        symlink(target, link).map_err(|error| failed("link", link, &error))?;
+    }
+    for dir in ["/dev/pts", "/dev/shm", "/dev/mqueue"] {
+        make_dir(Path::new(dir))?;
+    }
+    let quiet = libc::MS_NOSUID | libc::MS_NOEXEC;
+    mount("devpts", "/dev/pts", "devpts", quiet, "newinstance,ptmxmode=0666,mode=0620,gid=5")
+        .or_else(|_| mount("devpts", "/dev/pts", "devpts", quiet, "newinstance,ptmxmode=0666,mode=0620"))?;
+    mount("shm", "/dev/shm", "tmpfs", CLEAN, "mode=1777")?;
+    // Not every kernel has message queues.
+    let _ = mount("mqueue", "/dev/mqueue", "mqueue", CLEAN, "");
+    Ok(())
+}
+
+fn make_node(path: &Path, mode: libc::mode_t, number: libc::dev_t) -> Result<(), LaunchError> {
+    let c = c_path(path)?;
+    // SAFETY: the path is a C string.
+    let made = unsafe {
+        // The mode is meant as it stands.
+        let umask = libc::umask(0);
+        let made = libc::mknod(c.as_ptr(), mode, number);
+        libc::umask(umask);
+        made
+    };
+    match made {
+        0 => Ok(()),
+        _ => Err(failed("make device", &path.to_string_lossy(), &io::Error::last_os_error())),
+    }
+}
+
+/// Covers the agent's directories and puts the container's own sandbox back into its place.
+fn hide(plan: &Plan, sandbox: &OwnedFd) -> Result<(), LaunchError> {
+    for path in &plan.hidden {
+        if !path.is_dir() {
+            continue;
+        }
+        let name = path.to_string_lossy();
+        mount("tmpfs", &name, "tmpfs", CLEAN, "mode=755,size=64k")?;
+        if plan.sandbox.starts_with(path) {
+            make_dir(&plan.sandbox)?;
+            bind(&format!("/proc/self/fd/{}", sandbox.as_raw_fd()), &plan.sandbox.to_string_lossy())?;
+        }
+        remount_read_only(&name, CLEAN)?;
+    }
+    Ok(())
+}
+
+/// An empty, unreadable thing over a file, an empty directory over a directory; nothing where there is nothing.
+fn mask(path: &Path) -> Result<(), LaunchError> {
+    let name = path.to_string_lossy();
+    match std::fs::symlink_metadata(path) {
+        Err(_) => Ok(()),
+        Ok(data) if data.is_dir() => mount("tmpfs", &name, "tmpfs", CLEAN | libc::MS_RDONLY, "size=0k"),
+        Ok(_) => bind("/dev/null", &name),
+    }
+}
+
+fn make_dir(path: &Path) -> Result<(), LaunchError> {
+    std::fs::create_dir_all(path).map_err(|error| failed("make directory", &path.to_string_lossy(), &error))
+}
+
+/// Keeps hold of a directory, whatever is mounted over it.
+fn hold(path: &Path) -> Result<OwnedFd, LaunchError> {
+    let c = c_path(path)?;
+    // SAFETY: the path is a C string; the descriptor is new and nobody else's.
+    unsafe {
+        match libc::open(c.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) {
+            fd if fd >= 0 => Ok(OwnedFd::from_raw_fd(fd)),
+            _ => Err(failed("open", &path.to_string_lossy(), &io::Error::last_os_error())),
+        }
+    }
+}
+
+fn bind(source: &str, target: &str) -> Result<(), LaunchError> {
+    mount(source, target, "", libc::MS_BIND, "")
+}
+
+fn remount_read_only(target: &str, flags: libc::c_ulong) -> Result<(), LaunchError> {
+    mount("none", target, "", libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY | flags, "")
+}
+
+fn mount(
+    source: &str,
+    target: &str,
+    kind: &str,
+    flags: libc::c_ulong,
+    data: &str,
+) -> Result<(), LaunchError> {
+    let c =
+        |text: &str| CString::new(text).map_err(|_| LaunchError::spec(format!("{text:?} holds a zero byte")));
+    let (from, to, of, with) = (c(source)?, c(target)?, c(kind)?, c(data)?);
+    // SAFETY: all four are C strings that outlive the call.
+    let done = unsafe { libc::mount(from.as_ptr(), to.as_ptr(), of.as_ptr(), flags, with.as_ptr().cast()) };
+    match done {
+        0 => Ok(()),
+        _ => Err(failed("mount", target, &io::Error::last_os_error())),
+    }
+}
+
+fn failed(what: &str, on: &str, error: &io::Error) -> LaunchError {
+    LaunchError::machine(format!("cannot {what} {on} for the container: {error}"))
+}

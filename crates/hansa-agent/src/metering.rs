@@ -1,0 +1,126 @@
+//! Who uses what: samples of each container's cgroup, a short history of each task, and the sum.
+
+use crate::cgroup::{Driver, Stats};
+use crate::shim::Client;
+use hansa_model::role::Totals;
+use hansa_model::{TaskId, Timestamp};
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Samples kept of each task: two minutes while watched, half an hour otherwise.
+const HISTORY: usize = 120;
+
+/// What a task used at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    /// When.
+    pub at: Timestamp,
+    /// Thousandths of a CPU, on average since the sample before; 0 in the first.
+    pub cpus_milli: u64,
+    /// CPU time since its start, in milliseconds.
+    pub cpu_ms: u64,
+    /// Bytes of memory without file cache.
+    pub mem: u64,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
+#[derive(Debug, Default)]
+struct Track {
+    history: VecDeque<Sample>,
+    /// CPU nanoseconds and the time at the last sample.
+    last: Option<(u64, Timestamp)>,
+}
+
+/// All tasks' histories.
+#[derive(Debug, Default)]
+pub struct Metering {
+    tracks: BTreeMap<TaskId, Track>,
+}
+
+impl Metering {
+    /// Samples the containers of `tasks` and gives the sum.
+    pub fn sample<'a>(
+        &mut self,
+        now: Timestamp,
+        driver: Option<&Driver>,
+        tasks: impl Iterator<Item = (&'a TaskId, &'a Client)>,
+    ) -> Totals {
+        let mut sum = Totals::default();
+        let Some(driver) = driver else { return sum };
+        for (task, client) in tasks {
+            if let Some(stats) = client.stats(driver) {
+                let sample = self.record(now, task, &stats);
+                sum.cpus_milli += sample.cpus_milli;
+                sum.mem += sample.mem;
+            }
+        }
+        sum
+    }
+
+    fn record(&mut self, now: Timestamp, task: &TaskId, stats: &Stats) -> Sample {
+        let track = self.tracks.entry(task.clone()).or_default();
+        let cpu_ns = stats.cpu_ns.unwrap_or(0);
+        let cpus_milli = match track.last {
+            Some((before_ns, before)) if now > before => {
+                // Nanoseconds per millisecond are millionths of a CPU.
+                cpu_ns.saturating_sub(before_ns) / now.since(before) / 1000
+            }
+            _ => 0,
+        };
+        track.last = Some((cpu_ns, now));
+        let sample = Sample {
+            at: now,
+            cpus_milli,
+            cpu_ms: cpu_ns / 1_000_000,
+            mem: stats.memory_bytes.unwrap_or(0),
+            pids: stats.pids.and_then(|pids| u32::try_from(pids).ok()).unwrap_or(0),
+        };
+        if track.history.len() == HISTORY {
+            track.history.pop_front();
+        }
+        track.history.push_back(sample);
+        sample
+    }
+
+    /// A task's samples, oldest first.
+    pub fn history(&self, task: &TaskId) -> Vec<Sample> {
+        self.tracks.get(task).map(|track| track.history.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// A task's newest sample.
+    pub fn newest(&self, task: &TaskId) -> Option<Sample> {
+        self.tracks.get(task)?.history.back().copied()
+    }
+
+    /// Drops the histories of tasks that are not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&TaskId) -> bool) {
+        self.tracks.retain(|task, _| keep(task));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats(cpu_ms: u64) -> Stats {
+        Stats { cpu_ns: Some(cpu_ms * 1_000_000), memory_bytes: Some(5), pids: Some(2), ..Stats::default() }
+    }
+
+    #[test]
+    fn cpu_is_a_rate_and_history_is_bounded() {
+        let mut metering = Metering::default();
+        let task = TaskId::from("t");
+        assert_eq!(metering.record(Timestamp(1_000), &task, &stats(500)).cpus_milli, 0);
+        assert_eq!(metering.record(Timestamp(2_000), &task, &stats(2_000)).cpus_milli, 1_500);
+        assert_eq!(metering.record(Timestamp(2_000), &task, &stats(2_000)).cpus_milli, 0, "no time, no rate");
+        assert_eq!(metering.record(Timestamp(4_000), &task, &stats(2_001)).cpus_milli, 0);
+        for second in 5..1_000 {
+            metering.record(Timestamp(second * 1_000), &task, &stats(second));
+        }
+        assert_eq!(metering.history(&task).len(), HISTORY);
+        assert_eq!(metering.newest(&task).map(|sample| sample.at), Some(Timestamp(999_000)));
+        metering.retain(|_| false);
+        assert!(metering.history(&task).is_empty());
+    }
+}

@@ -1,0 +1,59 @@
+//! What an agent is told by whoever starts it.
+
+use hansa_model::resources::Resources;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An agent's settings.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The master's address, `http://host:port`.
+    pub master: String,
+    /// Where the agent keeps everything: its id, journal, sandboxes and its shims' files.
+    pub data_dir: PathBuf,
+    /// Its name in the cluster; None: the machine's host name.
+    pub hostname: Option<String>,
+    /// Where its own HTTP listens; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// What it offers; None: the whole machine, which no other agent may then share.
+    pub resources: Option<Resources>,
+    /// Attributes for constraints.
+    pub attributes: BTreeMap<String, String>,
+    /// Region.
+    pub region: Option<String>,
+    /// Zone.
+    pub zone: Option<String>,
+    /// Tasks end by themselves when the agent had no contact with the master for this long; None: they never do.
+    pub stop_deadline: Option<Duration>,
+    /// Listen on other addresses than loopback although there is no login yet.
+    pub insecure: bool,
+    /// The program that is started as `<program> shim <dir>`; None: the running one.
+    pub shim_program: Option<PathBuf>,
+    /// The file by which agents of one machine know of each other.
+    pub machine_lock: Option<PathBuf>,
+    /// How long a released task's sandbox is kept.
+    pub keep_sandboxes: Duration,
+}
+
+impl Options {
+    /// Everything at its default.
+    pub fn new(master: impl Into<String>, data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            master: master.into(),
+            data_dir: data_dir.into(),
+            hostname: None,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5051)),
+            resources: None,
+            attributes: BTreeMap::new(),
+            region: None,
+            zone: None,
+            stop_deadline: None,
+            insecure: false,
+            shim_program: None,
+            machine_lock: None,
+            keep_sandboxes: Duration::from_secs(24 * 3600),
+        }
+    }
+}

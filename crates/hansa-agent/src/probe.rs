@@ -1,0 +1,171 @@
+//! Runs one probe of a health check. When to run it and what its result means is the core's.
+
+use crate::shim::Client;
+use hansa_model::task::Exit;
+use hansa_node::{ProbeOutcome, ProbeTarget};
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// Runs a probe. A command runs in `container` with `env`; None: the container is gone.
+pub async fn run(
+    target: ProbeTarget,
+    timeout_ms: u64,
+    container: Option<Client>,
+    env: BTreeMap<String, String>,
+) -> ProbeOutcome {
+    let timeout = Duration::from_millis(timeout_ms.max(1));
+    let result = match target {
+        ProbeTarget::Http { host, port, path, ignore_1xx } => {
+            within(timeout, http(&host, port, &path, ignore_1xx)).await
+        }
+        ProbeTarget::Tcp { host, port } => within(timeout, tcp(&host, port)).await,
+        ProbeTarget::Command { command } => command_in(container, command, env, timeout).await,
+    };
+    result.unwrap_or_else(|cause| ProbeOutcome::Unhealthy { cause })
+}
+
+async fn within(
+    timeout: Duration,
+    probe: impl Future<Output = Result<ProbeOutcome, String>>,
+) -> Result<ProbeOutcome, String> {
+    match tokio::time::timeout(timeout, probe).await {
+        Ok(result) => result,
+        Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
+    }
+}
+
+async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
+    TcpStream::connect((host, port)).await.map_err(|error| format!("{host}:{port}: {error}"))
+}
+
+async fn tcp(host: &str, port: u16) -> Result<ProbeOutcome, String> {
+    connect(host, port).await.map(|_| ProbeOutcome::Healthy)
+}
+
+async fn http(host: &str, port: u16, path: &str, ignore_1xx: bool) -> Result<ProbeOutcome, String> {
+    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let request = http::Request::get(path)
+        .header(http::header::HOST, &authority)
+        .header(http::header::USER_AGENT, "hansa-health-check")
+        .header(http::header::ACCEPT, "*/*")
+        .header(http::header::CONNECTION, "close")
+        .body(Empty::<bytes::Bytes>::new())
+        .map_err(|error| format!("the path {path:?} cannot be asked for: {error}"))?;
+    let stream = connect(host, port).await?;
+    let failed = |error: hyper::Error| format!("{authority}{path}: {error}");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    let mut asking = std::pin::pin!(sender.send_request(request));
+    // The connection makes progress only while it is polled. It may end before the answer is taken from it; the answer's
+    // body is nobody's business.
+    let answer = tokio::select! {
+        answer = &mut asking => answer,
+        ended = connection => {
+            ended.map_err(failed)?;
+            asking.await
+        }
+    };
+    let status = answer.map_err(failed)?.status();
+    Ok(match status.as_u16() {
+        200..=399 => ProbeOutcome::Healthy,
+        100..=199 if ignore_1xx => ProbeOutcome::Ignored,
+        code => ProbeOutcome::Unhealthy { cause: format!("HTTP status {code}") },
+    })
+}
+
+async fn command_in(
+    container: Option<Client>,
+    command: String,
+    env: BTreeMap<String, String>,
+    timeout: Duration,
+) -> Result<ProbeOutcome, String> {
+    let container = container.ok_or("the container is gone")?;
+    let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), command];
+    let result = container.exec(argv, env, timeout).await.map_err(|error| error.to_string())?;
+    if result.timed_out {
+        return Err(format!("the command took longer than {} ms", timeout.as_millis()));
+    }
+    let said = match result.output.trim() {
+        "" => String::new(),
+        output => format!(": {}", output.chars().take(200).collect::<String>()),
+    };
+    match result.exit {
+        Exit::Code(0) => Ok(ProbeOutcome::Healthy),
+        Exit::Code(code) => Err(format!("the command exited with status {code}{said}")),
+        Exit::Signal(signal) => Err(format!("the command ended by signal {signal}{said}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A server that answers one request with this text, or just closes; gives its port.
+    async fn server(answer: &'static str) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..read]).to_lowercase();
+            assert!(request.is_empty() || request.contains("host: 127.0.0.1"), "{request}");
+            if answer == "never" {
+                std::future::pending::<()>().await;
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        port
+    }
+
+    async fn probe(port: u16, path: &str) -> ProbeOutcome {
+        let target =
+            ProbeTarget::Http { host: "127.0.0.1".into(), port, path: path.into(), ignore_1xx: true };
+        run(target, 300, None, BTreeMap::new()).await
+    }
+
+    fn cause(outcome: ProbeOutcome) -> String {
+        match outcome {
+            ProbeOutcome::Unhealthy { cause } => cause,
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn http_answers() {
+        let cases = [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "Healthy"),
+            ("HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n", "Healthy"),
+            ("HTTP/1.1 204 No Content\r\n\r\n", "Healthy"),
+            ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "HTTP status 404"),
+            ("HTTP/1.1 503 No\r\ncontent-length: 100\r\n\r\n", "HTTP status 503"),
+            ("never", "no answer within 300 ms"),
+        ];
+        for (answer, expected) in cases {
+            assert_eq!(cause(probe(server(answer).await, "/health?x=1").await), expected, "{answer}");
+        }
+        for nonsense in ["", "SSH-2.0-OpenSSH\r\n"] {
+            let outcome = probe(server(nonsense).await, "/").await;
+            assert!(matches!(outcome, ProbeOutcome::Unhealthy { .. }), "{nonsense:?}: {outcome:?}");
+        }
+        let port = server("").await;
+        assert!(cause(probe(port, "/a b").await).contains("cannot be asked for"));
+    }
+
+    #[tokio::test]
+    async fn tcp_and_nobody() {
+        let port = server("").await;
+        let tcp = |port| ProbeTarget::Tcp { host: "127.0.0.1".into(), port };
+        assert_eq!(run(tcp(port), 1_000, None, BTreeMap::new()).await, ProbeOutcome::Healthy);
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let outcome = run(tcp(free), 1_000, None, BTreeMap::new()).await;
+        assert!(cause(outcome).contains("refused"));
+        let command = ProbeTarget::Command { command: "true".into() };
+        assert_eq!(cause(run(command, 1_000, None, BTreeMap::new()).await), "the container is gone");
+    }
+}

@@ -1,0 +1,52 @@
+//! A real agent process with real shims, and a small master that speaks the real protocol.
+//!
+//! This binary is test runner, agent and shim in one: `agent <settings>` and `shim <dir>` are what the tests start of it.
+//! Every agent here arms a stop deadline, so that nothing survives a killed test for long.
+
+mod fixture;
+mod http;
+mod lives;
+mod master;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+/// A test: its name and what it does.
+struct Test {
+    name: &'static str,
+    run: fn(),
+}
+
+fn main() -> ExitCode {
+    let rest: Vec<_> = std::env::args_os().skip(1).collect();
+    match rest.first().and_then(|word| word.to_str()) {
+        Some("shim") => hansa_agent::shim::main(rest[1..].to_vec()),
+        Some("agent") => return fixture::agent_main(&rest[1..]),
+        _ => {}
+    }
+    let words: Vec<&str> = rest.iter().filter_map(|word| word.to_str()).collect();
+    let tests: Vec<Test> = lives::tests().into_iter().chain(http::tests()).collect();
+    if words.contains(&"--list") {
+        tests.iter().for_each(|test| println!("{}: test", test.name));
+        return ExitCode::SUCCESS;
+    }
+    let filters: Vec<&str> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
+    let mut failed = Vec::new();
+    for test in &tests {
+        if !filters.is_empty() && !filters.iter().any(|filter| test.name.contains(filter)) {
+            continue;
+        }
+        let begin = std::time::Instant::now();
+        let verdict = match catch_unwind(AssertUnwindSafe(test.run)) {
+            Ok(()) => "ok",
+            Err(_) => {
+                failed.push(test.name);
+                "FAILED"
+            }
+        };
+        println!("test {} ... {verdict} ({} ms)", test.name, begin.elapsed().as_millis());
+    }
+    println!("\nagent: {} failed", failed.len());
+    failed.iter().for_each(|name| println!("failed: {name}"));
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,295 @@
+//! Apps: the bare definition, a version of it, and all that is known about a running one.
+
+use super::{mib, milli, seconds, task};
+use crate::marathon::app::constraint_text;
+use crate::marathon::select::Embed;
+use hansa_model::Timestamp;
+use hansa_model::app::{
+    AppSpec, AppVersion, CheckPort, HealthCheck, KillSelection, PortDefinition, Probe, UnreachableStrategy,
+};
+use hansa_model::event::{AppView, TaskFailure, TaskView};
+use hansa_model::spec::{Command, Origin};
+use hansa_model::task::TaskState;
+use serde_json::{Map, Value, json};
+
+/// A definition without a version; reading it gives the same definition again.
+pub fn definition(spec: &AppSpec) -> Map<String, Value> {
+    let mut app = Map::new();
+    let mut put = |name: &str, value: Value| drop(app.insert(name.to_owned(), value));
+    put("id", json!(spec.id));
+    match &spec.command {
+        Command::Shell(cmd) => put("cmd", json!(cmd)),
+        Command::Argv(args) => put("args", json!(args)),
+    }
+    if let Some(user) = &spec.user {
+        put("user", json!(user));
+    }
+    if !spec.env.is_empty() {
+        put("env", json!(spec.env));
+    }
+    put("labels", json!(spec.labels));
+    put("cpus", milli(spec.cpus_milli));
+    put("mem", mib(spec.mem));
+    put("disk", mib(spec.disk));
+    put("gpus", json!(spec.gpus));
+    put("instances", json!(spec.instances));
+    put("executor", json!(""));
+    put("networks", json!([{"mode": "host"}]));
+    if !spec.constraints.is_empty() {
+        put("constraints", spec.constraints.iter().map(constraint_text).collect());
+    }
+    put("portDefinitions", spec.ports.iter().map(port).collect());
+    put("requirePorts", json!(spec.require_ports));
+    if !spec.health_checks.is_empty() {
+        put("healthChecks", spec.health_checks.iter().map(health_check).collect());
+    }
+    put(
+        "upgradeStrategy",
+        json!({
+            "minimumHealthCapacity": milli(spec.upgrade.minimum_health_milli.into()),
+            "maximumOverCapacity": milli(spec.upgrade.maximum_over_milli.into()),
+        }),
+    );
+    put("backoffSeconds", seconds(spec.backoff.initial_ms));
+    put("backoffFactor", milli(spec.backoff.factor_milli));
+    put("maxLaunchDelaySeconds", seconds(spec.backoff.max_ms));
+    put(
+        "killSelection",
+        json!(match spec.kill_selection {
+            KillSelection::YoungestFirst => "YOUNGEST_FIRST",
+            KillSelection::OldestFirst => "OLDEST_FIRST",
+        }),
+    );
+    put(
+        "unreachableStrategy",
+        match spec.unreachable {
+            UnreachableStrategy::Disabled => json!("disabled"),
+            UnreachableStrategy::After { inactive_ms, expunge_ms } => json!({
+                "inactiveAfterSeconds": inactive_ms / 1_000,
+                "expungeAfterSeconds": expunge_ms / 1_000,
+            }),
+        },
+    );
+    if spec.kill_grace_given {
+        put("taskKillGracePeriodSeconds", seconds(spec.kill_grace_ms));
+    }
+    put("role", json!(spec.role));
+    if let Some(roles) = &spec.accepted_roles {
+        put("acceptedResourceRoles", json!(roles));
+    }
+    if !spec.dependencies.is_empty() {
+        put("dependencies", json!(spec.dependencies));
+    }
+    app
+}
+
+/// A version of an app, as `/v2/apps/{id}/versions/{version}` shows it.
+pub fn version(version: &AppVersion) -> Map<String, Value> {
+    let mut app = definition(&version.spec);
+    app.insert("version".into(), json!(version.version.to_rfc3339()));
+    app.insert(
+        "versionInfo".into(),
+        json!({
+            "lastScalingAt": version.last_scaling_at.to_rfc3339(),
+            "lastConfigChangeAt": version.last_config_change_at.to_rfc3339(),
+        }),
+    );
+    app
+}
+
+/// `{"versions": […]}`, newest first.
+pub fn versions(versions: impl IntoIterator<Item = Timestamp>) -> Value {
+    let mut versions: Vec<Timestamp> = versions.into_iter().collect();
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    json!({"versions": versions.iter().map(|version| version.to_rfc3339()).collect::<Vec<_>>()})
+}
+
+fn port(port: &PortDefinition) -> Value {
+    let mut definition = json!({"port": port.port, "protocol": port.protocol});
+    if let Some(name) = &port.name {
+        definition["name"] = json!(name);
+    }
+    if !port.labels.is_empty() {
+        definition["labels"] = json!(port.labels);
+    }
+    definition
+}
+
+/// A health check, as apps and events show it.
+pub fn health_check(check: &HealthCheck) -> Value {
+    let mut shown = json!({
+        "protocol": check.protocol,
+        "ipProtocol": check.ip_protocol,
+        "gracePeriodSeconds": check.grace_ms / 1_000,
+        "intervalSeconds": check.interval_ms / 1_000,
+        "timeoutSeconds": check.timeout_ms / 1_000,
+        "delaySeconds": check.delay_ms / 1_000,
+        "maxConsecutiveFailures": check.max_consecutive_failures,
+    });
+    match &check.probe {
+        Probe::Http { path, ignore_1xx, .. } => {
+            shown["path"] = json!(path);
+            if !check.protocol.starts_with("MESOS_") || *ignore_1xx {
+                shown["ignoreHttp1xx"] = json!(ignore_1xx);
+            }
+        }
+        Probe::Tcp => {}
+        Probe::Command { command } => shown["command"] = json!({"value": command}),
+    }
+    match check.port {
+        Some(CheckPort::Index(index)) => shown["portIndex"] = json!(index),
+        Some(CheckPort::Number(number)) => shown["port"] = json!(number),
+        None => {}
+    }
+    shown
+}
+
+/// How many tasks of an app there are, by what they are doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Placed, not yet running.
+    pub staged: u32,
+    /// Running.
+    pub running: u32,
+    /// Of those, the ones whose checks succeed.
+    pub healthy: u32,
+    /// And those whose checks fail.
+    pub unhealthy: u32,
+}
+
+impl Counts {
+    /// Counts one task.
+    pub fn add(&mut self, task: &TaskView) {
+        match task.status.state {
+            TaskState::Staging | TaskState::Starting => self.staged += 1,
+            TaskState::Running => {
+                self.running += 1;
+                match task.status.healthy {
+                    Some(true) => self.healthy += 1,
+                    Some(false) => self.unhealthy += 1,
+                    None => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts some tasks.
+    pub fn of<'a>(tasks: impl IntoIterator<Item = &'a TaskView>) -> Self {
+        let mut counts = Self::default();
+        tasks.into_iter().for_each(|task| counts.add(task));
+        counts
+    }
+}
+
+/// What is known about a running app.
+pub struct Running<'a> {
+    /// The app.
+    pub app: &'a AppView,
+    /// Its tasks, counted.
+    pub counts: Counts,
+    /// Its live tasks, for embedding; only looked at when asked for.
+    pub tasks: Vec<&'a TaskView>,
+    /// Machines and versions, for embedding tasks.
+    pub world: &'a dyn task::World,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// An app with everything that `embed` asks for.
+pub fn info(running: &Running<'_>, embed: Embed) -> Map<String, Value> {
+    let mut app = version(&running.app.current);
+    let mut put = |name: &str, value: Value| drop(app.insert(name.to_owned(), value));
+    if embed.counts {
+        put("tasksStaged", json!(running.counts.staged));
+        put("tasksRunning", json!(running.counts.running));
+        put("tasksHealthy", json!(running.counts.healthy));
+        put("tasksUnhealthy", json!(running.counts.unhealthy));
+    }
+    if embed.deployments {
+        put("deployments", running.app.deployments.iter().map(|id| json!({"id": id})).collect());
+    }
+    if embed.tasks {
+        put("tasks", running.tasks.iter().map(|view| task::task(view, running.world)).collect());
+    }
+    if embed.readiness {
+        put("readinessCheckResults", json!([]));
+    }
+    if let (true, Some(failure)) = (embed.last_task_failure, &running.app.last_failure) {
+        put("lastTaskFailure", task_failure(failure));
+    }
+    if embed.task_stats {
+        // Marathon's newest line calls it `tasksStats`; every client reads `taskStats`, and the PyPI client fails on the
+        // other name.
+        put("taskStats", task_stats(&running.app.current, &running.tasks, running.now));
+    }
+    app
+}
+
+/// The answer to creating an app: everything about it, which is not much yet.
+pub fn created(current: &AppVersion, deployment: &hansa_model::DeploymentId) -> Map<String, Value> {
+    let mut app = version(current);
+    for name in ["tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"] {
+        app.insert(name.into(), json!(0));
+    }
+    app.insert("deployments".into(), json!([{"id": deployment}]));
+    app
+}
+
+fn task_failure(failure: &TaskFailure) -> Value {
+    json!({
+        "appId": failure.app,
+        "taskId": failure.task,
+        "state": failure.state.name(),
+        "message": failure.message,
+        "host": failure.hostname,
+        "slaveId": failure.agent,
+        "timestamp": failure.at.to_rfc3339(),
+        "version": failure.version.to_rfc3339(),
+    })
+}
+
+/// Numbers and ages of tasks: of all, of those of the latest configuration and of older ones, and of those started since
+/// the app was last scaled.
+fn task_stats(current: &AppVersion, tasks: &[&TaskView], now: Timestamp) -> Value {
+    let config = |task: &TaskView| match &task.origin {
+        Origin::App { version, .. } => *version,
+        Origin::Framework => Timestamp(0),
+    };
+    let latest = |task: &TaskView| config(task) >= current.last_config_change_at;
+    let mut stats = Map::new();
+    let mut put = |name: &str, choose: &dyn Fn(&TaskView) -> bool| {
+        let chosen: Vec<&TaskView> = tasks.iter().copied().filter(|task| choose(task)).collect();
+        if !chosen.is_empty() {
+            stats.insert(name.to_owned(), json!({"stats": summary(&chosen, now)}));
+        }
+    };
+    put("startedAfterLastScaling", &|task| task.staged_at > current.last_scaling_at);
+    put("withLatestConfig", &latest);
+    put("withOutdatedConfig", &|task| !latest(task));
+    put("totalSummary", &|_| true);
+    Value::Object(stats)
+}
+
+fn summary(tasks: &[&TaskView], now: Timestamp) -> Value {
+    let counts = Counts::of(tasks.iter().copied());
+    let mut stats = json!({"counts": {
+        "staged": counts.staged,
+        "running": counts.running,
+        "healthy": counts.healthy,
+        "unhealthy": counts.unhealthy,
+    }});
+    let mut ages: Vec<u64> = tasks
+        .iter()
+        .filter(|task| task.status.state == TaskState::Running)
+        .filter_map(|task| task.started_at.map(|started| now.since(started)))
+        .collect();
+    ages.sort_unstable();
+    if let Some(&low) = ages.get(ages.len().saturating_sub(1) / 2) {
+        let high = ages[ages.len() / 2];
+        let average = ages.iter().sum::<u64>() / ages.len() as u64;
+        stats["lifeTime"] =
+            json!({"averageSeconds": milli(average), "medianSeconds": milli(low.midpoint(high))});
+    }
+    stats
+}

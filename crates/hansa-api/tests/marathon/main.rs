@@ -1,0 +1,11 @@
+//! Marathon's JSON, in and out.
+
+// One large `json!` of a whole app.
+#![recursion_limit = "256"]
+
+mod reading;
+mod round_trip;
+mod showing;
+mod telling;
+mod updating;
+mod world;

@@ -1,0 +1,157 @@
+//! What a change means as a deployment: rules that only show in company, and the order of steps. Pure.
+
+use hansa_model::AppId;
+use hansa_model::app::AppVersion;
+use hansa_model::event::{ActionKind, DeploymentAction};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The apps as they shall be, seen through a change: what it says of an app, else what is there.
+pub(super) struct Target<'a> {
+    /// Changed apps; None: removed.
+    pub changed: &'a BTreeMap<AppId, Option<Arc<AppVersion>>>,
+    /// Every app that exists now.
+    pub exists: &'a dyn Fn(&str) -> Option<Arc<AppVersion>>,
+    /// Every app that exists now and whose id begins so, in order.
+    pub below: &'a dyn Fn(&str) -> Vec<AppId>,
+}
+
+impl Target<'_> {
+    fn get(&self, id: &str) -> Option<Arc<AppVersion>> {
+        match self.changed.get(id) {
+            Some(change) => change.clone(),
+            None => (self.exists)(id),
+        }
+    }
+
+    /// The apps below a group, those of the change included.
+    fn members(&self, group: &str) -> Vec<AppId> {
+        let prefix = if group.ends_with('/') { group.to_string() } else { format!("{group}/") };
+        let mut members = (self.below)(&prefix);
+        members.extend(
+            self.changed
+                .range::<str, _>((std::ops::Bound::Included(prefix.as_str()), std::ops::Bound::Unbounded))
+                .take_while(|(id, _)| id.as_str().starts_with(&prefix))
+                .map(|(id, _)| id.clone()),
+        );
+        members.retain(|id| self.get(id.as_str()).is_some());
+        members.sort();
+        members.dedup();
+        members
+    }
+
+    /// An app and a group cannot share an id.
+    pub fn check_nesting(&self) -> Result<(), String> {
+        const WORDS: &str = "Groups and Applications may not have the same identifier.";
+        for (id, _) in self.changed.iter().filter(|(_, change)| change.is_some()) {
+            if !self.members(id.as_str()).is_empty() {
+                return Err(WORDS.into());
+            }
+            let mut parent = id.as_str();
+            while let Some((up, _)) = parent.rsplit_once('/').filter(|(up, _)| !up.is_empty()) {
+                if self.get(up).is_some() {
+                    return Err(WORDS.into());
+                }
+                parent = up;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many apps have to be up before each changed one: the longest chain of dependencies. Dependencies on what
+    /// does not exist are ignored, as Marathon does.
+    pub fn levels(&self) -> Result<BTreeMap<AppId, u32>, String> {
+        let mut levels = BTreeMap::new();
+        for (id, _) in self.changed.iter().filter(|(_, change)| change.is_some()) {
+            self.level(id, &mut levels)?;
+        }
+        Ok(levels.into_iter().filter_map(|(id, level)| Some((id, level?))).collect())
+    }
+
+    fn dependencies(&self, id: &AppId) -> Vec<AppId> {
+        let Some(version) = self.get(id.as_str()) else { return Vec::new() };
+        let mut all = Vec::new();
+        for dependency in &version.spec.dependencies {
+            if self.get(dependency.as_str()).is_some() {
+                all.push(dependency.clone());
+            } else {
+                all.extend(self.members(dependency.as_str()));
+            }
+        }
+        all
+    }
+
+    /// Depth first with a stack of its own, so that a long chain is no deep recursion. A level of None: under way.
+    fn level(&self, start: &AppId, levels: &mut BTreeMap<AppId, Option<u32>>) -> Result<u32, String> {
+        if let Some(Some(level)) = levels.get(start) {
+            return Ok(*level);
+        }
+        let mut stack = vec![(start.clone(), self.dependencies(start), 0usize, 0u32)];
+        levels.insert(start.clone(), None);
+        loop {
+            let (id, dependencies, next, height) = stack.last_mut().expect("returns when it is empty");
+            if let Some(dependency) = dependencies.get(*next).cloned() {
+                match levels.get(&dependency) {
+                    Some(Some(level)) => {
+                        *height = (*height).max(level + 1);
+                        *next += 1;
+                    }
+                    Some(None) => return Err("Dependency graph has cyclic dependencies.".into()),
+                    None => {
+                        levels.insert(dependency.clone(), None);
+                        let below = self.dependencies(&dependency);
+                        stack.push((dependency, below, 0, 0));
+                    }
+                }
+            } else {
+                let height = *height;
+                levels.insert(id.clone(), Some(height));
+                stack.pop();
+                if stack.is_empty() {
+                    return Ok(height);
+                }
+            }
+        }
+    }
+}
+
+/// What happens to one app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It goes.
+    Stop,
+    /// It comes, with this many instances.
+    Start(u32),
+    /// Its number changes.
+    Scale,
+    /// Its instances are replaced.
+    Restart,
+}
+
+/// The steps of a deployment: what goes, what comes, then the rest by levels.
+pub(super) fn steps(
+    parts: &BTreeMap<AppId, Step>,
+    levels: &BTreeMap<AppId, u32>,
+) -> Vec<Vec<DeploymentAction>> {
+    let action = |kind, app: &AppId| DeploymentAction { kind, app: app.clone() };
+    let mut stops = Vec::new();
+    let mut starts = Vec::new();
+    let mut rest: BTreeMap<u32, Vec<DeploymentAction>> = BTreeMap::new();
+    for (id, part) in parts {
+        let mut level = |kind| {
+            rest.entry(levels.get(id).copied().unwrap_or(0)).or_default().push(action(kind, id));
+        };
+        match part {
+            Step::Stop => stops.push(action(ActionKind::StopApplication, id)),
+            Step::Start(instances) => {
+                starts.push(action(ActionKind::StartApplication, id));
+                if *instances > 0 {
+                    level(ActionKind::ScaleApplication);
+                }
+            }
+            Step::Scale => level(ActionKind::ScaleApplication),
+            Step::Restart => level(ActionKind::RestartApplication),
+        }
+    }
+    [stops, starts].into_iter().chain(rest.into_values()).filter(|step| !step.is_empty()).collect()
+}

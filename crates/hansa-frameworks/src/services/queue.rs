@@ -1,0 +1,190 @@
+//! Saying why: the line for places, explanations, and what deployments wait for, in words.
+
+use super::apps::{App, Mode, Queued};
+use super::{AppKey, DeploymentKey, Output, Services};
+use hansa_model::Timestamp;
+use hansa_model::event::DeploymentChange;
+use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup, QueueItem};
+use hansa_placement::{Cluster, Request};
+use std::sync::Arc;
+
+/// Milliseconds between two explanations that nobody asked for.
+const EXPLAIN_MS: u64 = 50;
+/// Apps of one deployment of which is told what they wait for.
+const APPS_TOLD: usize = 3;
+
+impl Services {
+    pub(super) fn list_queue(&self, now: Timestamp, cluster: &Cluster) -> Vec<QueueItem> {
+        let waiting = self.by_id.values().filter(|&&key| self.apps[key].launch > 0);
+        waiting
+            .filter_map(|&key| {
+                let app = &self.apps[key];
+                Some(QueueItem {
+                    app: app.id.clone(),
+                    count: app.launch,
+                    since: app.waiting_since.unwrap_or(now),
+                    delayed_until: self.delay_of(now, key),
+                    explanation: self.explain_app(key, cluster)?,
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn explain_app(&self, key: AppKey, cluster: &Cluster) -> Option<Explanation> {
+        let app = &self.apps[key];
+        let version = app.active.as_ref().or(app.current.as_ref())?;
+        let fresh;
+        let peers = if app.peers_stale || app.active.is_none() {
+            fresh = self.peers_of(key, cluster);
+            &fresh
+        } else {
+            &app.peers
+        };
+        let demand = version.spec.group(version.version).demand();
+        let mut explanation = cluster.explain(&Request {
+            demand: &demand,
+            constraints: &version.spec.constraints,
+            peers,
+            role: &version.spec.role,
+            accepted_roles: version.spec.accepted_roles.as_deref(),
+        });
+        if let Queued::Refused(_, _, words) = &app.queued {
+            refused(&mut explanation, words);
+        }
+        Some(explanation)
+    }
+
+    /// Tells what deployments wait for, where that has changed.
+    pub(super) fn tell_progress(&mut self, now: Timestamp, cluster: &Cluster, out: &mut Output) {
+        while let Some(&(at, key)) = self.progress.first() {
+            if at > now {
+                break;
+            }
+            self.progress.pop_first();
+            self.deployments[key].progress_at = None;
+            let Some(words) = self.deployment_words(now, key, cluster) else {
+                // Too many explanations at once; a little later, then.
+                let at = self.explained_at + EXPLAIN_MS;
+                self.deployments[key].progress_at = Some(at);
+                self.progress.insert((at, key));
+                continue;
+            };
+            let deployment = &mut self.deployments[key];
+            if deployment.words != words {
+                deployment.words = words;
+                deployment.told_at = now;
+                out.events.push(deployment.event(DeploymentChange::Progress));
+            }
+        }
+    }
+
+    /// What a deployment waits for; None if saying it would take an explanation too soon after the last.
+    fn deployment_words(&mut self, now: Timestamp, key: DeploymentKey, cluster: &Cluster) -> Option<String> {
+        let stored = &self.deployments[key].stored;
+        let step = stored.steps.get(stored.current_step)?;
+        let open: Vec<AppKey> = step
+            .iter()
+            .filter_map(|action| self.by_id.get(&action.app).copied())
+            .filter(|&app| self.apps[app].in_step)
+            .collect();
+        let several = step.len() > 1;
+        let mut told = Vec::new();
+        for &app_key in open.iter().take(APPS_TOLD) {
+            let words = self.app_words(now, app_key, cluster)?;
+            told.push(if several { format!("{}: {words}", self.apps[app_key].id) } else { words });
+        }
+        if open.len() > APPS_TOLD {
+            told.push(format!("and {} more apps", open.len() - APPS_TOLD));
+        }
+        Some(told.join("; "))
+    }
+
+    /// What an app waits for.
+    fn app_words(&mut self, now: Timestamp, key: AppKey, cluster: &Cluster) -> Option<String> {
+        let mut words = counted_words(&self.apps[key]);
+        let app = &self.apps[key];
+        let launch = app.launch;
+        let (noun, verb) = if launch == 1 { ("instance", "waits") } else { ("instances", "wait") };
+        match &app.queued {
+            Queued::Out | Queued::Ready => {}
+            Queued::Delayed(until) => {
+                let failure = app
+                    .last_failure
+                    .as_ref()
+                    .map_or(String::new(), |failure| format!(", last: {}", failure.message));
+                words.push(format!("{launch} {noun} {verb} until {until} because of failures{failure}"));
+            }
+            Queued::Refused(_, _, why) => words.push(format!("{launch} {noun} {verb}: {why}")),
+            Queued::NoPlace(generation) => {
+                let generation = *generation;
+                let known = app.no_place.as_ref().filter(|(at, _)| *at == generation);
+                let why = match known {
+                    Some((_, why)) => why.clone(),
+                    None if now < self.explained_at + EXPLAIN_MS && self.explained_at > Timestamp(0) => {
+                        return None;
+                    }
+                    None => {
+                        let why = self.explain_app(key, cluster)?.summary;
+                        self.explained_at = now;
+                        self.apps[key].no_place = Some((generation, why.clone()));
+                        why
+                    }
+                };
+                words.push(format!("{launch} {noun} {verb} for a place: {why}"));
+            }
+        }
+        Some(words.join(", "))
+    }
+}
+
+/// What follows from the counts alone.
+fn counted_words(app: &App) -> Vec<String> {
+    let (fresh, stale) = (app.side(false), app.side(true));
+    let wanted = app.wanted();
+    let mut words = Vec::new();
+    if app.mode == Mode::Stop {
+        let left = app.members.len();
+        words.push(format!("{left} {} to end", if left == 1 { "instance has" } else { "instances have" }));
+        return words;
+    }
+    let ready = if matches!(app.mode, Mode::Restart(_)) { fresh.ready } else { fresh.ready + stale.ready };
+    if ready < wanted {
+        let checked = app.active.as_ref().is_some_and(|active| !active.spec.health_checks.is_empty());
+        let what = if checked { "healthy" } else { "running" };
+        words.push(format!("{} of {wanted} instances are not {what} yet", wanted - ready));
+    }
+    let old = stale.present() + stale.lost;
+    if old > 0 {
+        let verb = if old == 1 { "instance is" } else { "instances are" };
+        words.push(format!("{old} {verb} still to be replaced"));
+    }
+    let ending = fresh.killing + stale.killing;
+    if ending > 0 {
+        words
+            .push(format!("{ending} {} to end", if ending == 1 { "instance has" } else { "instances have" }));
+    }
+    words
+}
+
+/// The kernel said no to what fits: the machines that would do stand under that reason.
+fn refused(explanation: &mut Explanation, words: &str) {
+    let fitting = std::mem::take(&mut explanation.fitting);
+    if fitting == 0 {
+        return;
+    }
+    let choice: Option<Arc<str>> = explanation.choice.take().map(|agent| Arc::from(agent.as_str()));
+    explanation.groups.push(ObstacleGroup {
+        machines: fitting,
+        examples: choice.iter().map(ToString::to_string).collect(),
+        obstacles: vec![Obstacle::Quota { words: words.to_string() }],
+        words: words.to_string(),
+    });
+    explanation.groups.sort_by_key(|group| std::cmp::Reverse(group.machines));
+    let machines = if fitting == 1 { "machine" } else { "machines" };
+    let rest = std::mem::take(&mut explanation.summary);
+    explanation.summary = format!("{fitting} {machines}: {words}");
+    if !rest.is_empty() {
+        explanation.summary.push_str("; ");
+        explanation.summary.push_str(&rest);
+    }
+}

@@ -1,0 +1,188 @@
+//! What goes into the kernel and what comes out: commands, outcomes, effects. Data only.
+
+use crate::offers::{OfferId, OfferNews};
+use crate::record::Record;
+use hansa_model::agent::Hello;
+use hansa_model::event::Event;
+use hansa_model::role::Role;
+use hansa_model::scheduler::{Answer, Call, Notice};
+use hansa_model::spec::Launch;
+use hansa_model::task::TaskStatus;
+use hansa_model::{AgentId, BootId, InstanceId, Owner, Principal, RoleName, TaskId};
+
+/// Everything that changes the kernel.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Time passed.
+    Tick,
+    /// An agent's stream began, with everything it holds.
+    AgentConnected {
+        /// What it says.
+        hello: Box<Hello>,
+    },
+    /// Its stream ended without a word.
+    AgentDisconnected {
+        /// Which.
+        agent: AgentId,
+    },
+    /// It stops on purpose and comes back within this time.
+    AgentLeaving {
+        /// Which.
+        agent: AgentId,
+        /// Milliseconds.
+        returns_in_ms: u64,
+    },
+    /// It sent something (a heartbeat, say): it is alive.
+    AgentContact {
+        /// Which.
+        agent: AgentId,
+    },
+    /// A task's update.
+    Update {
+        /// From whom.
+        agent: AgentId,
+        /// What.
+        status: TaskStatus,
+    },
+    /// An agent has removed everything of a group (or never held it).
+    AgentReleased {
+        /// Which.
+        agent: AgentId,
+        /// Which group.
+        instance: InstanceId,
+    },
+    /// An operator's order about an agent.
+    AdminAgent {
+        /// Who orders.
+        principal: Principal,
+        /// Which agent.
+        agent: AgentId,
+        /// What.
+        order: AgentOrder,
+    },
+    /// A scheduler's call.
+    Call {
+        /// Which scheduler.
+        owner: Owner,
+        /// On whose behalf.
+        principal: Principal,
+        /// What.
+        call: Call,
+    },
+    /// A role's settings.
+    SetRole {
+        /// Who orders.
+        principal: Principal,
+        /// The settings.
+        role: Role,
+    },
+    /// Offers what is idle on a machine to a framework.
+    Offer {
+        /// To whom.
+        framework: Owner,
+        /// The role that would pay.
+        role: RoleName,
+        /// Where.
+        agent: AgentId,
+        /// For how long, in milliseconds.
+        lease_ms: u64,
+    },
+    /// A framework gives an offer back.
+    DeclineOffer {
+        /// Who.
+        framework: Owner,
+        /// Which.
+        offer: OfferId,
+    },
+}
+
+/// What an operator can order about an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentOrder {
+    /// Nothing new there.
+    Deactivate,
+    /// New work again; ends draining.
+    Reactivate,
+    /// Nothing new there, and what is there moves.
+    Drain,
+    /// It will never return: everything on it is lost for good.
+    Gone,
+}
+
+/// What a command led to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The answer to `Call`; for other commands, whether they were understood.
+    pub answer: Option<Result<Answer, Refusal>>,
+    /// To be durable before anything below leaves.
+    pub records: Vec<Record>,
+    /// For the read model, once durable.
+    pub events: Vec<Event>,
+    /// For the schedulers, at once (they run on the same loop).
+    pub notices: Vec<(Owner, Notice)>,
+    /// For the agents, once durable.
+    pub effects: Vec<Effect>,
+    /// For the frameworks, once durable.
+    pub offers: Vec<OfferNews>,
+}
+
+/// Why an operator's command was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such agent.
+    UnknownAgent(AgentId),
+    /// The host name belongs to another agent that is alive.
+    HostnameTaken(String),
+    /// In words.
+    Invalid(String),
+}
+
+/// A message for an agent. Repeating it does no harm.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Run a group.
+    Launch {
+        /// Where.
+        agent: AgentId,
+        /// On which boot.
+        boot: BootId,
+        /// What.
+        launch: Box<Launch>,
+    },
+    /// End a group.
+    Kill {
+        /// Where.
+        agent: AgentId,
+        /// Which.
+        instance: InstanceId,
+        /// Its tasks.
+        tasks: Vec<TaskId>,
+        /// Milliseconds between SIGTERM and SIGKILL; None: the spec's.
+        grace_ms: Option<u64>,
+        /// In words.
+        message: String,
+    },
+    /// An update is dealt with.
+    Acknowledge {
+        /// Where.
+        agent: AgentId,
+        /// Whose.
+        task: TaskId,
+        /// Which.
+        sequence: u64,
+    },
+    /// A group can be forgotten.
+    Release {
+        /// Where.
+        agent: AgentId,
+        /// Which.
+        instance: InstanceId,
+    },
+    /// The agent's stream is to be ended: it may not join.
+    Refuse {
+        /// Which.
+        agent: AgentId,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,188 @@
+//! Ending groups: kills, and giving up what is out of reach.
+
+use crate::command::{Effect, Refusal};
+use crate::given_up::GivenUp;
+use crate::groups::Killing;
+use crate::record::{GivenUpRecord, Record};
+use crate::{Kernel, Step, Timer};
+use hansa_model::event::AgentState;
+use hansa_model::scheduler::Answer;
+use hansa_model::task::{Reason, TaskState};
+use hansa_model::{AgentId, Allocation, InstanceId, Owner, TaskId};
+
+/// A kill is sent again after this time, until the agent says that it is over.
+pub(crate) const AGAIN_MS: u64 = 10_000;
+
+impl Kernel {
+    /// A scheduler ends a group. Asked again, it changes only what it says anew: a shorter grace.
+    pub(crate) fn kill(
+        &mut self,
+        step: &mut Step,
+        owner: &Owner,
+        instance: &InstanceId,
+        grace_ms: Option<u64>,
+        message: String,
+    ) -> Answer {
+        let Some(number) = self.number_of(owner, instance) else { return Answer::UnknownInstance };
+        let Some(group) = self.groups.get_mut(number) else { return Answer::UnknownInstance };
+        match &mut group.killing {
+            None => {
+                group.killing = Some(Box::new(Killing { grace_ms, message, again_at: step.now }));
+            }
+            Some(killing) if grace_ms.is_some_and(|new| killing.grace_ms.is_none_or(|old| new < old)) => {
+                killing.grace_ms = grace_ms;
+            }
+            Some(_) => return Answer::Done,
+        }
+        step.record(Record::PutAssignment(number, Box::new(group.record())));
+        self.send_kill(step, number);
+        Answer::Done
+    }
+
+    /// Sends the kill of a group that is being killed, if its agent listens, and sets the time to send it again.
+    pub(crate) fn send_kill(&mut self, step: &mut Step, number: u64) {
+        let Some(group) = self.groups.get_mut(number) else { return };
+        let agent = group.agent().clone();
+        if !self.agents.get(&agent).is_some_and(|agent| agent.connected) {
+            return;
+        }
+        let (instance, tasks) = (group.instance().clone(), group.task_ids().cloned().collect());
+        let Some(killing) = &mut group.killing else { return };
+        self.timers.remove(&(killing.again_at, Timer::Kill(number)));
+        killing.again_at = step.now + AGAIN_MS;
+        self.timers.insert((killing.again_at, Timer::Kill(number)));
+        let (grace_ms, message) = (killing.grace_ms, killing.message.clone());
+        step.effect(Effect::Kill { agent, instance, tasks, grace_ms, message });
+    }
+
+    /// A scheduler gives up a group. If its machine is not out of reach there is nothing to give up: it is killed.
+    pub(crate) fn give_up(&mut self, step: &mut Step, owner: &Owner, instance: &InstanceId) -> Answer {
+        let Some(number) = self.number_of(owner, instance) else { return Answer::UnknownInstance };
+        let Some(group) = self.groups.get(number) else { return Answer::UnknownInstance };
+        let state = self.agents.get(group.agent()).map(|agent| agent.state());
+        if state != Some(AgentState::Unreachable) {
+            return self.kill(step, owner, instance, None, "given up by its scheduler".into());
+        }
+        let record = GivenUpRecord {
+            instance: instance.clone(),
+            tasks: group.task_ids().cloned().collect(),
+            agent: group.agent().clone(),
+        };
+        self.remember_given_up(step, number, record, None);
+        self.forget_group(step, number);
+        Answer::Done
+    }
+
+    /// From now on the group is killed wherever its machine shows it.
+    pub(crate) fn remember_given_up(
+        &mut self,
+        step: &mut Step,
+        number: u64,
+        record: GivenUpRecord,
+        held: Option<Allocation>,
+    ) {
+        step.record(Record::PutGivenUp(number, Box::new(record.clone())));
+        let id = record.agent.clone();
+        let replaced = self.given_up.insert(number, GivenUp { held, ..GivenUp::new(record) });
+        if let Some(agent) = self.agents.get_mut(&id) {
+            agent.given_up.insert(number);
+            if let Some(old) = replaced {
+                agent.given_up.remove(&old);
+            }
+        }
+        if let Some(old) = replaced {
+            step.record(Record::DeleteGivenUp(old));
+        }
+    }
+
+    /// Sends the kill of a given-up group.
+    pub(crate) fn kill_given_up(&mut self, step: &mut Step, number: u64) {
+        let Some(entry) = self.given_up.get_mut(number) else { return };
+        let record = &entry.record;
+        if !self.agents.get(&record.agent).is_some_and(|agent| agent.connected) {
+            return;
+        }
+        if let Some(at) = entry.again_at {
+            self.timers.remove(&(at, Timer::Kill(number)));
+        }
+        let again_at = step.now + AGAIN_MS;
+        entry.again_at = Some(again_at);
+        self.timers.insert((again_at, Timer::Kill(number)));
+        step.effect(Effect::Kill {
+            agent: record.agent.clone(),
+            instance: record.instance.clone(),
+            tasks: record.tasks.clone(),
+            grace_ms: None,
+            message: "it was given up while its machine was out of reach".into(),
+        });
+    }
+
+    /// Time to send a kill again.
+    pub(crate) fn kill_again(&mut self, step: &mut Step, number: u64) {
+        if self.groups.get(number).is_some() {
+            self.send_kill(step, number);
+        } else {
+            self.kill_given_up(step, number);
+        }
+    }
+
+    /// A task of a given-up group has ended.
+    pub(crate) fn given_up_ended(&mut self, step: &mut Step, number: u64, task: &TaskId) {
+        let Some(entry) = self.given_up.get_mut(number) else { return };
+        entry.open.retain(|open| open != task);
+        if entry.open.is_empty() {
+            let (agent, instance) = (entry.record.agent.clone(), entry.record.instance.clone());
+            self.forget_given_up(step, number);
+            step.effect(Effect::Release { agent, instance });
+        }
+    }
+
+    /// Nothing of a given-up group is left.
+    pub(crate) fn forget_given_up(&mut self, step: &mut Step, number: u64) {
+        let Some(entry) = self.given_up.remove(number) else { return };
+        step.record(Record::DeleteGivenUp(number));
+        if let Some(at) = entry.again_at {
+            self.timers.remove(&(at, Timer::Kill(number)));
+        }
+        let id = &entry.record.agent;
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.given_up.remove(&number);
+        }
+        if let Some(held) = &entry.held {
+            self.give_back(id, held);
+            self.agent_use_changed(step.now, id);
+        }
+    }
+
+    /// An agent has nothing of a group any more, and will not start it again.
+    pub(crate) fn released(
+        &mut self,
+        step: &mut Step,
+        id: &AgentId,
+        instance: &InstanceId,
+    ) -> Result<Answer, Refusal> {
+        if !self.heard_of(step, id)? {
+            return Ok(Answer::Done);
+        }
+        if let Some(number) = self.given_up.number_of(id, instance) {
+            self.forget_given_up(step, number);
+        }
+        if let Some(number) = self.groups.number_of(instance)
+            && let Some(group) = self.groups.get(number).filter(|group| group.agent() == id)
+        {
+            // Assigned by a store that is older than the agent: it ran there once, and that is over.
+            let state = if group.killing.is_some() { TaskState::Killed } else { TaskState::Gone };
+            self.end_group(step, number, state, |status| {
+                status.because(Reason::ReasonTaskUnknown, "its agent has released it already")
+            });
+        }
+        Ok(Answer::Done)
+    }
+
+    /// The number of an owner's group.
+    fn number_of(&self, owner: &Owner, instance: &InstanceId) -> Option<u64> {
+        let number = self.groups.number_of(instance)?;
+        self.groups.get(number).filter(|group| group.owner() == owner)?;
+        Some(number)
+    }
+}

@@ -1,0 +1,83 @@
+//! What the kernel stores, as data; how it is encoded is the business of `hansa-cell`.
+
+use hansa_model::agent::Hello;
+use hansa_model::event::AgentState;
+use hansa_model::role::Role;
+use hansa_model::spec::GroupSpec;
+use hansa_model::{AgentId, Allocation, BootId, InstanceId, Owner, RoleName, SpecId, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What the kernel stores.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// An agent was admitted or changed durably.
+    PutAgent(Box<AgentRecord>),
+    /// An agent is forgotten.
+    DeleteAgent(AgentId),
+    /// A spec.
+    PutSpec(SpecId, Arc<GroupSpec>),
+    /// A spec that nothing refers to any more.
+    DeleteSpec(SpecId),
+    /// An assignment, before its launch is sent; again when a kill is asked for.
+    PutAssignment(u64, Box<AssignmentRecord>),
+    /// All tasks of the assignment are terminal, or it moved to the given-up.
+    DeleteAssignment(u64),
+    /// A group that is not to come back.
+    PutGivenUp(u64, Box<GivenUpRecord>),
+    /// Its agent has heard of it, or will never return.
+    DeleteGivenUp(u64),
+    /// A role's settings.
+    PutRole(Role),
+    /// Default settings again.
+    DeleteRole(RoleName),
+}
+
+/// A stored agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentRecord {
+    /// Who it is and what it has; `groups` is empty here.
+    pub hello: Hello,
+    /// When it was admitted.
+    pub registered_at: Timestamp,
+    /// Since when it is out of reach, if it is.
+    pub unreachable_since: Option<Timestamp>,
+    /// `Active`, `Deactivated` or `Draining`: what the operator wants.
+    pub wanted: AgentState,
+}
+
+/// A stored assignment; at most 200 bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AssignmentRecord {
+    /// The group.
+    pub instance: InstanceId,
+    /// Whose.
+    pub owner: Owner,
+    /// Who pays.
+    pub role: RoleName,
+    /// What.
+    pub spec: SpecId,
+    /// Its task ids.
+    pub tasks: Vec<TaskId>,
+    /// Where.
+    pub agent: AgentId,
+    /// On which boot.
+    pub boot: BootId,
+    /// What it has there.
+    pub allocation: Allocation,
+    /// When.
+    pub placed_at: Timestamp,
+    /// The kill that was asked for: (grace, message).
+    pub killing: Option<(Option<u64>, String)>,
+}
+
+/// A stored group that was given up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GivenUpRecord {
+    /// The group.
+    pub instance: InstanceId,
+    /// Its tasks.
+    pub tasks: Vec<TaskId>,
+    /// Where it was.
+    pub agent: AgentId,
+}

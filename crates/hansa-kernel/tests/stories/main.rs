@@ -1,0 +1,14 @@
+//! Stories of a cluster's life: commands, and what each leads to; and random lives, whose invariants must hold.
+
+mod agents;
+mod claims;
+mod fleet;
+mod hello;
+mod kills;
+mod offers;
+mod random;
+mod reach;
+mod restore;
+mod roles;
+mod updates;
+mod world;

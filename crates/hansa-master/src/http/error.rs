@@ -1,0 +1,107 @@
+//! The one error shape of Hansa's own API.
+
+use crate::SubmitError;
+use crate::cell::{Failure, Refusal};
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use hansa_api::hansa::{Error, ErrorBody};
+use hansa_model::service::ServiceRefusal;
+
+/// A status and what its body says.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    body: Error,
+}
+
+impl ApiError {
+    /// Any status; `code` is one of those that [`Error`] lists.
+    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self { status, body: Error { code: code.into(), message: message.into(), field: None, remedy: None } }
+    }
+
+    /// 404.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", message)
+    }
+
+    /// 400 for a field or parameter.
+    pub fn invalid(field: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid", message).about(field)
+    }
+
+    /// 503.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
+    /// 403.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// 500.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
+    /// The same, naming the field or parameter that caused it.
+    pub fn about(mut self, field: &str) -> Self {
+        self.body.field = Some(field.into());
+        self
+    }
+
+    /// The same, saying what to do.
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.body.remedy = Some(remedy.into());
+        self
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, Json(ErrorBody { error: self.body })).into_response()
+    }
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Refused(failure) => failure.into(),
+            SubmitError::TimedOut | SubmitError::Stopping => Self::unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Service(refusal) => refusal.into(),
+            Failure::Kernel(Refusal::UnknownAgent(agent)) => {
+                Self::not_found(format!("there is no node {agent}"))
+            }
+            Failure::Kernel(Refusal::HostnameTaken(name)) => {
+                Self::new(StatusCode::CONFLICT, "conflict", format!("the host name {name} is taken"))
+            }
+            Failure::Kernel(Refusal::Invalid(words)) => Self::new(StatusCode::BAD_REQUEST, "invalid", words),
+        }
+    }
+}
+
+impl From<ServiceRefusal> for ApiError {
+    fn from(refusal: ServiceRefusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            ServiceRefusal::UnknownApp(_)
+            | ServiceRefusal::UnknownVersion(..)
+            | ServiceRefusal::UnknownDeployment(_)
+            | ServiceRefusal::NotQueued(_) => Self::not_found(message),
+            ServiceRefusal::Exists(_) | ServiceRefusal::Changed(_) | ServiceRefusal::Locked(_) => {
+                Self::new(StatusCode::CONFLICT, "conflict", message)
+            }
+            ServiceRefusal::TooManyDeployments(_) => Self::unavailable(message),
+            ServiceRefusal::Invalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message),
+        }
+    }
+}

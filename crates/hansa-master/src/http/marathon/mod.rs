@@ -1,0 +1,99 @@
+//! Marathon's API under `/v2`, also at `/marathon/v2` and `/service/marathon/v2`.
+//!
+//! Handlers parse, make one call on [`Master`], convert; the JSON itself is made and read in `hansa_api::marathon`. A
+//! change reads the app as it stands, merges, and submits what it saw along; if somebody was faster, it looks again.
+
+mod about;
+mod answer;
+mod apps;
+mod change;
+mod deployments;
+mod events;
+mod groups;
+mod tasks;
+mod world;
+
+use super::measurements;
+use crate::Master;
+use answer::Refused;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{MethodRouter, any, get};
+use events::Hub;
+use hansa_api::marathon::{Defaults, Problem};
+use std::sync::Arc;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Api {
+    master: Master,
+    hub: Arc<Hub>,
+    defaults: Arc<Defaults>,
+}
+
+/// All paths of Marathon's API.
+pub fn router(master: Master) -> Router {
+    let api = Api { hub: Arc::new(Hub::new(master.clone())), master, defaults: Arc::default() };
+    Router::new()
+        .merge(routes())
+        .nest("/marathon", with_ping())
+        .nest("/service/marathon", with_ping())
+        .layer(middleware::from_fn_with_state(api.clone(), headers))
+        .with_state(api)
+}
+
+fn routes() -> Router<Api> {
+    let lists: [(&str, MethodRouter<Api>); 6] = [
+        ("/v2/apps", any(apps::all)),
+        ("/v2/groups", any(groups::root)),
+        ("/v2/pods", any(groups::pods)),
+        ("/v2/tasks", any(tasks::all)),
+        ("/v2/deployments", any(deployments::all)),
+        ("/v2/queue", any(deployments::queue)),
+    ];
+    // With and without a slash at the end.
+    let routes = lists.into_iter().fold(Router::new(), |routes, (path, handler)| {
+        routes.route(&format!("{path}/"), handler.clone()).route(path, handler)
+    });
+    routes
+        .route("/v2/apps/{*path}", any(apps::below))
+        .route("/v2/groups/{*path}", any(groups::below))
+        .route("/v2/pods/{*path}", any(groups::pods))
+        .route("/v2/tasks/delete", any(tasks::delete))
+        .route("/v2/deployments/{id}", any(deployments::one))
+        .route("/v2/queue/{*path}", any(deployments::delay))
+        .route("/v2/events", any(events::stream))
+        .route("/v2/info", get(about::info))
+        .route("/v2/leader", any(about::leader))
+        .route("/v2/plugins", get(about::plugins))
+        .route("/v2", any(unknown))
+        .route("/v2/{*path}", any(unknown))
+}
+
+/// At the port's root `/ping` is everybody's.
+fn with_ping() -> Router<Api> {
+    routes().route("/ping", get(measurements::ping))
+}
+
+/// Marathon itself answers 500 here; its clients expect 404.
+async fn unknown() -> Refused {
+    Refused(Problem::new(404, "URI not found"))
+}
+
+/// What Marathon sends with every answer.
+async fn headers(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let leader = format!("http://{}", about::address(&api.master, request.headers()));
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(header::EXPIRES, HeaderValue::from_static("0"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    if let Ok(leader) = HeaderValue::from_str(&leader) {
+        headers.insert("x-marathon-leader", leader);
+    }
+    response
+}

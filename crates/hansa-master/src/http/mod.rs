@@ -1,0 +1,119 @@
+//! The one HTTP port: which path means what.
+//!
+//! Handlers parse, make one call on [`Master`], convert. Every answer that is not a stream is bounded, every input has a
+//! limit, and whatever goes wrong has a typed body.
+
+mod agent_logs;
+mod assets;
+pub mod error;
+mod events;
+mod extract;
+mod guard;
+mod link;
+pub mod marathon;
+mod measurements;
+mod nodes;
+mod roles;
+mod services;
+mod tasks;
+mod views;
+
+use crate::Master;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use error::ApiError;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+
+/// Bytes of a request's body; agents' streams have limits of their own.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// Everything that the master serves.
+pub(crate) fn router(master: Master) -> Router {
+    let hansa = Router::new()
+        .route("/hansa/v1/cluster", get(views::cluster))
+        .route("/hansa/v1/nodes", get(nodes::list))
+        .route("/hansa/v1/nodes/{node}", get(nodes::show))
+        .route("/hansa/v1/nodes/{node}/{order}", post(nodes::order))
+        .route("/hansa/v1/services", get(services::list))
+        .route("/hansa/v1/services/{*path}", get(services::show))
+        .route("/hansa/v1/explain/{*path}", get(services::explain))
+        .route("/hansa/v1/tasks", get(tasks::list))
+        .route("/hansa/v1/tasks/{task}", get(tasks::show))
+        .route("/hansa/v1/tasks/{task}/logs/{stream}", get(agent_logs::show))
+        .route("/hansa/v1/roles", get(roles::list))
+        .route("/hansa/v1/roles/{role}", put(roles::set))
+        .route("/hansa/v1/events", get(events::stream))
+        .route("/ping", get(measurements::ping))
+        .route("/metrics", get(measurements::show))
+        .route(hansa_link::grpc::SESSION_PATH, post(link::session))
+        .route("/", get(assets::index))
+        .route("/ui", get(assets::index))
+        .route("/ui/{*path}", get(assets::file))
+        .with_state(master.clone());
+    hansa
+        .merge(marathon::router(master.clone()))
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(master.clone(), guard::check))
+        .layer(middleware::from_fn_with_state(master, measured))
+}
+
+/// Counts the request, and answers for a handler that panics: the client gets a typed error, the process goes on.
+async fn measured(
+    State(master): State<Master>,
+    request: axum::extract::Request,
+    next: middleware::Next,
+) -> Response {
+    let begun = std::time::Instant::now();
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = answer.unwrap_or_else(|_| {
+        ApiError::internal("the handler of this request has a bug; the master's log tells more")
+            .into_response()
+    });
+    master.metrics().answered(response.status(), begun.elapsed());
+    response
+}
+
+async fn not_found(uri: axum::http::Uri) -> ApiError {
+    ApiError::not_found(format!("there is nothing at {}", uri.path()))
+}
+
+async fn wrong_method(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {
+    let message = format!("{} does not take {method}", uri.path());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, start_with_store};
+    use hansa_store::memory::{MemoryDisk, MemoryStore};
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        let store = MemoryStore::open(&MemoryDisk::new()).unwrap();
+        let options = Options::new("127.0.0.1:0".parse().unwrap(), "unused");
+        let running = start_with_store(options, Box::new(store)).await.unwrap();
+        async fn broken() -> &'static str {
+            panic!("a planted bug")
+        }
+        let router = Router::new()
+            .route("/broken", get(broken))
+            .layer(middleware::from_fn_with_state(running.master().clone(), measured));
+        let request = axum::extract::Request::get("/broken").body(axum::body::Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: hansa_api::hansa::ErrorBody = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body.error.code, "internal");
+        assert!(!body.error.message.contains("planted"), "what is inside stays inside");
+        running.stop().await.unwrap();
+    }
+}

@@ -1,0 +1,368 @@
+//! What GETs, the console and event streams see: the fold of everything the cell published.
+//!
+//! One thread writes it ([`crate::read_thread`]); handlers read it under a lock that the control plane's loop never
+//! takes, so no question about the state of 100,000 tasks delays a launch. Readers clone the `Arc`s they need and let
+//! the lock go before they format anything.
+//!
+//! Not here: decisions of any kind, wire formats.
+
+mod counts;
+#[cfg(test)]
+mod tests;
+
+pub use counts::{Counts, STATES};
+
+use hansa_model::agent::Usage;
+use hansa_model::app::AppVersion;
+use hansa_model::event::{
+    AgentView, AppView, DeploymentChange, DeploymentView, Event, Published, RoleView, TaskView,
+};
+use hansa_model::spec::Origin;
+use hansa_model::{AgentId, AppId, DeploymentId, RoleName, TaskId, Timestamp};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Events that are kept for streams that resume.
+const RECENT_EVENTS: usize = 16_384;
+
+/// An agent with what is known about it besides what it published.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// As published.
+    pub view: Arc<AgentView>,
+    /// What it really uses; None: not heard yet.
+    pub usage: Option<Usage>,
+}
+
+/// The tasks of one app or agent.
+#[derive(Clone, Debug, Default)]
+struct TaskSet {
+    ids: BTreeSet<TaskId>,
+    counts: Counts,
+}
+
+/// The whole picture. See the module's documentation.
+#[derive(Debug, Default)]
+pub struct ReadModel {
+    index: u64,
+    at: Timestamp,
+    agents: BTreeMap<AgentId, Agent>,
+    hostnames: FxHashMap<Arc<str>, AgentId>,
+    apps: BTreeMap<AppId, Arc<AppView>>,
+    versions: BTreeMap<AppId, BTreeMap<Timestamp, Arc<AppVersion>>>,
+    deployments: BTreeMap<DeploymentId, Arc<DeploymentView>>,
+    roles: BTreeMap<RoleName, Arc<RoleView>>,
+    /// By hash for the many updates, and the ids in order for pages.
+    tasks: FxHashMap<TaskId, Arc<TaskView>>,
+    task_order: BTreeSet<TaskId>,
+    counts: Counts,
+    by_app: BTreeMap<AppId, TaskSet>,
+    by_agent: FxHashMap<AgentId, TaskSet>,
+    recent: VecDeque<Arc<Published>>,
+    recent_events: usize,
+}
+
+impl ReadModel {
+    /// The newest commit that the picture shows.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// The kernel's time of that commit.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// All agents, by id.
+    pub fn agents(&self) -> impl ExactSizeIterator<Item = &Agent> {
+        self.agents.values()
+    }
+
+    /// One agent.
+    pub fn agent(&self, id: &str) -> Option<&Agent> {
+        self.agents.get(id)
+    }
+
+    /// The agent of that name.
+    pub fn agent_by_hostname(&self, hostname: &str) -> Option<&Agent> {
+        self.agent(self.hostnames.get(hostname)?.as_str())
+    }
+
+    /// All apps, by id.
+    pub fn apps(&self) -> impl ExactSizeIterator<Item = &Arc<AppView>> {
+        self.apps.values()
+    }
+
+    /// All apps after `after` (from the first, if None), by id.
+    pub fn apps_after(&self, after: Option<&AppId>) -> impl Iterator<Item = &Arc<AppView>> {
+        self.apps.range::<AppId, _>(behind(after)).map(|(_, view)| view)
+    }
+
+    /// One app.
+    pub fn app(&self, id: &AppId) -> Option<&Arc<AppView>> {
+        self.apps.get(id)
+    }
+
+    /// The kept versions of an app, oldest first.
+    pub fn versions(&self, app: &AppId) -> impl DoubleEndedIterator<Item = &Arc<AppVersion>> {
+        self.versions.get(app).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// One version of an app.
+    pub fn version(&self, app: &AppId, version: Timestamp) -> Option<&Arc<AppVersion>> {
+        self.versions.get(app)?.get(&version)
+    }
+
+    /// How many tasks of an app are in which state.
+    pub fn app_counts(&self, app: &AppId) -> Counts {
+        self.by_app.get(app).map(|set| set.counts).unwrap_or_default()
+    }
+
+    /// The tasks of an app, by id.
+    pub fn app_tasks(&self, app: &AppId) -> impl Iterator<Item = &Arc<TaskView>> {
+        self.of_set(self.by_app.get(app))
+    }
+
+    /// How many tasks on an agent are in which state.
+    pub fn agent_counts(&self, agent: &AgentId) -> Counts {
+        self.by_agent.get(agent).map(|set| set.counts).unwrap_or_default()
+    }
+
+    /// The tasks on an agent, by id.
+    pub fn agent_tasks(&self, agent: &AgentId) -> impl Iterator<Item = &Arc<TaskView>> {
+        self.of_set(self.by_agent.get(agent))
+    }
+
+    /// One task.
+    pub fn task(&self, id: &TaskId) -> Option<&Arc<TaskView>> {
+        self.tasks.get(id)
+    }
+
+    /// The tasks of an app, on an agent, both or all, after `after` (from the first, if None), by id.
+    pub fn tasks_where<'a>(
+        &'a self,
+        app: Option<&'a AppId>,
+        agent: Option<&AgentId>,
+        after: Option<&TaskId>,
+    ) -> impl Iterator<Item = &'a Arc<TaskView>> {
+        let (ids, filter) = match (agent, app) {
+            (Some(agent), app) => (self.by_agent.get(agent).map(|set| &set.ids), app),
+            (None, Some(app)) => (self.by_app.get(app).map(|set| &set.ids), None),
+            (None, None) => (Some(&self.task_order), None),
+        };
+        ids.map(|ids| ids.range::<TaskId, _>(behind(after)))
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.tasks.get(id))
+            .filter(move |task| filter.is_none() || app_of(task) == filter)
+    }
+
+    /// How many tasks of the cluster are in which state.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// All deployments under way, by id.
+    pub fn deployments(&self) -> impl ExactSizeIterator<Item = &Arc<DeploymentView>> {
+        self.deployments.values()
+    }
+
+    /// One deployment under way.
+    pub fn deployment(&self, id: &DeploymentId) -> Option<&Arc<DeploymentView>> {
+        self.deployments.get(id)
+    }
+
+    /// All roles, by name.
+    pub fn roles(&self) -> impl ExactSizeIterator<Item = &Arc<RoleView>> {
+        self.roles.values()
+    }
+
+    /// What was published after commit `index`, if all of it is still held.
+    pub fn since(&self, index: u64) -> Option<Vec<Arc<Published>>> {
+        let first = self.recent.front().map_or(self.index + 1, |published| published.index);
+        if index > self.index || index + 1 < first {
+            return None;
+        }
+        let from = self.recent.partition_point(|published| published.index <= index);
+        Some(self.recent.range(from..).cloned().collect())
+    }
+
+    /// Takes in what one commit published.
+    pub fn fold(&mut self, published: &Arc<Published>) {
+        for event in &published.events {
+            self.fold_event(event);
+        }
+        self.index = self.index.max(published.index);
+        self.at = self.at.max(published.at);
+        self.remember(published);
+    }
+
+    /// Notes that everything up to commit `index` has been folded, also what had nothing to publish.
+    pub(crate) fn reached(&mut self, index: u64) {
+        self.index = self.index.max(index);
+    }
+
+    /// Takes in what an agent uses. False if there is no such agent.
+    pub fn fold_usage(&mut self, agent: &AgentId, usage: Usage) -> bool {
+        let known = self.agents.get_mut(agent);
+        known.map(|agent| agent.usage = Some(usage)).is_some()
+    }
+
+    fn remember(&mut self, published: &Arc<Published>) {
+        self.recent_events += published.events.len();
+        self.recent.push_back(published.clone());
+        while self.recent_events > RECENT_EVENTS || self.recent.len() > RECENT_EVENTS {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.recent_events -= oldest.events.len();
+        }
+    }
+
+    fn fold_event(&mut self, event: &Event) {
+        match event {
+            Event::Agent(view) => self.put_agent(view),
+            Event::AgentRemoved(id) => self.remove_agent(id),
+            Event::Task { view, .. } => self.put_task(view),
+            Event::TaskRemoved(id) => self.remove_task(id),
+            Event::AppVersion(version) => {
+                let versions = self.versions.entry(version.spec.id.clone()).or_default();
+                versions.insert(version.version, version.clone());
+            }
+            Event::AppVersionDropped(app, version) => {
+                if let Some(versions) = self.versions.get_mut(app) {
+                    versions.remove(version);
+                    if versions.is_empty() {
+                        self.versions.remove(app);
+                    }
+                }
+            }
+            Event::App(view) => {
+                self.apps.insert(view.current.spec.id.clone(), view.clone());
+            }
+            Event::AppRemoved(app) => {
+                self.apps.remove(app);
+                self.versions.remove(app);
+            }
+            Event::Deployment { view, change } => match change {
+                DeploymentChange::Succeeded | DeploymentChange::Failed(_) => {
+                    self.deployments.remove(&view.id);
+                }
+                _ => {
+                    self.deployments.insert(view.id.clone(), view.clone());
+                }
+            },
+            Event::Role(view) => {
+                self.roles.insert(view.role.name.clone(), view.clone());
+            }
+            Event::UnhealthyKill { .. } | Event::Alarm { .. } => {}
+        }
+    }
+
+    fn put_agent(&mut self, view: &Arc<AgentView>) {
+        let usage = match self.agents.get(&view.id) {
+            Some(old) => {
+                if old.view.hostname != view.hostname
+                    && self.hostnames.get(&old.view.hostname) == Some(&view.id)
+                {
+                    self.hostnames.remove(&old.view.hostname);
+                }
+                old.usage.clone()
+            }
+            None => None,
+        };
+        self.hostnames.insert(view.hostname.clone(), view.id.clone());
+        self.agents.insert(view.id.clone(), Agent { view: view.clone(), usage });
+    }
+
+    fn remove_agent(&mut self, id: &AgentId) {
+        let Some(old) = self.agents.remove(id) else { return };
+        // Another agent may have taken the name meanwhile.
+        if self.hostnames.get(&old.view.hostname) == Some(id) {
+            self.hostnames.remove(&old.view.hostname);
+        }
+    }
+
+    fn put_task(&mut self, view: &Arc<TaskView>) {
+        let id = &view.status.task;
+        let old = self.tasks.insert(id.clone(), view.clone());
+        match &old {
+            Some(old) => self.counts.remove(old),
+            None => drop(self.task_order.insert(id.clone())),
+        }
+        self.counts.add(view);
+        let (old_app, app) = (old.as_deref().and_then(app_of), app_of(view));
+        if let (Some(old), Some(old_app)) = (&old, old_app) {
+            leave(&mut self.by_app, old_app, old, app == Some(old_app));
+        }
+        if let Some(app) = app {
+            join(self.by_app.entry(app.clone()).or_default(), view, old_app == Some(app));
+        }
+        let stays = old.as_ref().is_some_and(|old| old.agent == view.agent);
+        if let Some(old) = &old {
+            self.leave_agent(old, stays);
+        }
+        match self.by_agent.get_mut(&view.agent) {
+            Some(set) => join(set, view, stays),
+            None => join(self.by_agent.entry(view.agent.clone()).or_default(), view, false),
+        }
+    }
+
+    fn remove_task(&mut self, id: &TaskId) {
+        let Some(old) = self.tasks.remove(id) else { return };
+        self.task_order.remove(id);
+        self.counts.remove(&old);
+        if let Some(app) = app_of(&old) {
+            leave(&mut self.by_app, app, &old, false);
+        }
+        self.leave_agent(&old, false);
+    }
+
+    fn leave_agent(&mut self, task: &TaskView, stays: bool) {
+        let Some(set) = self.by_agent.get_mut(&task.agent) else { return };
+        set.counts.remove(task);
+        if !stays {
+            set.ids.remove(&task.status.task);
+            if set.ids.is_empty() {
+                self.by_agent.remove(&task.agent);
+            }
+        }
+    }
+
+    fn of_set<'a>(&'a self, set: Option<&'a TaskSet>) -> impl Iterator<Item = &'a Arc<TaskView>> {
+        set.into_iter().flat_map(|set| &set.ids).filter_map(|id| self.tasks.get(id))
+    }
+}
+
+/// The app that a task belongs to.
+pub fn app_of(task: &TaskView) -> Option<&AppId> {
+    match &task.origin {
+        Origin::App { id, .. } => Some(id),
+        Origin::Framework => None,
+    }
+}
+
+/// Everything after `after`, or everything.
+fn behind<T>(after: Option<&T>) -> (Bound<&T>, Bound<&T>) {
+    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}
+
+/// Takes the old form of a task out of its app's set; out of the ids too unless it `stays`.
+fn leave(sets: &mut BTreeMap<AppId, TaskSet>, app: &AppId, task: &TaskView, stays: bool) {
+    let Some(set) = sets.get_mut(app) else { return };
+    set.counts.remove(task);
+    if !stays {
+        set.ids.remove(&task.status.task);
+        if set.ids.is_empty() {
+            sets.remove(app);
+        }
+    }
+}
+
+/// Puts the new form of a task into a set; `known`: its id is there already.
+fn join(set: &mut TaskSet, task: &TaskView, known: bool) {
+    set.counts.add(task);
+    if !known {
+        set.ids.insert(task.status.task.clone());
+    }
+}

@@ -1,0 +1,9 @@
+//! A master in this process, spoken to through real sockets.
+
+mod agents;
+mod events;
+mod logs;
+mod port;
+mod services;
+mod store;
+mod support;

@@ -1,0 +1,5 @@
+//! Marathon's API on a real master without machines: everything waits for places, and says so.
+
+mod apps;
+mod events;
+mod support;

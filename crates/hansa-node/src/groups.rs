@@ -1,0 +1,421 @@
+//! A group's life on this agent: accepted, started, checked, told to stop, ended.
+
+use crate::env::{environment, own_ports};
+use crate::health::{self, Check, Due};
+use crate::io::{Output, ProbeOrder, ProbeOutcome, ShimPlan};
+use crate::node::Node;
+use crate::saved::{Kill, Record, Released, SavedGroup};
+use crate::timers::Timer;
+use hansa_link::ToMasterBody;
+use hansa_model::spec::{Command, ExecutorSpec, Launch};
+use hansa_model::task::{Exit, Limitation, Reason, TaskState, TaskStatus};
+use hansa_model::{AgentId, BootId, InstanceId, TaskId, Timestamp};
+
+/// A group that outlives its grace by this much is killed once more, shim included, and again each time.
+const GRACE_SLACK_MS: u64 = 2_000;
+
+/// What is not stored of a group that has not ended.
+#[derive(Clone, Debug, Default)]
+pub struct Task {
+    /// Its checks, once it runs.
+    pub checks: Vec<Check>,
+    /// When to look whether it obeyed; timers set for another time are stale.
+    grace_over_at: Option<Timestamp>,
+}
+
+/// How a task ended, before it is known whether somebody wanted it to.
+struct End {
+    state: TaskState,
+    reason: Option<Reason>,
+    message: String,
+    exit: Option<Exit>,
+    limitation: Option<Limitation>,
+}
+
+impl End {
+    fn new(state: TaskState, reason: Option<Reason>, message: String) -> Self {
+        Self { state, reason, message, exit: None, limitation: None }
+    }
+}
+
+impl Node {
+    pub(crate) fn launch(&mut self, now: Timestamp, agent: &AgentId, boot: &BootId, launch: Launch) {
+        let instance = launch.instance.clone();
+        if *agent != self.config.agent || *boot != self.config.boot {
+            self.warn(format!("launch of {instance} is meant for agent {agent} in boot {boot}: ignored"));
+            return;
+        }
+        if self.saved.groups().contains_key(&instance) {
+            self.repeat_updates(&instance);
+            return;
+        }
+        if self.saved.is_released(&instance) {
+            self.send(ToMasterBody::Released { instance });
+            return;
+        }
+        let refusal = self.refuses(&launch);
+        let tasks = launch.tasks.clone();
+        self.save(Record::Group(Box::new(SavedGroup::new(now, self.config.boot.clone(), launch))));
+        for task in tasks {
+            self.tasks.entry(task).or_insert_with(|| instance.clone());
+        }
+        if let Some(words) = refusal {
+            self.end_all(now, &instance, |_| {
+                End::new(TaskState::Error, Some(Reason::ReasonTaskInvalid), words.clone())
+            });
+            return;
+        }
+        self.live.insert(instance.clone(), Task::default());
+        self.report(now, &instance, 0, TaskState::Starting, |_| {});
+        let plan = self.plan(&self.saved.groups()[&instance].launch);
+        self.out.push(Output::StartGroup(Box::new(plan)));
+    }
+
+    /// Why a group cannot be run at all, in words.
+    fn refuses(&self, launch: &Launch) -> Option<String> {
+        let group = &launch.group;
+        if group.tasks.is_empty() || group.tasks.len() != launch.tasks.len() {
+            return Some(format!("{} tasks but {} task ids", group.tasks.len(), launch.tasks.len()));
+        }
+        if group.tasks.len() > 1 || group.executor != ExecutorSpec::None {
+            return Some("groups of several tasks are not supported yet".into());
+        }
+        let ids = launch.tasks.iter().map(TaskId::as_str).chain([launch.instance.as_str()]);
+        for id in ids {
+            if !is_file_name(id) {
+                return Some(format!("{id:?} cannot be an id: it is the name of a directory here"));
+            }
+        }
+        if let Some(task) = launch.tasks.iter().find(|task| self.tasks.contains_key(*task)) {
+            return Some(format!("task {task} is already on this agent"));
+        }
+        let argv = argv(&group.tasks[0].command);
+        if argv.first().is_none_or(String::is_empty) || argv.iter().any(|part| part.contains('\0')) {
+            return Some("the task has no command that could be executed".into());
+        }
+        None
+    }
+
+    fn plan(&self, launch: &Launch) -> ShimPlan {
+        let spec = &launch.group.tasks[0];
+        ShimPlan {
+            instance: launch.instance.clone(),
+            task: launch.tasks[0].clone(),
+            argv: argv(&spec.command),
+            env: environment(&self.config, launch, 0),
+            user: spec.user.clone(),
+            sandbox: self.config.sandbox(&launch.tasks[0]),
+            limits: launch.allocation.clone(),
+            cpu_quota: spec.cpu_quota,
+            deadline: self.session.deadline(),
+        }
+    }
+
+    pub(crate) fn kill(
+        &mut self,
+        now: Timestamp,
+        instance: &InstanceId,
+        tasks: Vec<TaskId>,
+        grace_ms: Option<u64>,
+        message: String,
+    ) {
+        let Some(group) = self.saved.groups().get(instance) else {
+            if !self.saved.is_released(instance) {
+                // What is said to be gone must stay so, even if its launch is still on its way.
+                let (instance, tasks) = (instance.clone(), tasks.clone());
+                self.save(Record::Released(Released { instance, tasks, at: now }));
+                self.collect(now);
+            }
+            for task in tasks {
+                // Not kept: whoever asks again is answered again. No sequence of the task is known any more, so the time
+                // stands for it: higher than any count.
+                let status = TaskStatus::new(task, instance.clone(), now.0, TaskState::Gone, now)
+                    .because(Reason::ReasonTaskUnknown, "this agent does not hold the task");
+                self.send(ToMasterBody::Update(status));
+            }
+            return;
+        };
+        if group.is_terminal() {
+            self.repeat_updates(instance);
+            return;
+        }
+        let grace_ms = grace_ms.unwrap_or(group.launch.group.tasks[0].kill_grace_ms);
+        let until = now + grace_ms;
+        let earlier = group.kill.clone();
+        if earlier.as_ref().is_some_and(|kill| kill.until <= until) {
+            return;
+        }
+        let ran = group.running_since.is_some();
+        let kill = Kill {
+            at: earlier.as_ref().map_or(now, |kill| kill.at),
+            until,
+            ran: earlier.as_ref().map_or(ran, |kill| kill.ran),
+            message: message.clone(),
+        };
+        self.save(Record::Killing { instance: instance.clone(), kill });
+        if earlier.is_none() {
+            self.report(now, instance, 0, TaskState::Killing, |status| status.message = message);
+        }
+        self.stop(now, instance, grace_ms);
+    }
+
+    /// Tells the shim to stop the group, and looks after it.
+    pub(crate) fn stop(&mut self, now: Timestamp, instance: &InstanceId, grace_ms: u64) {
+        self.out.push(Output::StopGroup { instance: instance.clone(), grace_ms });
+        self.look_again(now + grace_ms + GRACE_SLACK_MS, instance);
+    }
+
+    fn look_again(&mut self, at: Timestamp, instance: &InstanceId) {
+        if let Some(live) = self.live.get_mut(instance) {
+            live.grace_over_at = Some(at);
+            self.timers.set(at, Timer::Grace(instance.clone()));
+        }
+    }
+
+    pub(crate) fn grace_over(&mut self, now: Timestamp, instance: &InstanceId) {
+        if self.live.get(instance).is_some_and(|live| live.grace_over_at.is_some_and(|at| at <= now)) {
+            self.out.push(Output::KillGroup { instance: instance.clone() });
+            self.look_again(now + GRACE_SLACK_MS, instance);
+        }
+    }
+
+    pub(crate) fn started(&mut self, now: Timestamp, instance: &InstanceId) {
+        if self.report(now, instance, 0, TaskState::Running, |_| {}) {
+            self.begin_checks(now, instance);
+        }
+    }
+
+    pub(crate) fn launch_failed(&mut self, now: Timestamp, instance: &InstanceId, message: String) {
+        let end = |_: &SavedGroup| {
+            End::new(TaskState::Failed, Some(Reason::ReasonContainerLaunchFailed), message.clone())
+        };
+        self.end_all(now, instance, end);
+    }
+
+    pub(crate) fn exited(
+        &mut self,
+        now: Timestamp,
+        instance: &InstanceId,
+        exit: Exit,
+        limitation: Option<Limitation>,
+        message: String,
+    ) {
+        let (state, reason, words) = match (exit, &limitation) {
+            (_, Some(broken)) => (
+                TaskState::Failed,
+                Some(Reason::ReasonContainerLimitationMemory),
+                format!("memory limit exceeded: used {}, limit {}", mib(broken.used), mib(broken.limit)),
+            ),
+            (Exit::Code(0), None) => (TaskState::Finished, None, "command exited with status 0".to_owned()),
+            (Exit::Code(code), None) => (
+                TaskState::Failed,
+                Some(Reason::ReasonCommandExecutorFailed),
+                format!("command exited with status {code}"),
+            ),
+            (Exit::Signal(signal), None) => (
+                TaskState::Failed,
+                Some(Reason::ReasonCommandExecutorFailed),
+                format!("command ended by signal {signal}"),
+            ),
+        };
+        let words = if message.is_empty() { words } else { format!("{words}: {message}") };
+        self.end_all(now, instance, |_| End {
+            exit: Some(exit),
+            limitation: limitation.clone(),
+            ..End::new(state, reason, words.clone())
+        });
+    }
+
+    pub(crate) fn shim_gone(&mut self, now: Timestamp, instance: &InstanceId, message: String) {
+        let words =
+            if message.is_empty() { "the task's shim died; what was left was ended".into() } else { message };
+        let end = |_: &SavedGroup| {
+            End::new(TaskState::Failed, Some(Reason::ReasonExecutorTerminated), words.clone())
+        };
+        self.end_all(now, instance, end);
+    }
+
+    /// The group is not on this machine, and did not end before our eyes.
+    pub(crate) fn lost(&mut self, now: Timestamp, instance: &InstanceId, state: TaskState, words: &str) {
+        self.end_all(now, instance, |_| {
+            End::new(state, Some(Reason::ReasonAgentRestarted), words.to_owned())
+        });
+    }
+
+    /// Ends every task of a group, once. One that somebody wanted to end counts as killed, however it did.
+    fn end_all(&mut self, now: Timestamp, instance: &InstanceId, end: impl Fn(&SavedGroup) -> End) {
+        let Some(group) = self.saved.groups().get(instance).filter(|group| !group.is_terminal()) else {
+            return;
+        };
+        let mut end = end(group);
+        if let Some(kill) = &group.kill {
+            end.state = TaskState::Killed;
+            end.reason = (!kill.ran).then_some(Reason::ReasonTaskKilledDuringLaunch);
+            if !kill.message.is_empty() {
+                end.message = kill.message.clone();
+            }
+        }
+        let started = self.live.remove(instance).is_some();
+        for index in 0..group.launch.tasks.len() {
+            self.report(now, instance, index, end.state, |status| {
+                status.reason = end.reason;
+                status.message = end.message.clone();
+                status.exit = end.exit;
+                status.limitation = end.limitation.clone();
+            });
+        }
+        if started {
+            self.out.push(Output::CleanUp { instance: instance.clone() });
+        }
+    }
+
+    /// The one place where a task's state changes: makes, stores and sends an update. False if the task cannot come into
+    /// that state any more.
+    pub(crate) fn report(
+        &mut self,
+        now: Timestamp,
+        instance: &InstanceId,
+        index: usize,
+        state: TaskState,
+        detail: impl FnOnce(&mut TaskStatus),
+    ) -> bool {
+        let Some(group) = self.saved.groups().get(instance) else { return false };
+        let newest = group.statuses[index].as_ref();
+        let again = state == TaskState::Running && newest.is_some_and(|newest| newest.state == state);
+        let allowed = newest.map_or(TaskState::Staging, |newest| newest.state).may_become(state);
+        if !allowed {
+            return false;
+        }
+        let sequence = newest.map_or(0, |newest| newest.sequence) + 1;
+        let task = group.launch.tasks[index].clone();
+        let mut status = TaskStatus::new(task, instance.clone(), sequence, state, now);
+        if let Some(live) = self.live.get(instance).filter(|_| !state.is_terminal()) {
+            status.healthy = health::healthy(&live.checks);
+            status.health = live.checks.iter().map(|check| check.result.clone()).collect();
+        }
+        detail(&mut status);
+        if again && status.reason.is_none() {
+            // Said before, and nothing new.
+            return false;
+        }
+        self.save(Record::Status(Box::new(status.clone())));
+        self.send(ToMasterBody::Update(status));
+        true
+    }
+
+    fn repeat_updates(&mut self, instance: &InstanceId) {
+        for update in self.saved.groups()[instance].unacknowledged.clone() {
+            self.send(ToMasterBody::Update(update));
+        }
+    }
+
+    /// Starts (or, after a restart, continues) the checks of a task that runs.
+    pub(crate) fn begin_checks(&mut self, now: Timestamp, instance: &InstanceId) {
+        let Some(group) = self.saved.groups().get(instance) else { return };
+        let since = group.running_since.unwrap_or(now);
+        let known = group.statuses[0].as_ref().map(|status| status.health.as_slice()).unwrap_or_default();
+        let Some(live) = self.live.get_mut(instance) else { return };
+        live.checks.clear();
+        for (at, spec) in group.launch.group.tasks[0].health_checks.iter().enumerate() {
+            let check =
+                Check::new(now.max(since + spec.delay_ms), known.get(at).cloned().unwrap_or_default());
+            self.timers.set(check.due_at(), Timer::Check(instance.clone(), at));
+            live.checks.push(check);
+        }
+    }
+
+    pub(crate) fn check_due(&mut self, now: Timestamp, instance: &InstanceId, at: usize) {
+        let Some(group) = self.saved.groups().get(instance).filter(|group| group.kill.is_none()) else {
+            return;
+        };
+        let Some(check) = self.live.get_mut(instance).and_then(|live| live.checks.get_mut(at)) else {
+            return;
+        };
+        let launch = &group.launch;
+        let spec = &launch.group.tasks[0].health_checks[at];
+        let again = Timer::Check(instance.clone(), at);
+        match check.due(spec, now) {
+            Due::Later(then) => self.timers.set(then, again),
+            Due::TimedOut => {
+                check.abandon();
+                self.timers.set(check.due_at().max(now), again);
+                let cause = format!("no answer within {} ms", spec.timeout_ms);
+                self.judge(now, instance, at, ProbeOutcome::Unhealthy { cause });
+            }
+            Due::Probe(number, until) => match health::target(spec, own_ports(launch, 0), &self.config.ip) {
+                Ok(target) => {
+                    self.timers.set(until, again);
+                    self.out.push(Output::RunProbe(Box::new(ProbeOrder {
+                        instance: instance.clone(),
+                        task: launch.tasks[0].clone(),
+                        check: at,
+                        number,
+                        target,
+                        timeout_ms: spec.timeout_ms,
+                    })));
+                }
+                Err(cause) => {
+                    check.abandon();
+                    self.timers.set(check.due_at(), again);
+                    self.judge(now, instance, at, ProbeOutcome::Unhealthy { cause });
+                }
+            },
+        }
+    }
+
+    pub(crate) fn probed(
+        &mut self,
+        now: Timestamp,
+        instance: &InstanceId,
+        at: usize,
+        number: u64,
+        outcome: ProbeOutcome,
+    ) {
+        let Some(check) = self.live.get_mut(instance).and_then(|live| live.checks.get_mut(at)) else {
+            return;
+        };
+        if check.finish(number) {
+            self.timers.set(check.due_at().max(now), Timer::Check(instance.clone(), at));
+            self.judge(now, instance, at, outcome);
+        }
+    }
+
+    fn judge(&mut self, now: Timestamp, instance: &InstanceId, at: usize, outcome: ProbeOutcome) {
+        let Some(group) = self.saved.groups().get(instance).filter(|group| group.kill.is_none()) else {
+            return;
+        };
+        let Some(check) = self.live.get_mut(instance).and_then(|live| live.checks.get_mut(at)) else {
+            return;
+        };
+        let spec = &group.launch.group.tasks[0].health_checks[at];
+        let words = match &outcome {
+            ProbeOutcome::Unhealthy { cause } => cause.clone(),
+            _ => String::new(),
+        };
+        if check.judge(spec, group.running_since.unwrap_or(now), now, outcome) {
+            self.report(now, instance, 0, TaskState::Running, |status| {
+                status.reason = Some(Reason::ReasonTaskHealthCheckStatusUpdated);
+                status.message = words;
+            });
+        }
+    }
+}
+
+/// Program and arguments of a command.
+fn argv(command: &Command) -> Vec<String> {
+    match command {
+        Command::Shell(line) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
+        Command::Argv(argv) => argv.clone(),
+    }
+}
+
+/// Whether an id can be the name of a directory and means nothing else as one.
+fn is_file_name(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 255 && id != "." && id != ".." && !id.contains(['/', '\0'])
+}
+
+/// Bytes in MiB with one decimal.
+fn mib(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) / hansa_model::resources::MIB;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}

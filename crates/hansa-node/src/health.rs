@@ -1,0 +1,301 @@
+//! One health check of one task: when to probe, and what a result means.
+//!
+//! Marathon's semantics. A failure is ignored while the check has never succeeded and the task is younger than the grace
+//! period: it neither counts nor is reported. A success resets the count. The scheduler kills on a failure whose count
+//! *before* it has reached the maximum, so failures are reported until the count is one above the maximum; further
+//! ones say nothing new.
+
+use crate::io::{ProbeOutcome, ProbeTarget};
+use hansa_model::Timestamp;
+use hansa_model::app::{CheckPort, HealthCheck, Probe};
+use hansa_model::task::HealthResult;
+
+/// A check is never run more often than this, whatever the spec says.
+const MIN_INTERVAL_MS: u64 = 100;
+
+/// One check's state.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// How it stands.
+    pub result: HealthResult,
+    /// When the next probe is due.
+    next_at: Timestamp,
+    /// The probe under way: its number, and when it has failed.
+    under_way: Option<(u64, Timestamp)>,
+    /// Probes made by this process.
+    probes: u64,
+}
+
+/// What a due check wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Run a probe with this number; look again at the time.
+    Probe(u64, Timestamp),
+    /// The probe under way took too long; look again at once.
+    TimedOut,
+    /// Nothing yet; look again then.
+    Later(Timestamp),
+}
+
+impl Check {
+    /// A check whose first probe is due at `first_at`, continuing from `result`.
+    pub fn new(first_at: Timestamp, result: HealthResult) -> Self {
+        Self { result, next_at: first_at, under_way: None, probes: 0 }
+    }
+
+    /// When to look again.
+    pub fn due_at(&self) -> Timestamp {
+        self.under_way.map_or(self.next_at, |(_, until)| until)
+    }
+
+    /// What to do at `now`.
+    pub fn due(&mut self, spec: &HealthCheck, now: Timestamp) -> Due {
+        match self.under_way {
+            Some((_, until)) if now >= until => Due::TimedOut,
+            Some((_, until)) => Due::Later(until),
+            None if now >= self.next_at => {
+                self.probes += 1;
+                let until = now + spec.timeout_ms.max(1);
+                self.under_way = Some((self.probes, until));
+                self.next_at = now + spec.interval_ms.max(MIN_INTERVAL_MS);
+                Due::Probe(self.probes, until)
+            }
+            None => Due::Later(self.next_at),
+        }
+    }
+
+    /// Ends the probe under way if it has this number. False: the result is stale.
+    pub fn finish(&mut self, number: u64) -> bool {
+        let current = self.under_way.is_some_and(|(under_way, _)| under_way == number);
+        if current {
+            self.under_way = None;
+        }
+        current
+    }
+
+    /// Ends the probe under way, whichever it is.
+    pub fn abandon(&mut self) {
+        self.under_way = None;
+    }
+
+    /// Takes a result of a task that runs since `running_since`. True: worth reporting.
+    pub fn judge(
+        &mut self,
+        spec: &HealthCheck,
+        running_since: Timestamp,
+        now: Timestamp,
+        outcome: ProbeOutcome,
+    ) -> bool {
+        let result = &mut self.result;
+        match outcome {
+            ProbeOutcome::Ignored => false,
+            ProbeOutcome::Healthy => {
+                let changed = result.alive != Some(true);
+                result.alive = Some(true);
+                result.consecutive_failures = 0;
+                result.first_success.get_or_insert(now);
+                result.last_success = Some(now);
+                changed
+            }
+            ProbeOutcome::Unhealthy { cause } => {
+                if result.first_success.is_none() && now.since(running_since) < spec.grace_ms {
+                    return false;
+                }
+                let changed = result.alive != Some(false);
+                result.alive = Some(false);
+                result.consecutive_failures = result.consecutive_failures.saturating_add(1);
+                result.last_failure = Some(now);
+                result.last_failure_cause = Some(cause);
+                let max = spec.max_consecutive_failures;
+                changed || (max > 0 && result.consecutive_failures <= max.saturating_add(1))
+            }
+        }
+    }
+}
+
+/// All checks of a task together: None while undecided or without checks.
+pub fn healthy(checks: &[Check]) -> Option<bool> {
+    let alive = || checks.iter().map(|check| check.result.alive);
+    if checks.is_empty() {
+        None
+    } else if alive().any(|alive| alive == Some(false)) {
+        Some(false)
+    } else if alive().all(|alive| alive == Some(true)) {
+        Some(true)
+    } else {
+        None
+    }
+}
+
+/// Where a check goes: `ports` are the task's, `ip` is the machine's address.
+///
+/// # Errors
+/// The check cannot succeed, in words: it counts as a failure each time.
+pub fn target(spec: &HealthCheck, ports: &[u16], ip: &str) -> Result<ProbeTarget, String> {
+    // Marathon's own kinds came from outside the machine, Mesos' from within the task's network.
+    let host = match (spec.protocol.starts_with("MESOS_"), spec.ip_protocol.as_str()) {
+        (_, "IPv6") => "::1".to_owned(),
+        (true, _) => "127.0.0.1".to_owned(),
+        (false, _) => ip.to_owned(),
+    };
+    let port = || match spec.port {
+        Some(CheckPort::Number(port)) => Ok(port),
+        Some(CheckPort::Index(index)) => ports
+            .get(usize::from(index))
+            .copied()
+            .ok_or_else(|| format!("the task has no port with index {index}")),
+        None => Err("the check names no port".to_owned()),
+    };
+    match &spec.probe {
+        Probe::Http { tls: true, .. } => Err("checks over HTTPS are not supported yet".into()),
+        Probe::Http { path, ignore_1xx, .. } => {
+            let path = if path.starts_with('/') { path.clone() } else { format!("/{path}") };
+            Ok(ProbeTarget::Http { host, port: port()?, path, ignore_1xx: *ignore_1xx })
+        }
+        Probe::Tcp => Ok(ProbeTarget::Tcp { host, port: port()? }),
+        Probe::Command { command } => Ok(ProbeTarget::Command { command: command.clone() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(max_consecutive_failures: u32) -> HealthCheck {
+        HealthCheck {
+            protocol: "HTTP".into(),
+            probe: Probe::Http { path: "/".into(), ignore_1xx: false, tls: false },
+            port: Some(CheckPort::Index(0)),
+            grace_ms: 10_000,
+            interval_ms: 1_000,
+            timeout_ms: 300,
+            max_consecutive_failures,
+            delay_ms: 0,
+            ip_protocol: "IPv4".into(),
+        }
+    }
+
+    /// Plays results, one a second from the given second on, and shows for each whether it is reported (`!`), how the
+    /// check stands (`?`, `+`, `-`) and how many failures have counted.
+    fn play(max: u32, from: u64, results: &str) -> String {
+        let mut check = Check::new(Timestamp(0), HealthResult::default());
+        let mut shown = Vec::new();
+        for (second, result) in (from..).zip(results.chars()) {
+            let outcome = match result {
+                '+' => ProbeOutcome::Healthy,
+                '1' => ProbeOutcome::Ignored,
+                _ => ProbeOutcome::Unhealthy { cause: "no".into() },
+            };
+            let reported = check.judge(&spec(max), Timestamp(0), Timestamp(second * 1_000), outcome);
+            let alive = match check.result.alive {
+                None => '?',
+                Some(true) => '+',
+                Some(false) => '-',
+            };
+            shown.push(format!(
+                "{alive}{}{}",
+                check.result.consecutive_failures,
+                if reported { "!" } else { "" }
+            ));
+        }
+        shown.join(" ")
+    }
+
+    #[test]
+    fn grace_failures_and_recovery() {
+        let cases = [
+            // max, first second, results, what is shown for each
+            (3, 0, "----", "?0 ?0 ?0 ?0"),
+            (3, 8, "----", "?0 ?0 -1! -2!"),
+            (3, 0, "-+--", "?0 +0! -1! -2!"),
+            (3, 0, "+-------", "+0! -1! -2! -3! -4! -5 -6 -7"),
+            (1, 20, "----+-", "-1! -2! -3 -4 +0! -1!"),
+            (0, 20, "---+-", "-1! -2 -3 +0! -1!"),
+            (3, 20, "+++1-1+", "+0! +0 +0 +0 -1! -1 +0!"),
+            (3, 0, "1", "?0"),
+        ];
+        for (max, from, results, expected) in cases {
+            assert_eq!(play(max, from, results), expected, "max {max}, from {from} s: {results}");
+        }
+    }
+
+    #[test]
+    fn times_and_causes_are_kept() {
+        let mut check = Check::new(Timestamp(0), HealthResult::default());
+        for (at, up) in [(20_000, true), (21_000, true), (22_000, false), (23_000, true)] {
+            let outcome = if up {
+                ProbeOutcome::Healthy
+            } else {
+                ProbeOutcome::Unhealthy { cause: "status 503".into() }
+            };
+            check.judge(&spec(3), Timestamp(0), Timestamp(at), outcome);
+        }
+        let result = check.result;
+        assert_eq!(
+            (result.first_success, result.last_success, result.last_failure),
+            (Some(Timestamp(20_000)), Some(Timestamp(23_000)), Some(Timestamp(22_000)))
+        );
+        assert_eq!(result.last_failure_cause.as_deref(), Some("status 503"));
+    }
+
+    #[test]
+    fn probes_come_at_their_interval_one_at_a_time() {
+        let spec = spec(3);
+        let mut check = Check::new(Timestamp(5_000), HealthResult::default());
+        assert_eq!(check.due(&spec, Timestamp(1_000)), Due::Later(Timestamp(5_000)));
+        assert_eq!(check.due(&spec, Timestamp(5_000)), Due::Probe(1, Timestamp(5_300)));
+        assert_eq!(check.due(&spec, Timestamp(5_100)), Due::Later(Timestamp(5_300)));
+        assert!(check.finish(1) && !check.finish(1));
+        assert_eq!(check.due_at(), Timestamp(6_000), "counted from the probe's start");
+        assert_eq!(check.due(&spec, Timestamp(6_050)), Due::Probe(2, Timestamp(6_350)));
+        assert_eq!(check.due(&spec, Timestamp(6_350)), Due::TimedOut);
+        check.abandon();
+        assert!(!check.finish(2), "its result comes too late");
+    }
+
+    #[test]
+    fn together() {
+        let with = |alive: &[Option<bool>]| {
+            let checks: Vec<_> = alive
+                .iter()
+                .map(|alive| Check::new(Timestamp(0), HealthResult { alive: *alive, ..Default::default() }))
+                .collect();
+            healthy(&checks)
+        };
+        assert_eq!(with(&[]), None);
+        assert_eq!(with(&[Some(true), None]), None);
+        assert_eq!(with(&[Some(true), Some(true)]), Some(true));
+        assert_eq!(with(&[None, Some(false)]), Some(false));
+    }
+
+    #[test]
+    fn targets() {
+        let mut http = spec(3);
+        http.probe = Probe::Http { path: "health?x=1".into(), ignore_1xx: true, tls: false };
+        assert_eq!(
+            target(&http, &[31_000], "10.0.0.7"),
+            Ok(ProbeTarget::Http {
+                host: "10.0.0.7".into(),
+                port: 31_000,
+                path: "/health?x=1".into(),
+                ignore_1xx: true
+            })
+        );
+        assert!(target(&http, &[], "10.0.0.7").unwrap_err().contains("index 0"));
+        let tcp = HealthCheck {
+            protocol: "MESOS_TCP".into(),
+            probe: Probe::Tcp,
+            port: Some(CheckPort::Number(22)),
+            ..spec(3)
+        };
+        assert_eq!(
+            target(&tcp, &[], "10.0.0.7"),
+            Ok(ProbeTarget::Tcp { host: "127.0.0.1".into(), port: 22 })
+        );
+        let tls =
+            HealthCheck { probe: Probe::Http { path: "/".into(), ignore_1xx: false, tls: true }, ..spec(3) };
+        assert!(target(&tls, &[1], "10.0.0.7").unwrap_err().contains("HTTPS"));
+        let command = HealthCheck { probe: Probe::Command { command: "true".into() }, port: None, ..spec(3) };
+        assert_eq!(target(&command, &[], "x"), Ok(ProbeTarget::Command { command: "true".into() }));
+    }
+}

@@ -1,0 +1,247 @@
+//! What goes into the core and what comes out. Closed: the shell's loop matches all of it.
+
+use crate::saved::Record;
+use hansa_link::{ToAgent, ToMaster};
+use hansa_model::agent::Usage;
+use hansa_model::resources::Allocation;
+use hansa_model::task::{Exit, Limitation};
+use hansa_model::{InstanceId, TaskId, Timestamp};
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Time has passed; [`crate::Node::next_deadline`] says when to send it. Any other input does as well.
+    Tick,
+    /// A stream to the master is open, as asked for by [`Output::Open`].
+    Connected {
+        /// Its number.
+        stream: u64,
+    },
+    /// A stream broke, or could not be opened.
+    Disconnected {
+        /// Its number.
+        stream: u64,
+        /// In words.
+        reason: String,
+    },
+    /// The master said something.
+    Message {
+        /// On which stream.
+        stream: u64,
+        /// What.
+        message: ToAgent,
+    },
+    /// The group's process runs.
+    Started {
+        /// Which group.
+        instance: InstanceId,
+    },
+    /// The group could not be started, and nothing of it runs.
+    LaunchFailed {
+        /// Which group.
+        instance: InstanceId,
+        /// In words.
+        message: String,
+    },
+    /// The group's process ended, and nothing of the group runs any more.
+    Exited {
+        /// Which group.
+        instance: InstanceId,
+        /// How.
+        exit: Exit,
+        /// The memory limit that it broke, if that ended it.
+        limitation: Option<Limitation>,
+        /// In words; may be empty.
+        message: String,
+    },
+    /// The group's shim is gone without a word, and what was left of the group has been ended.
+    ShimGone {
+        /// Which group.
+        instance: InstanceId,
+        /// In words; may be empty.
+        message: String,
+    },
+    /// A probe's result.
+    Probed {
+        /// Which group.
+        instance: InstanceId,
+        /// Which of its task's health checks.
+        check: usize,
+        /// The number in the order.
+        number: u64,
+        /// What came out.
+        outcome: ProbeOutcome,
+    },
+    /// What the machine uses, as asked for by [`Output::SampleUsage`].
+    Sampled(Usage),
+    /// The process ends on purpose; tasks run on.
+    Leave {
+        /// Milliseconds until it is expected back.
+        returns_in_ms: u64,
+    },
+}
+
+/// What one probe says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// It succeeded.
+    Healthy,
+    /// It says nothing (an HTTP status of 100 to 199 that the check ignores).
+    Ignored,
+    /// It failed.
+    Unhealthy {
+        /// In words.
+        cause: String,
+    },
+}
+
+/// Something is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Store this, before any later output is performed.
+    Persist(Record),
+    /// Start a group's shim. Answered by [`Input::Started`] or [`Input::LaunchFailed`], then by [`Input::Exited`] or
+    /// [`Input::ShimGone`].
+    StartGroup(Box<ShimPlan>),
+    /// SIGTERM to the group, SIGKILL after the grace; shortens a grace already running. Also while it is being started.
+    StopGroup {
+        /// Which.
+        instance: InstanceId,
+        /// Milliseconds.
+        grace_ms: u64,
+    },
+    /// SIGKILL everything in the group now, its shim too if it does not obey.
+    KillGroup {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// The group has ended and that is stored: remove what its shim left (cgroups, runtime files), not its sandbox.
+    CleanUp {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// Remove a task's sandbox.
+    RemoveSandbox {
+        /// Whose.
+        task: TaskId,
+    },
+    /// Run a probe; answered by [`Input::Probed`] with the same number.
+    RunProbe(Box<ProbeOrder>),
+    /// Measure the machine; answered by [`Input::Sampled`].
+    SampleUsage,
+    /// All shims may let their groups run until then (on the clock that `now` is read from).
+    ExtendDeadline {
+        /// The time.
+        until: Timestamp,
+    },
+    /// Connect to the master; answered by [`Input::Connected`] or [`Input::Disconnected`] with this number.
+    Open {
+        /// The stream's number.
+        stream: u64,
+    },
+    /// Drop the stream or the attempt; needs no answer.
+    Close {
+        /// Which.
+        stream: u64,
+    },
+    /// Say this to the master. If the stream is not open any more, it is dropped.
+    Send {
+        /// On which stream.
+        stream: u64,
+        /// What.
+        message: ToMaster,
+    },
+    /// An operator should read this.
+    Warn(String),
+}
+
+/// Everything a shim needs to run a group of one task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShimPlan {
+    /// The group.
+    pub instance: InstanceId,
+    /// Its task.
+    pub task: TaskId,
+    /// Program and arguments; the program is looked for on the task's `PATH`.
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+    /// The user to run as; None: the agent's own.
+    pub user: Option<String>,
+    /// The task's directory: working directory and place of `stdout` and `stderr`.
+    pub sandbox: String,
+    /// What it may use.
+    pub limits: Allocation,
+    /// Whether CPU time is limited even when the machine is idle.
+    pub cpu_quota: bool,
+    /// When it ends everything unless told otherwise; None: never.
+    pub deadline: Option<Timestamp>,
+}
+
+/// One probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeOrder {
+    /// Of which group.
+    pub instance: InstanceId,
+    /// Its task.
+    pub task: TaskId,
+    /// Which of the task's health checks.
+    pub check: usize,
+    /// Distinguishes this probe from every other of the check.
+    pub number: u64,
+    /// What to do.
+    pub target: ProbeTarget,
+    /// The core counts a failure after so many milliseconds; the probe should not outlive them.
+    pub timeout_ms: u64,
+}
+
+/// What a probe does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeTarget {
+    /// GET over plain HTTP without following redirects; 200 to 399 is healthy.
+    Http {
+        /// IP address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Path and query.
+        path: String,
+        /// Whether 100 to 199 says nothing.
+        ignore_1xx: bool,
+    },
+    /// A connection is accepted.
+    Tcp {
+        /// IP address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// `/bin/sh -c` inside the task's container ends with 0.
+    Command {
+        /// What.
+        command: String,
+    },
+}
+
+/// What was found of a stored group when the agent process started.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// Its shim is there and its process runs; news will come.
+    Running,
+    /// Its shim is there and still sets the group up; news will come.
+    Starting,
+    /// It ended while no agent looked.
+    Exited {
+        /// How.
+        exit: Exit,
+        /// The memory limit that it broke, if that ended it.
+        limitation: Option<Limitation>,
+        /// In words; may be empty.
+        message: String,
+    },
+    /// Its shim could not set it up, while no agent looked.
+    LaunchFailed {
+        /// In words.
+        message: String,
+    },
+}

@@ -1,0 +1,288 @@
+//! What agents' outputs do in the world, and what the world does to agents.
+
+use crate::machine::{Process, STOP_DEADLINE_MS};
+use crate::report::Fault;
+use crate::world::{Event, World};
+use hansa_model::task::Exit;
+use hansa_model::{InstanceId, Timestamp};
+use hansa_node::{Input, Node, Output, ProbeOrder, ProbeOutcome, Record, ShimPlan};
+
+const SIGKILL: Exit = Exit::Signal(9);
+
+impl World {
+    fn agent_now(&self, machine: usize) -> Timestamp {
+        self.now + self.machines[machine].skew
+    }
+
+    /// An agent process starts on what its disk holds.
+    pub fn start_agent(&mut self, number: usize) {
+        let now = self.agent_now(number);
+        let machine = &mut self.machines[number];
+        if !machine.up || machine.node.is_some() {
+            return;
+        }
+        machine.epoch += 1;
+        machine.tick_at = None;
+        let (node, outputs) = Node::restore(machine.config(), machine.saved.clone(), machine.found(), now);
+        machine.node = Some(node);
+        self.note(format_args!("agent-{number} starts"));
+        self.perform(number, outputs);
+    }
+
+    /// An agent process dies.
+    pub fn crash_agent(&mut self, number: usize) {
+        if self.machines[number].node.take().is_none() {
+            return;
+        }
+        self.note(format_args!("agent-{number} dies"));
+        self.machines[number].epoch += 1;
+        for link in self.links_of(number) {
+            self.cut_link(link, false);
+        }
+        let ms = self.random.u64(200..6_000);
+        self.after(ms, Event::AgentStart { machine: number });
+    }
+
+    /// A machine dies.
+    pub fn crash_machine(&mut self, number: usize) {
+        if !self.machines[number].up {
+            return;
+        }
+        self.note(format_args!("node{number} dies"));
+        for link in self.links_of(number) {
+            let silent = self.random.bool();
+            self.cut_link(link, silent);
+        }
+        self.machines[number].power_off();
+        let ms =
+            if self.random.bool() { self.random.u64(1_000..8_000) } else { self.random.u64(8_000..60_000) };
+        self.after(ms, Event::PowerOn { machine: number });
+    }
+
+    /// A machine boots.
+    pub fn power_on(&mut self, number: usize) {
+        let machine = &mut self.machines[number];
+        if machine.up {
+            return;
+        }
+        machine.up = true;
+        machine.boots += 1;
+        self.start_agent(number);
+    }
+
+    /// One input to an agent, if it runs, and everything that follows.
+    pub fn agent_input(&mut self, number: usize, input: Input) {
+        let now = self.agent_now(number);
+        let Some(node) = &mut self.machines[number].node else { return };
+        let mut outputs = node.apply(now, input);
+        if outputs.len() > 1 && self.unlucky(2_000) {
+            outputs.truncate(self.random.usize(0..outputs.len()));
+            self.perform(number, outputs);
+            self.report.count(Fault::AgentTornStep);
+            self.crash_agent(number);
+            return;
+        }
+        self.perform(number, outputs);
+    }
+
+    fn perform(&mut self, number: usize, outputs: Vec<Output>) {
+        let epoch = self.machines[number].epoch;
+        for output in outputs {
+            match output {
+                Output::Persist(record) => self.persist(number, &record),
+                Output::StartGroup(plan) => self.start_group(number, *plan),
+                Output::StopGroup { instance, grace_ms } => self.stop_group(number, &instance, grace_ms),
+                Output::KillGroup { instance } => self.end_process(number, instance, SIGKILL, 1),
+                Output::CleanUp { instance } => drop(self.machines[number].processes.remove(&instance)),
+                Output::RemoveSandbox { .. } | Output::SampleUsage | Output::Warn(_) => {}
+                Output::RunProbe(order) => {
+                    let ms = self.random.u64(1..10);
+                    self.after(ms, Event::Probed { machine: number, epoch, order });
+                }
+                Output::ExtendDeadline { until } => self.extend_deadlines(number, until),
+                Output::Open { stream } => {
+                    let ms = self.random.u64(1..20);
+                    self.after(ms, Event::Connect { machine: number, epoch, stream });
+                }
+                Output::Close { stream } => {
+                    if let Some(link) = self.link_of_stream(number, epoch, stream) {
+                        self.cut_link(link, false);
+                    }
+                }
+                Output::Send { stream, message } => {
+                    if let Some(link) = self.link_of_stream(number, epoch, stream) {
+                        self.send_to_master(link, message);
+                    }
+                }
+            }
+        }
+        self.schedule_agent_tick(number);
+    }
+
+    /// Keeps the agent's tick scheduled.
+    pub fn schedule_agent_tick(&mut self, number: usize) {
+        let now = self.now;
+        let machine = &mut self.machines[number];
+        let Some(deadline) = machine.node.as_ref().and_then(Node::next_deadline) else { return };
+        let at = Timestamp(deadline.0.saturating_sub(machine.skew)).max(now);
+        if machine.tick_at.is_none_or(|scheduled| at < scheduled) {
+            machine.tick_at = Some(at);
+            let epoch = machine.epoch;
+            self.at(at, Event::AgentTick { machine: number, epoch });
+        }
+    }
+
+    fn persist(&mut self, number: usize, record: &Record) {
+        self.machines[number].saved.apply(record);
+    }
+
+    fn start_group(&mut self, number: usize, plan: ShimPlan) {
+        self.report.started += 1;
+        let lives = |machine: &crate::machine::Machine| {
+            machine.processes.get(&plan.instance).is_some_and(Process::is_alive)
+        };
+        if let Some(other) = self.machines.iter().find(|machine| lives(machine)) {
+            let what = format!(
+                "{} is started on node{number} while it lives on node{}",
+                plan.instance, other.number
+            );
+            return self.broke(what);
+        }
+        let version = plan
+            .env
+            .iter()
+            .find(|(name, _)| name == "VERSION")
+            .map(|(_, value)| value.clone())
+            .unwrap_or_default();
+        let failed = self.unlucky(60);
+        let process = Process {
+            task: plan.task.clone(),
+            limits: plan.limits.clone(),
+            version,
+            starting: true,
+            exit: None,
+            stubborn: self.random.u8(0..8) == 0,
+            deadline: plan.deadline,
+            sick_until: Timestamp(0),
+        };
+        self.note(format_args!("node{number} starts {}", plan.instance));
+        let machine = &mut self.machines[number];
+        machine.processes.insert(plan.instance.clone(), process);
+        let boot = machine.boots;
+        if let Err(what) = machine.check() {
+            return self.broke(what);
+        }
+        let (machine, instance) = (number, plan.instance);
+        if let Some(deadline) = plan.deadline {
+            let at = self.world_time(number, deadline);
+            self.at(at, Event::DeadlineCheck { machine, boot, instance: instance.clone() });
+        }
+        let ms = self.random.u64(1..15);
+        self.after(ms, Event::ProcessStarted { machine, boot, instance, failed });
+    }
+
+    fn world_time(&self, number: usize, time: Timestamp) -> Timestamp {
+        Timestamp(time.0.saturating_sub(self.machines[number].skew))
+    }
+
+    /// A shim has done its work, or not.
+    pub fn process_started(&mut self, number: usize, instance: InstanceId, failed: bool) {
+        let Some(process) = self.machines[number].processes.get_mut(&instance) else { return };
+        if !process.is_alive() {
+            return;
+        }
+        process.starting = false;
+        if failed {
+            process.exit = Some(Exit::Code(127));
+            self.report.count(Fault::LaunchFailure);
+            let message = "no such user".into();
+            return self.agent_input(number, Input::LaunchFailed { instance, message });
+        }
+        if self.unlucky(6) {
+            self.report.count(Fault::TaskExit);
+            let exit = if self.random.bool() { Exit::Code(1) } else { Exit::Code(0) };
+            let ms = self.random.u64(10..60_000);
+            self.end_process(number, instance.clone(), exit, ms);
+        }
+        self.agent_input(number, Input::Started { instance });
+    }
+
+    fn stop_group(&mut self, number: usize, instance: &InstanceId, grace_ms: u64) {
+        let Some(process) = self.machines[number].processes.get(instance) else { return };
+        let (exit, ms) = if process.stubborn {
+            (SIGKILL, grace_ms + 1)
+        } else {
+            (Exit::Signal(15), self.random.u64(1..50).min(grace_ms + 1))
+        };
+        self.end_process(number, instance.clone(), exit, ms);
+    }
+
+    fn end_process(&mut self, number: usize, instance: InstanceId, exit: Exit, ms: u64) {
+        let boot = self.machines[number].boots;
+        self.after(ms, Event::ProcessEnds { machine: number, boot, instance, exit });
+    }
+
+    /// A process ends now.
+    pub fn process_ends(&mut self, number: usize, instance: InstanceId, exit: Exit) {
+        let Some(process) = self.machines[number].processes.get_mut(&instance) else { return };
+        if !process.is_alive() {
+            return;
+        }
+        process.exit = Some(exit);
+        self.note(format_args!("node{number}: {instance} ends: {exit:?}"));
+        let message = String::new();
+        self.agent_input(number, Input::Exited { instance, exit, limitation: None, message });
+    }
+
+    fn extend_deadlines(&mut self, number: usize, until: Timestamp) {
+        for process in self.machines[number].processes.values_mut().filter(|process| process.is_alive()) {
+            if process.deadline.is_some() {
+                process.deadline = Some(until);
+            }
+        }
+    }
+
+    /// A shim's stop deadline may be over.
+    pub fn deadline_check(&mut self, number: usize, instance: InstanceId) {
+        let Some(process) = self.machines[number].processes.get(&instance) else { return };
+        let Some(deadline) = process.deadline.filter(|_| process.is_alive()) else { return };
+        let at = self.world_time(number, deadline);
+        if at <= self.now {
+            self.process_ends(number, instance, SIGKILL);
+        } else {
+            let boot = self.machines[number].boots;
+            self.at(at, Event::DeadlineCheck { machine: number, boot, instance });
+        }
+    }
+
+    /// A probe is done.
+    pub fn probed(&mut self, number: usize, order: ProbeOrder) {
+        let now = self.now;
+        let unlucky = self.unlucky(80);
+        let sickness = self.random.u64(500..20_000);
+        let Some(process) = self.machines[number].processes.get_mut(&order.instance) else { return };
+        if unlucky {
+            process.sick_until = now + sickness;
+            self.report.count(Fault::Unhealthy);
+        }
+        let outcome = if process.sick_until > now || !process.is_alive() {
+            ProbeOutcome::Unhealthy { cause: "503 Service Unavailable".into() }
+        } else {
+            ProbeOutcome::Healthy
+        };
+        let ProbeOrder { instance, check, number: order, .. } = order;
+        self.agent_input(number, Input::Probed { instance, check, number: order, outcome });
+    }
+
+    /// On a fenced machine nothing may live once its tasks may be replaced.
+    pub fn check_fence(&mut self, number: usize) {
+        let machine = &self.machines[number];
+        let lives = machine.processes.iter().find(|(_, process)| process.is_alive());
+        if let (true, Some((instance, _))) = (machine.fenced, lives) {
+            let what = format!(
+                "node{number} has a stop deadline of {STOP_DEADLINE_MS} ms, was declared unreachable, and {instance} lives"
+            );
+            self.broke(what);
+        }
+    }
+}

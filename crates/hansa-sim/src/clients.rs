@@ -1,0 +1,158 @@
+//! Clients that create, change and remove apps, and kill tasks, without ever resting.
+
+use crate::oracle::Intent;
+use crate::report::Fault;
+use crate::world::{Asked, Event, World};
+use hansa_cell::{Input, Request};
+use hansa_model::app::{
+    AppSpec, Backoff, CheckPort, Constraint, HealthCheck, KillSelection, Operator, PortDefinition, Probe,
+    UnreachableStrategy, UpgradeStrategy,
+};
+use hansa_model::resources::MIB;
+use hansa_model::service::{AppChange, Expected, ServiceCommand, Target};
+use hansa_model::spec::Command;
+use hansa_model::{AppId, Principal, RoleName, TaskId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How many apps the clients play with.
+const APPS: u32 = 6;
+
+impl World {
+    /// One client does one thing.
+    pub fn client(&mut self) {
+        let app = AppId::from(format!("/app{}", self.random.u32(0..APPS)));
+        let known = self.master.as_ref().and_then(|master| master.picture.apps.get(&app).cloned());
+        let force = self.random.u8(0..3) > 0;
+        let (intents, command) = match (known, self.random.u8(0..10)) {
+            (Some(_), 0) => (vec![(app.clone(), None)], change(app, Target::Removed, force)),
+            (Some(version), 1) => {
+                let same = Some(Arc::new(version.spec.clone()));
+                (vec![(app.clone(), same)], change(app, Target::Restart, force))
+            }
+            (Some(version), 2 | 3) => {
+                let instances = self.random.u32(0..6);
+                let spec = AppSpec { instances, ..version.spec.clone() };
+                (vec![(app.clone(), Some(Arc::new(spec)))], change(app, Target::Scale(instances), force))
+            }
+            (Some(_), 4) => (Vec::new(), self.kill_some()),
+            _ => {
+                let spec = Arc::new(self.some_spec(&app));
+                (vec![(app.clone(), Some(spec.clone()))], change(app, Target::Spec(spec), force))
+            }
+        };
+        self.ask(intents, command);
+    }
+
+    /// Makes sure of every app that something is unsure about, once the faults have stopped.
+    pub fn settle(&mut self) {
+        let unsure: Vec<AppId> =
+            self.oracle.apps().filter(|app| self.oracle.sure(app).is_none()).cloned().collect();
+        for app in unsure {
+            let under_way =
+                self.asked.values().any(|asked| asked.intents.iter().any(|(other, _)| *other == app));
+            if !under_way {
+                let spec = Arc::new(self.some_spec(&app));
+                self.ask(vec![(app.clone(), Some(spec.clone()))], change(app, Target::Spec(spec), true));
+            }
+        }
+    }
+
+    fn ask(&mut self, intents: Vec<(AppId, Intent)>, command: ServiceCommand) {
+        let id = self.next_request;
+        self.next_request += 1;
+        self.note(format_args!("ask {id}: {command:?}"));
+        if self.master.is_none() {
+            return;
+        }
+        self.asked.insert(id, Asked { intents });
+        let patience = if self.unlucky(30) {
+            self.report.count(Fault::ClientTimeout);
+            1
+        } else {
+            30_000
+        };
+        self.after(patience, Event::ClientTimeout { id });
+        let principal = Principal::loopback();
+        self.master_input(Input::Request { id, principal, request: Request::Service(command) });
+    }
+
+    fn kill_some(&mut self) -> ServiceCommand {
+        let tasks: Vec<TaskId> = self
+            .machines
+            .iter()
+            .flat_map(|machine| machine.processes.values())
+            .filter(|process| process.is_alive())
+            .map(|process| process.task.clone())
+            .collect();
+        let tasks =
+            if tasks.is_empty() { tasks } else { vec![tasks[self.random.usize(0..tasks.len())].clone()] };
+        ServiceCommand::Kill { tasks, scale: false, wipe: false, force: false }
+    }
+
+    fn some_spec(&mut self, app: &AppId) -> AppSpec {
+        let version = self.random.u32(..).to_string();
+        let health_checks = if self.random.bool() {
+            vec![HealthCheck {
+                protocol: "TCP".into(),
+                probe: Probe::Tcp,
+                port: Some(CheckPort::Index(0)),
+                grace_ms: 2_000,
+                interval_ms: 500,
+                timeout_ms: 200,
+                max_consecutive_failures: 3,
+                delay_ms: 100,
+                ip_protocol: "IPv4".into(),
+            }]
+        } else {
+            Vec::new()
+        };
+        let constraints = match self.random.u8(0..4) {
+            0 => vec![constraint("hostname", Operator::MaxPer, Some("2"))],
+            1 => vec![constraint("rack", Operator::Unlike, Some("r2"))],
+            _ => Vec::new(),
+        };
+        let unreachable = match self.random.u8(0..3) {
+            0 => UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
+            1 => UnreachableStrategy::After { inactive_ms: 3_000, expunge_ms: 10_000 },
+            _ => UnreachableStrategy::Disabled,
+        };
+        AppSpec {
+            id: app.clone(),
+            command: Command::Shell("serve".into()),
+            user: None,
+            env: BTreeMap::from([("VERSION".to_string(), version)]),
+            labels: BTreeMap::new(),
+            cpus_milli: self.random.u64(1..5) * 100,
+            mem: self.random.u64(1..9) * 32 * MIB,
+            disk: 0,
+            gpus: 0,
+            instances: self.random.u32(0..6),
+            constraints,
+            ports: vec![PortDefinition { protocol: "tcp".into(), ..PortDefinition::default() }],
+            require_ports: false,
+            health_checks,
+            upgrade: UpgradeStrategy {
+                minimum_health_milli: [0, 500, 1000][self.random.usize(0..3)],
+                maximum_over_milli: [200, 1000][self.random.usize(0..2)],
+            },
+            backoff: Backoff { initial_ms: 500, factor_milli: 1_150, max_ms: 5_000 },
+            kill_selection: KillSelection::YoungestFirst,
+            unreachable,
+            kill_grace_ms: 1_000,
+            kill_grace_given: false,
+            role: RoleName::any(),
+            accepted_roles: None,
+            dependencies: Vec::new(),
+            cpu_quota: false,
+        }
+    }
+}
+
+fn change(id: AppId, to: Target, force: bool) -> ServiceCommand {
+    ServiceCommand::Change { changes: vec![AppChange { id, expected: Expected::Anything, to }], force }
+}
+
+fn constraint(field: &str, operator: Operator, value: Option<&str>) -> Constraint {
+    Constraint { field: field.into(), operator, value: value.map(Into::into) }
+}

@@ -1,0 +1,135 @@
+//! One simulated machine: an agent process around the real core, its disk, and the processes that shims keep.
+
+use hansa_model::app::AppSpec;
+use hansa_model::resources::Allocation;
+use hansa_model::task::Exit;
+use hansa_model::{AgentId, BootId, InstanceId, Resources, TaskId, Timestamp};
+use hansa_node::{Config, Found, Node, Saved};
+use std::collections::BTreeMap;
+
+/// A task's process under its shim.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Its task.
+    pub task: TaskId,
+    /// What it was given.
+    pub limits: Allocation,
+    /// Its environment's `VERSION`: which definition it was started from.
+    pub version: String,
+    /// Whether the shim still sets it up.
+    pub starting: bool,
+    /// How it ended; None: it lives.
+    pub exit: Option<Exit>,
+    /// Whether it ignores SIGTERM.
+    pub stubborn: bool,
+    /// When its shim ends it unless told otherwise.
+    pub deadline: Option<Timestamp>,
+    /// Until when its health checks fail.
+    pub sick_until: Timestamp,
+}
+
+impl Process {
+    /// Whether it holds its resources.
+    pub fn is_alive(&self) -> bool {
+        self.exit.is_none()
+    }
+}
+
+/// A machine.
+pub struct Machine {
+    /// Its place in the world.
+    pub number: usize,
+    /// Its agent's id.
+    pub id: AgentId,
+    /// What it has.
+    pub resources: Resources,
+    /// The agent process; None: it is not running.
+    pub node: Option<Node>,
+    /// Counts agent processes, so that what was meant for an earlier one is not given to a later.
+    pub epoch: u64,
+    /// Counts boots.
+    pub boots: u64,
+    /// Whether the machine has power.
+    pub up: bool,
+    /// What the agent has stored.
+    pub saved: Saved,
+    /// What runs, or ran and was not cleaned up.
+    pub processes: BTreeMap<InstanceId, Process>,
+    /// Whether its shims have a stop deadline.
+    pub fenced: bool,
+    /// Milliseconds that its clock is ahead of the world's.
+    pub skew: u64,
+    /// Until when nothing reaches it.
+    pub cut_until: Timestamp,
+    /// The tick that is scheduled.
+    pub tick_at: Option<Timestamp>,
+}
+
+/// Milliseconds after which a fenced machine's shims end everything.
+pub const STOP_DEADLINE_MS: u64 = 4_000;
+
+impl Machine {
+    /// A machine that is switched off.
+    pub fn new(number: usize, fenced: bool, skew: u64) -> Self {
+        let resources = "cpus:8;mem:16384;disk:10000;ports:[31000-31050]";
+        Self {
+            number,
+            id: AgentId::from(format!("agent-{number}")),
+            resources: resources.parse().expect("a valid notation"),
+            node: None,
+            epoch: 0,
+            boots: 0,
+            up: false,
+            saved: Saved::default(),
+            processes: BTreeMap::new(),
+            fenced,
+            skew,
+            cut_until: Timestamp(0),
+            tick_at: None,
+        }
+    }
+
+    /// What its agent is told about itself.
+    pub fn config(&self) -> Config {
+        let boot = BootId::from(format!("boot-{}-{}", self.number, self.boots));
+        let mut config = Config::new(self.id.clone(), boot, format!("node{}", self.number));
+        config.resources = self.resources.clone();
+        config.address = format!("node{}:5051", self.number);
+        config.attributes.insert("rack".into(), format!("r{}", self.number % 3));
+        config.timing.stop_deadline_ms = self.fenced.then_some(STOP_DEADLINE_MS);
+        config
+    }
+
+    /// What an agent process that starts now finds of stored groups.
+    pub fn found(&self) -> BTreeMap<InstanceId, Found> {
+        let found = |process: &Process| match process.exit {
+            Some(exit) => Found::Exited { exit, limitation: None, message: String::new() },
+            None if process.starting => Found::Starting,
+            None => Found::Running,
+        };
+        self.processes.iter().map(|(instance, process)| (instance.clone(), found(process))).collect()
+    }
+
+    /// Everything dies with the machine.
+    pub fn power_off(&mut self) {
+        self.up = false;
+        self.node = None;
+        self.epoch += 1;
+        self.processes.clear();
+    }
+
+    /// Compares what the living processes have with what the machine has.
+    pub fn check(&self) -> Result<(), String> {
+        let mut free = self.resources.clone();
+        for (instance, process) in self.processes.iter().filter(|(_, process)| process.is_alive()) {
+            free.take(&process.limits)
+                .map_err(|error| format!("{} is over-committed by {instance}: {error}", self.id))?;
+        }
+        Ok(())
+    }
+}
+
+/// The definition that an app spec's processes show as their version: all of it but the number of instances.
+pub fn version_of(spec: &AppSpec) -> String {
+    spec.env.get("VERSION").cloned().unwrap_or_default()
+}

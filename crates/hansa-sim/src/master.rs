@@ -1,0 +1,174 @@
+//! The simulated master process: the real cell and the real store over a disk that fails.
+
+use crate::disk::Disk;
+use hansa_cell::{Cell, Input, Output, RequestId, SessionId, Settings};
+use hansa_link::ToAgent;
+use hansa_model::app::AppVersion;
+use hansa_model::event::{AgentState, Event, Published};
+use hansa_model::record::{Mutation, Table};
+use hansa_model::{AgentId, AppId, ClusterId, DeploymentId, Term, Timestamp};
+use hansa_store::Store;
+use hansa_store::redb_store::RedbStore;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What the published events add up to, as far as the checks need it.
+#[derive(Debug, Default)]
+pub struct Picture {
+    /// Apps as they are.
+    pub apps: BTreeMap<AppId, Arc<AppVersion>>,
+    /// Deployments under way.
+    pub deployments: BTreeSet<DeploymentId>,
+    /// Agents by state.
+    pub agents: BTreeMap<AgentId, AgentState>,
+    /// The newest commit.
+    pub index: u64,
+}
+
+impl Picture {
+    /// Folds a commit.
+    pub fn fold(&mut self, published: &Published) {
+        use hansa_model::event::DeploymentChange::{Failed, Succeeded};
+        self.index = published.index;
+        for event in &published.events {
+            match event {
+                Event::App(view) => {
+                    drop(self.apps.insert(view.current.spec.id.clone(), view.current.clone()))
+                }
+                Event::AppRemoved(app) => drop(self.apps.remove(app)),
+                Event::Deployment { view, change: Succeeded | Failed(_) } => {
+                    self.deployments.remove(&view.id);
+                }
+                Event::Deployment { view, .. } => drop(self.deployments.insert(view.id.clone())),
+                Event::Agent(view) => drop(self.agents.insert(view.id.clone(), view.state)),
+                Event::AgentRemoved(agent) => drop(self.agents.remove(agent)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A master process.
+#[derive(Debug)]
+pub struct Master {
+    /// The control plane.
+    pub cell: Cell,
+    store: RedbStore,
+    /// What is to be written, in order, up to an index.
+    queue: Vec<Mutation>,
+    queued_index: u64,
+    /// Whether a write is under way.
+    pub writing: bool,
+    /// What readers see.
+    pub picture: Picture,
+    /// Requests whose reply has not come.
+    pub asked: BTreeSet<RequestId>,
+    /// The tick that is scheduled.
+    pub tick_at: Option<Timestamp>,
+}
+
+/// What a step of the master does to the rest of the world.
+#[derive(Debug)]
+pub enum Act {
+    /// A message to an agent.
+    Send(SessionId, Box<ToAgent>),
+    /// A stream is ended.
+    Close(SessionId),
+    /// A client's answer.
+    Reply(RequestId, Result<hansa_cell::Answer, hansa_cell::Failure>),
+    /// Something to be written: call [`Master::write`] after a while.
+    StartWrite,
+}
+
+/// Why a master process could not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The disk failed: try again.
+    Disk,
+    /// What is stored cannot be read.
+    Unreadable(String),
+}
+
+impl From<hansa_store::Error> for StartError {
+    fn from(error: hansa_store::Error) -> Self {
+        match error {
+            hansa_store::Error::Io(text) if text.contains("simulated disk") => StartError::Disk,
+            other => StartError::Unreadable(other.to_string()),
+        }
+    }
+}
+
+impl Master {
+    /// A process that starts on what the disk holds.
+    pub fn start(disk: &Disk, now: Timestamp) -> Result<(Self, Vec<Act>), StartError> {
+        let mut store = RedbStore::with_backend(disk.clone())?;
+        let mut tables = Vec::new();
+        for table in Table::ALL {
+            tables.push((table, store.load(table)?));
+        }
+        let settings = Settings { new_cluster_id: ClusterId::from("sim"), ..Settings::default() };
+        let term = Term(store.term());
+        let (cell, outputs) = Cell::open(now, settings, term, tables)
+            .map_err(|error| StartError::Unreadable(error.to_string()))?;
+        let mut master = Self {
+            cell,
+            store,
+            queue: Vec::new(),
+            queued_index: 0,
+            writing: false,
+            picture: Picture::default(),
+            asked: BTreeSet::new(),
+            tick_at: None,
+        };
+        let acts = master.perform(outputs);
+        Ok((master, acts))
+    }
+
+    /// One input, and everything that follows from it.
+    pub fn apply(&mut self, now: Timestamp, input: Input) -> Vec<Act> {
+        if let Input::Request { id, .. } = &input {
+            self.asked.insert(*id);
+        }
+        let outputs = self.cell.apply(now, input);
+        self.perform(outputs)
+    }
+
+    /// Writes what is queued as one batch. None: the disk failed, and the process with it.
+    pub fn write(&mut self, now: Timestamp) -> Option<Vec<Act>> {
+        self.writing = false;
+        let batch = std::mem::take(&mut self.queue);
+        let index = self.queued_index;
+        self.store.commit(&batch).ok()?;
+        let mut acts = self.apply(now, Input::Committed { index });
+        if !self.queue.is_empty() && !self.writing {
+            self.writing = true;
+            acts.push(Act::StartWrite);
+        }
+        Some(acts)
+    }
+
+    fn perform(&mut self, outputs: Vec<Output>) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for output in outputs {
+            match output {
+                Output::Commit { index, mutations } => {
+                    self.queue.extend(mutations);
+                    self.queued_index = index;
+                    if !self.writing {
+                        self.writing = true;
+                        acts.push(Act::StartWrite);
+                    }
+                }
+                Output::Publish(published) => self.picture.fold(&published),
+                Output::Reply { id, answer, .. } => {
+                    self.asked.remove(&id);
+                    acts.push(Act::Reply(id, answer));
+                }
+                Output::Send { session, message } => acts.push(Act::Send(session, message)),
+                Output::CloseSession { session } => acts.push(Act::Close(session)),
+                Output::Usage { .. } => {}
+            }
+        }
+        acts
+    }
+}

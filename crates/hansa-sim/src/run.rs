@@ -1,0 +1,385 @@
+//! One run: a while of faults, then peace, and checks after every event.
+
+use crate::machine::version_of;
+use crate::master::{Master, StartError};
+use crate::report::{Fault, Report};
+use crate::world::{Event, World};
+use hansa_cell::Input;
+use hansa_model::event::AgentState;
+use hansa_model::{AppId, Timestamp};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a run is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// Machines.
+    pub machines: usize,
+    /// Virtual milliseconds of faults.
+    pub faulty_ms: u64,
+    /// Virtual milliseconds in which the cluster must converge afterwards.
+    pub converge_ms: u64,
+    /// Keep the whole trace.
+    pub trace: bool,
+}
+
+impl Options {
+    /// The usual run for a seed.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, machines: 5, faulty_ms: 120_000, converge_ms: 240_000, trace: false }
+    }
+}
+
+/// A run's end.
+#[derive(Debug)]
+pub struct Ended {
+    /// The seed.
+    pub seed: u64,
+    /// What happened.
+    pub report: Report,
+    /// The trace, if it was kept.
+    pub trace: String,
+    /// The broken invariant, if any.
+    pub broken: Option<String>,
+}
+
+/// Runs a world from its seed to its end. A panic of the code under test is a broken invariant like any other.
+pub fn run(options: &Options) -> Ended {
+    let mut world = World::new(options.seed, options.machines, options.trace);
+    let lived = catch_unwind(AssertUnwindSafe(|| world.live(options)));
+    if let Err(panic) = lived {
+        let words = panic.downcast_ref::<String>().cloned();
+        let words = words.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        world.broke(format!("panic: {}", words.unwrap_or_default()));
+    }
+    world.report.virtual_ms = world.elapsed();
+    Ended {
+        seed: options.seed,
+        report: world.report,
+        trace: world.trace.unwrap_or_default(),
+        broken: world.broken,
+    }
+}
+
+impl World {
+    fn live(&mut self, options: &Options) {
+        self.start_master();
+        for machine in 0..options.machines {
+            self.after(50 * machine as u64, Event::PowerOn { machine });
+        }
+        self.after(300, Event::Client);
+        self.after(1_000, Event::Fault);
+        let peace = self.now + options.faulty_ms;
+        self.go_on(peace);
+        self.calm();
+        let end = peace + options.converge_ms;
+        while self.broken.is_none() && self.now < end {
+            let pause = self.now + 2_000;
+            self.go_on(pause);
+            self.now = self.now.max(pause);
+            self.settle();
+            if self.broken.is_none() && self.not_converged().is_none() {
+                return;
+            }
+        }
+        if self.broken.is_none()
+            && let Some(what) = self.not_converged()
+        {
+            self.broke(format!("no convergence after {} s of peace: {what}", options.converge_ms / 1000));
+        }
+    }
+
+    /// Lets things happen until a time, or until something broke.
+    fn go_on(&mut self, until: Timestamp) {
+        while self.broken.is_none()
+            && let Some(event) = self.next(until)
+        {
+            self.note(format_args!("{}", Words(&event)));
+            self.happen(event);
+            self.check();
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::MasterStart => self.start_master(),
+            Event::MasterTick { life } if life == self.life => {
+                if let Some(master) = &mut self.master {
+                    master.tick_at = None;
+                    self.master_input(Input::Tick);
+                }
+            }
+            Event::Written { life } if life == self.life => self.written(),
+            Event::ToMaster { link, message } => {
+                let passes = self.links.get(&link).is_some_and(|state| state.open && state.life == self.life);
+                if passes {
+                    self.master_input(Input::FromAgent { session: link, message: *message });
+                }
+            }
+            Event::ToAgent { link, message } => {
+                let Some(state) = self.links.get(&link).filter(|state| state.open) else { return };
+                let (machine, epoch, stream) = (state.machine, state.epoch, state.stream);
+                if self.machines[machine].epoch == epoch {
+                    self.agent_input(machine, hansa_node::Input::Message { stream, message: *message });
+                }
+            }
+            Event::Connect { machine, epoch, stream } if self.machines[machine].epoch == epoch => {
+                let ms = self.random.u64(1..20);
+                if self.reaches(machine) {
+                    let link = self.open_link(machine, epoch, stream);
+                    self.master_input(Input::SessionOpened { session: link });
+                    self.after(ms, Event::Connected { link });
+                } else {
+                    self.after(ms, Event::AgentHearsEnd { machine, epoch, stream });
+                }
+            }
+            Event::Connected { link } => {
+                let Some(state) = self.links.get(&link).filter(|state| state.open) else { return };
+                let (machine, epoch, stream) = (state.machine, state.epoch, state.stream);
+                if self.machines[machine].epoch == epoch {
+                    self.agent_input(machine, hansa_node::Input::Connected { stream });
+                }
+            }
+            Event::AgentHearsEnd { machine, epoch, stream } if self.machines[machine].epoch == epoch => {
+                let reason = "the stream broke".into();
+                self.agent_input(machine, hansa_node::Input::Disconnected { stream, reason });
+            }
+            Event::MasterHearsEnd { life, link } => {
+                self.links.remove(&link);
+                if life == self.life {
+                    self.master_input(Input::SessionClosed { session: link });
+                }
+            }
+            Event::AgentTick { machine, epoch } if self.machines[machine].epoch == epoch => {
+                self.machines[machine].tick_at = None;
+                self.agent_input(machine, hansa_node::Input::Tick);
+            }
+            Event::ProcessStarted { machine, boot, instance, failed }
+                if self.machines[machine].boots == boot =>
+            {
+                self.process_started(machine, instance, failed);
+            }
+            Event::ProcessEnds { machine, boot, instance, exit } if self.machines[machine].boots == boot => {
+                self.process_ends(machine, instance, exit);
+            }
+            Event::DeadlineCheck { machine, boot, instance } if self.machines[machine].boots == boot => {
+                self.deadline_check(machine, instance);
+            }
+            Event::Probed { machine, epoch, order } if self.machines[machine].epoch == epoch => {
+                self.probed(machine, *order);
+            }
+            Event::AgentStart { machine } => self.start_agent(machine),
+            Event::PowerOn { machine } => self.power_on(machine),
+            Event::Client if self.faults => {
+                self.client();
+                let ms = self.random.u64(50..3_000);
+                self.after(ms, Event::Client);
+            }
+            Event::ClientTimeout { id } => self.unanswered(id),
+            Event::Fault if self.faults => {
+                self.fault();
+                let ms = self.random.u64(200..6_000);
+                self.after(ms, Event::Fault);
+            }
+            // Meant for something that has died since.
+            _ => {}
+        }
+    }
+
+    fn start_master(&mut self) {
+        if self.master.is_some() {
+            return;
+        }
+        self.life += 1;
+        let now = self.master_now();
+        match Master::start(&self.disk, now) {
+            Ok((master, acts)) => {
+                self.note(format_args!("master starts, term {}", master.cell.term()));
+                self.master = Some(master);
+                self.master_acts(acts);
+            }
+            Err(StartError::Disk) => {
+                self.report.count(Fault::FailedWrite);
+                self.disk.crash(&mut self.random);
+                self.after(1_000, Event::MasterStart);
+            }
+            Err(StartError::Unreadable(what)) => self.broke(format!("the master cannot start: {what}")),
+        }
+    }
+
+    fn crash_master(&mut self) {
+        let Some(master) = self.master.take() else { return };
+        self.note(format_args!("master dies"));
+        drop(master);
+        let torn = self.disk.crash(&mut self.random);
+        self.report
+            .faults
+            .entry(Fault::LostWrite)
+            .and_modify(|n| *n += u64::from(torn.lost))
+            .or_insert(torn.lost.into());
+        self.report
+            .faults
+            .entry(Fault::TornWrite)
+            .and_modify(|n| *n += u64::from(torn.torn))
+            .or_insert(torn.torn.into());
+        let asked: Vec<_> = self.asked.keys().copied().collect();
+        asked.into_iter().for_each(|id| self.unanswered(id));
+        let links: Vec<_> = self.links.keys().copied().collect();
+        for link in links {
+            let silent = self.random.u8(0..10) == 0;
+            self.cut_link(link, silent);
+        }
+        if self.faults && self.random.u8(0..3) == 0 {
+            self.master_skew = self.random.i64(-30_000..30_000);
+            self.report.count(Fault::ClockStep);
+        }
+        let ms = self.random.u64(100..4_000);
+        self.after(ms, Event::MasterStart);
+    }
+
+    fn written(&mut self) {
+        let now = self.master_now();
+        let Some(master) = &mut self.master else { return };
+        match master.write(now) {
+            Some(acts) => self.master_acts(acts),
+            None => {
+                self.report.count(Fault::FailedWrite);
+                self.crash_master();
+            }
+        }
+    }
+
+    fn fault(&mut self) {
+        let machine = self.random.usize(0..self.machines.len());
+        match self.random.u8(0..12) {
+            0 | 1 => {
+                self.report.count(Fault::MasterCrash);
+                self.crash_master();
+            }
+            2 => self.disk.fail_next_sync(),
+            3 | 4 => {
+                self.report.count(Fault::AgentCrash);
+                self.crash_agent(machine);
+            }
+            5 => {
+                self.report.count(Fault::MachineCrash);
+                self.crash_machine(machine);
+            }
+            6 | 7 => {
+                self.report.count(Fault::Partition);
+                let ms = self.random.u64(500..20_000);
+                self.machines[machine].cut_until = self.now + ms;
+                for link in self.links_of(machine) {
+                    self.cut_link(link, true);
+                }
+            }
+            8 | 9 => {
+                for link in self.links_of(machine) {
+                    self.report.count(Fault::StreamSilent);
+                    self.cut_link(link, true);
+                }
+            }
+            _ => {
+                for link in self.links_of(machine) {
+                    self.report.count(Fault::StreamBroken);
+                    self.cut_link(link, false);
+                }
+            }
+        }
+    }
+
+    /// No more faults; what is broken is mended.
+    fn calm(&mut self) {
+        self.note(format_args!("peace"));
+        self.faults = false;
+        for machine in &mut self.machines {
+            machine.cut_until = Timestamp(0);
+            for process in machine.processes.values_mut() {
+                process.sick_until = Timestamp(0);
+            }
+        }
+    }
+
+    /// What must hold after every event.
+    fn check(&mut self) {
+        // Readers are let in once what was restored is published.
+        let Some(master) = self.master.as_ref().filter(|master| master.picture.index > 0) else { return };
+        let cell = &master.cell;
+        cell.kernel().check();
+        let services = cell.services().check();
+        let lost = self
+            .oracle
+            .apps()
+            .filter(|app| {
+                !self.asked.values().any(|asked| asked.intents.iter().any(|(other, _)| other == *app))
+            })
+            .find_map(|app| {
+                let actual = master.picture.apps.get(app).map(|version| &version.spec);
+                self.oracle.check(app, actual).err()
+            });
+        let unreachable: Vec<usize> = self
+            .machines
+            .iter()
+            .filter(|machine| master.picture.agents.get(&machine.id) == Some(&AgentState::Unreachable))
+            .map(|machine| machine.number)
+            .collect();
+        if let Err(what) = services {
+            return self.broke(format!("services: {what}"));
+        }
+        if let Some(what) = lost {
+            return self.broke(what);
+        }
+        unreachable.into_iter().for_each(|machine| self.check_fence(machine));
+    }
+
+    /// Why the cluster is not yet what the clients want; None: it is.
+    fn not_converged(&mut self) -> Option<String> {
+        let mut running: BTreeMap<AppId, u32> = BTreeMap::new();
+        let master = self.master.as_ref()?;
+        if self.oracle.apps().any(|app| self.oracle.sure(app).is_none()) {
+            return Some("a command has no answer yet".into());
+        }
+        for machine in &self.machines {
+            let state = master.picture.agents.get(&machine.id);
+            if state != Some(&AgentState::Active) {
+                return Some(format!("{} is {state:?}", machine.id));
+            }
+            for (instance, process) in machine.processes.iter().filter(|(_, process)| process.is_alive()) {
+                let name = instance.as_str().split(".instance-").next().unwrap_or_default();
+                let app = AppId::from(format!("/{}", name.replace('_', "/")));
+                let Some(spec) = master.picture.apps.get(&app).map(|version| &version.spec) else {
+                    return Some(format!("{instance} runs on {}, and its app is gone", machine.id));
+                };
+                if process.version != version_of(spec) {
+                    return Some(format!("{instance} on {} is of an older version", machine.id));
+                }
+                *running.entry(app).or_default() += 1;
+            }
+        }
+        for (app, version) in &master.picture.apps {
+            let (runs, wanted) = (running.get(app).copied().unwrap_or(0), version.spec.instances);
+            if runs != wanted {
+                return Some(format!("{app} has {runs} processes of {wanted}"));
+            }
+        }
+        if let Some(deployment) = master.picture.deployments.first() {
+            return Some(format!("deployment {deployment} goes on"));
+        }
+        None
+    }
+}
+
+/// An event in a line of the trace.
+struct Words<'a>(&'a Event);
+
+impl std::fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Event::ToMaster { link, message } => write!(f, "{link} -> master: {:?}", message.body),
+            Event::ToAgent { link, message } => write!(f, "{link} -> agent: {:?}", message.body),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}

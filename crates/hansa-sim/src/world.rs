@@ -1,0 +1,356 @@
+//! The world: one master, some machines, a network between them, clients, faults, and one queue of what happens next.
+
+use crate::disk::Disk;
+use crate::machine::Machine;
+use crate::master::{Act, Master};
+use crate::oracle::{Intent, Oracle};
+use crate::report::{Fault, Report};
+use hansa_cell::{Input, RequestId, SessionId};
+use hansa_link::{ToAgent, ToMaster};
+use hansa_model::{AppId, InstanceId, Timestamp};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// The world begins at this time: 2026-01-01.
+const BEGINNING: Timestamp = Timestamp(1_767_225_600_000);
+
+/// What is about to happen.
+#[derive(Debug)]
+pub enum Event {
+    /// The master's deadline.
+    MasterTick { life: u64 },
+    /// Its store has written.
+    Written { life: u64 },
+    /// It starts again.
+    MasterStart,
+    /// A message arrives at the master.
+    ToMaster { link: SessionId, message: Box<ToMaster> },
+    /// A message arrives at an agent.
+    ToAgent { link: SessionId, message: Box<ToAgent> },
+    /// An attempt to connect reaches the master (or does not).
+    Connect { machine: usize, epoch: u64, stream: u64 },
+    /// The agent learns that its attempt worked.
+    Connected { link: SessionId },
+    /// The agent learns that its attempt failed, or its stream broke.
+    AgentHearsEnd { machine: usize, epoch: u64, stream: u64 },
+    /// The master learns that a stream broke.
+    MasterHearsEnd { life: u64, link: SessionId },
+    /// An agent's deadline.
+    AgentTick { machine: usize, epoch: u64 },
+    /// A shim has started its process, or could not.
+    ProcessStarted { machine: usize, boot: u64, instance: InstanceId, failed: bool },
+    /// A process ends.
+    ProcessEnds { machine: usize, boot: u64, instance: InstanceId, exit: hansa_model::task::Exit },
+    /// A shim looks at its stop deadline.
+    DeadlineCheck { machine: usize, boot: u64, instance: InstanceId },
+    /// A probe's result.
+    Probed { machine: usize, epoch: u64, order: Box<hansa_node::ProbeOrder> },
+    /// An agent process starts.
+    AgentStart { machine: usize },
+    /// A machine gets power.
+    PowerOn { machine: usize },
+    /// A client does something.
+    Client,
+    /// A client gives up waiting.
+    ClientTimeout { id: RequestId },
+    /// Something goes wrong.
+    Fault,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub struct Link {
+    /// Whose.
+    pub machine: usize,
+    /// Of which agent process.
+    pub epoch: u64,
+    /// Its number at the agent.
+    pub stream: u64,
+    /// To which life of the master.
+    pub life: u64,
+    /// Whether messages pass.
+    pub open: bool,
+    /// Messages keep their order: not before these times.
+    pub to_master_at: Timestamp,
+    /// The other way.
+    pub to_agent_at: Timestamp,
+}
+
+/// A command whose answer is awaited.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The apps it is about, and what they shall be.
+    pub intents: Vec<(AppId, Intent)>,
+}
+
+/// Everything.
+pub struct World {
+    /// The time.
+    pub now: Timestamp,
+    /// The dice.
+    pub random: fastrand::Rng,
+    queue: BTreeMap<(Timestamp, u64), Event>,
+    sequence: u64,
+    /// The master's disk.
+    pub disk: Disk,
+    /// The master process, if it runs.
+    pub master: Option<Master>,
+    /// Counts master processes.
+    pub life: u64,
+    /// Milliseconds (signed) that the master's clock is ahead.
+    pub master_skew: i64,
+    /// The machines.
+    pub machines: Vec<Machine>,
+    /// The streams that are open somewhere.
+    pub links: BTreeMap<SessionId, Link>,
+    next_link: SessionId,
+    /// Commands under way.
+    pub asked: BTreeMap<RequestId, Asked>,
+    /// Number of the next command.
+    pub next_request: RequestId,
+    /// What was promised.
+    pub oracle: Oracle,
+    /// Whether things still go wrong.
+    pub faults: bool,
+    /// What happened.
+    pub report: Report,
+    /// The whole trace, if wanted.
+    pub trace: Option<String>,
+    /// A broken invariant, and the end of the run.
+    pub broken: Option<String>,
+}
+
+impl World {
+    /// A world in which nothing has happened.
+    pub fn new(seed: u64, machines: usize, keep_trace: bool) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let machines = (0..machines)
+            .map(|number| Machine::new(number, random.u8(0..3) == 0, random.u64(0..2_000)))
+            .collect();
+        Self {
+            now: BEGINNING,
+            random,
+            queue: BTreeMap::new(),
+            sequence: 0,
+            disk: Disk::default(),
+            master: None,
+            life: 0,
+            master_skew: 0,
+            machines,
+            links: BTreeMap::new(),
+            next_link: 1,
+            asked: BTreeMap::new(),
+            next_request: 1,
+            oracle: Oracle::default(),
+            faults: true,
+            report: Report { fingerprint: seed, ..Report::default() },
+            trace: keep_trace.then(String::new),
+            broken: None,
+        }
+    }
+
+    /// Lets something happen after so many milliseconds.
+    pub fn after(&mut self, ms: u64, event: Event) {
+        self.at(self.now + ms, event);
+    }
+
+    /// Lets something happen at a time.
+    pub fn at(&mut self, time: Timestamp, event: Event) {
+        self.sequence += 1;
+        self.queue.insert((time.max(self.now), self.sequence), event);
+    }
+
+    /// The next thing that happens, if anything does before `until`.
+    pub fn next(&mut self, until: Timestamp) -> Option<Event> {
+        let entry = self.queue.first_entry().filter(|entry| entry.key().0 <= until)?;
+        self.now = entry.key().0;
+        let event = entry.remove();
+        self.report.events += 1;
+        Some(event)
+    }
+
+    /// Whether it happens, once in `n`, while things go wrong.
+    pub fn unlucky(&mut self, n: u32) -> bool {
+        self.faults && self.random.u32(0..n) == 0
+    }
+
+    /// Notes something in the trace and its fingerprint.
+    pub fn note(&mut self, what: std::fmt::Arguments<'_>) {
+        struct Hash<'a>(&'a mut u64);
+        impl std::fmt::Write for Hash<'_> {
+            fn write_str(&mut self, text: &str) -> std::fmt::Result {
+                for byte in text.bytes() {
+                    *self.0 = (*self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+                }
+                Ok(())
+            }
+        }
+        let time = self.now.since(BEGINNING);
+        let _ = write!(Hash(&mut self.report.fingerprint), "{time} {what}\n");
+        if let Some(trace) = &mut self.trace {
+            let _ = writeln!(trace, "{:>4}.{:03} {what}", time / 1000, time % 1000);
+        }
+    }
+
+    /// Notes a broken invariant; the run ends.
+    pub fn broke(&mut self, what: String) {
+        self.note(format_args!("BROKEN {what}"));
+        self.broken.get_or_insert(what);
+    }
+
+    /// Milliseconds since the beginning.
+    pub fn elapsed(&self) -> u64 {
+        self.now.since(BEGINNING)
+    }
+
+    /// The master's idea of the time.
+    pub fn master_now(&self) -> Timestamp {
+        Timestamp(self.now.0.saturating_add_signed(self.master_skew))
+    }
+
+    // The network.
+
+    /// Whether anything passes between the master and the machine now.
+    pub fn reaches(&self, machine: usize) -> bool {
+        self.master.is_some() && self.machines[machine].up && self.machines[machine].cut_until <= self.now
+    }
+
+    fn travel_time(&mut self) -> u64 {
+        if self.unlucky(200) {
+            self.report.count(Fault::Delay);
+            return self.random.u64(1_000..4_000);
+        }
+        self.random.u64(1..20)
+    }
+
+    /// Opens a stream and gives it its number at the master.
+    pub fn open_link(&mut self, machine: usize, epoch: u64, stream: u64) -> SessionId {
+        let link = self.next_link;
+        self.next_link += 1;
+        let (open, life) = (true, self.life);
+        let (to_master_at, to_agent_at) = (self.now, self.now);
+        self.links.insert(link, Link { machine, epoch, stream, life, open, to_master_at, to_agent_at });
+        link
+    }
+
+    /// An agent says something on a stream.
+    pub fn send_to_master(&mut self, link: SessionId, message: ToMaster) {
+        let travel = self.travel_time();
+        let twice = self.unlucky(100);
+        let Some(state) = self.links.get_mut(&link) else { return };
+        let at = state.to_master_at.max(self.now + travel);
+        state.to_master_at = at;
+        if twice {
+            self.report.count(Fault::Duplicate);
+            self.at(at, Event::ToMaster { link, message: Box::new(message.clone()) });
+        }
+        self.at(at, Event::ToMaster { link, message: Box::new(message) });
+    }
+
+    /// The master says something on a stream.
+    pub fn send_to_agent(&mut self, link: SessionId, message: Box<ToAgent>) {
+        let travel = self.travel_time();
+        let twice = self.unlucky(100);
+        let Some(state) = self.links.get_mut(&link) else { return };
+        let at = state.to_agent_at.max(self.now + travel);
+        state.to_agent_at = at;
+        if twice {
+            self.report.count(Fault::Duplicate);
+            self.at(at, Event::ToAgent { link, message: message.clone() });
+        }
+        self.at(at, Event::ToAgent { link, message });
+    }
+
+    /// A stream stops passing messages. Each end hears of it, or (silent) finds out by itself.
+    pub fn cut_link(&mut self, link: SessionId, silent: bool) {
+        let Some(state) = self.links.get_mut(&link) else { return };
+        if !state.open {
+            return;
+        }
+        state.open = false;
+        let (machine, epoch, stream, life) = (state.machine, state.epoch, state.stream, state.life);
+        let silence = if silent { 8_000 } else { 1 };
+        let (first, second) = (self.random.u64(0..20) * silence / 10, self.random.u64(0..20) * silence / 10);
+        self.after(first, Event::AgentHearsEnd { machine, epoch, stream });
+        self.after(second, Event::MasterHearsEnd { life, link });
+    }
+
+    /// The streams of one machine.
+    pub fn links_of(&self, machine: usize) -> Vec<SessionId> {
+        self.links
+            .iter()
+            .filter(|(_, link)| link.machine == machine && link.open)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// The open stream of an agent process, by its own number.
+    pub fn link_of_stream(&self, machine: usize, epoch: u64, stream: u64) -> Option<SessionId> {
+        self.links
+            .iter()
+            .find(|(_, link)| {
+                link.machine == machine && link.epoch == epoch && link.stream == stream && link.open
+            })
+            .map(|(id, _)| *id)
+    }
+
+    // The master.
+
+    /// One input to the master, if it runs, and everything that follows.
+    pub fn master_input(&mut self, input: Input) {
+        let now = self.master_now();
+        let Some(master) = &mut self.master else { return };
+        let acts = master.apply(now, input);
+        self.master_acts(acts);
+    }
+
+    /// Performs what the master wants, and keeps its tick scheduled.
+    pub fn master_acts(&mut self, acts: Vec<Act>) {
+        for act in acts {
+            match act {
+                Act::Send(link, message) => self.send_to_agent(link, message),
+                Act::Close(link) => self.cut_link(link, false),
+                Act::StartWrite => {
+                    let ms = if self.unlucky(100) { self.random.u64(50..500) } else { self.random.u64(1..4) };
+                    self.after(ms, Event::Written { life: self.life });
+                }
+                Act::Reply(id, answer) => self.answered(id, answer),
+            }
+        }
+        let skew = self.master_skew;
+        let Some(master) = &mut self.master else { return };
+        let deadline =
+            master.cell.next_deadline().map(|at| Timestamp(at.0.saturating_add_signed(-skew)).max(self.now));
+        if let Some(at) = deadline
+            && master.tick_at.is_none_or(|scheduled| at < scheduled)
+        {
+            master.tick_at = Some(at);
+            self.at(at, Event::MasterTick { life: self.life });
+        }
+    }
+
+    fn answered(&mut self, id: RequestId, answer: Result<hansa_cell::Answer, hansa_cell::Failure>) {
+        let Some(asked) = self.asked.remove(&id) else { return };
+        self.report.answered += 1;
+        match answer {
+            Ok(_) => {
+                self.note(format_args!("answer {id}: accepted"));
+                for (app, intent) in asked.intents {
+                    self.oracle.promised(&app, intent);
+                }
+            }
+            // Refused: nothing has changed.
+            Err(failure) => self.note(format_args!("answer {id}: {failure:?}")),
+        }
+    }
+
+    /// A command's answer will never come.
+    pub fn unanswered(&mut self, id: RequestId) {
+        if let Some(asked) = self.asked.remove(&id) {
+            self.note(format_args!("answer {id}: never"));
+            for (app, intent) in asked.intents {
+                self.oracle.unsure(&app, intent);
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The command line.
+
+use crate::commands::{
+    app::AppCommand, deployment::DeploymentCommand, events::EventsArgs, node::NodeCommand,
+};
+use crate::commands::{role::RoleCommand, sim::SimArgs, task::TaskCommand};
+use crate::config::{AgentArgs, MasterArgs};
+use crate::dev::{DevArgs, janitor::JanitorArgs};
+use crate::output::Format;
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Options that every command understands.
+const SHARED: &str = "Shared options";
+
+const AFTER_HELP: &str = "\
+Settings come from one TOML file (--config, else /etc/hansa/hansa.toml), then the environment, then flags.
+HANSA_LOG sets what master and agent log, such as `debug` or `hansa_master=debug`.
+
+Exit codes:
+  0  done
+  1  tried, and failed
+  2  the command line, a file or the request is wrong; nothing was changed
+  3  the named thing does not exist
+  4  something is in the way: a deployment, an existing service, another process
+  5  the master could not be reached, or is not ready
+  6  waiting took longer than --timeout; the operation goes on in the cluster";
+
+/// Many machines, one computer: runs services on a cluster and keeps them running
+#[derive(Clone, Debug, Parser)]
+#[command(name = "hansa", version, after_help = AFTER_HELP, max_term_width = 100, propagate_version = false,
+          disable_version_flag = false, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// The master's address [default: http://127.0.0.1:8080]
+    #[arg(long, global = true, env = "HANSA_MASTER", hide_env_values = true, value_name = "URL", help_heading = SHARED)]
+    pub master: Option<String>,
+    /// How to print data [default: table]
+    #[arg(short, long, global = true, env = "HANSA_OUTPUT", hide_env_values = true, value_name = "table|json", help_heading = SHARED,
+          hide_possible_values = true)]
+    pub output: Option<Format>,
+    /// The settings file
+    #[arg(long, global = true, env = "HANSA_CONFIG", hide_env_values = true, value_name = "FILE", help_heading = SHARED)]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Starts a whole cluster on this machine, and ends it with everything it started
+    Dev(DevArgs),
+    /// Runs a master: it decides what runs where
+    Master(MasterArgs),
+    /// Runs an agent: it gives this machine to the cluster
+    Agent(AgentArgs),
+    /// Runs, shows and changes services
+    #[command(subcommand)]
+    App(AppCommand),
+    /// Shows and cancels changes under way
+    #[command(subcommand)]
+    Deployment(DeploymentCommand),
+    /// Shows and ends tasks, and shows their output
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Shows machines, and steers whether they take work
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Shows and sets how teams share the cluster
+    #[command(subcommand)]
+    Role(RoleCommand),
+    Events(EventsArgs),
+    Sim(SimArgs),
+    /// Prints the versions of this program and of the master
+    Version,
+    /// Prints a completion script, such as for `source <(hansa completion bash)`
+    Completion {
+        /// For which shell
+        shell: Shell,
+    },
+    /// The demo's web service
+    #[command(hide = true)]
+    DemoWeb,
+    /// The demo's worker
+    #[command(hide = true)]
+    DemoWorker,
+    /// Cleans up behind a `hansa dev` that was killed
+    #[command(hide = true)]
+    DevJanitor(JanitorArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn shared_options_stand_anywhere() {
+        for line in
+            ["hansa -o json app list --master http://x:1", "hansa --master http://x:1 app list --output json"]
+        {
+            let cli = parse(line).unwrap();
+            assert_eq!(
+                (cli.output, cli.master.as_deref()),
+                (Some(Format::Json), Some("http://x:1")),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn switches_are_switches() {
+        let Command::Master(args) = parse("hansa master --insecure --listen 0.0.0.0:80").unwrap().command
+        else {
+            panic!("not the master")
+        };
+        assert_eq!((args.insecure, args.listen.as_deref()), (Some(true), Some("0.0.0.0:80")));
+        let Command::Agent(args) = parse("hansa agent --drain-on-stop=false").unwrap().command else {
+            panic!("not the agent")
+        };
+        assert_eq!((args.drain_on_stop, args.insecure), (Some(false), None));
+    }
+
+    #[test]
+    fn a_wrong_flag_or_command_suggests_the_right_one() {
+        let wrong = |line: &str| parse(line).unwrap_err().to_string();
+        assert!(wrong("hansa app list --outptu json").contains("--output"));
+        assert!(wrong("hansa app lst").contains("'list'"));
+        assert!(wrong("hansa agent --attribute rack:r1").contains("--attributes"));
+    }
+}

@@ -1,0 +1,128 @@
+//! `hansa app explain`: where a service's next instance would go, or why it goes nowhere.
+
+use crate::context::{Context, app_path};
+use crate::failure::Failure;
+use crate::table::{Table, terminal_width};
+use crate::text;
+use clap::Args;
+use hansa_model::explain::Explanation;
+use hansa_model::resources::PortDemand;
+
+/// Says why a service's instances run or wait where they do
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArgs {
+    /// The service's path
+    pub id: String,
+}
+
+/// Does it.
+pub async fn run(args: &ExplainArgs, context: &Context) -> Result<(), Failure> {
+    let id = app_path(&args.id);
+    let explanation: Explanation = match context.client.get(&format!("/hansa/v1/explain{id}"), &[]).await {
+        Ok(explanation) => explanation,
+        Err(failure) => return Err(context.explain_missing_app(&id, failure).await),
+    };
+    context.format.print(&explanation, |explanation| render(&id, explanation))
+}
+
+fn render(id: &str, explanation: &Explanation) -> String {
+    let demand = &explanation.demand;
+    let mut asks = vec![
+        format!("{} cpus", text::cpus(demand.cpus_milli)),
+        format!("{} memory", text::bytes(demand.mem)),
+    ];
+    if demand.disk > 0 {
+        asks.push(format!("{} disk", text::bytes(demand.disk)));
+    }
+    if demand.gpus.count > 0 {
+        asks.push(format!("{} × {} gpu", demand.gpus.count, text::cpus(demand.gpus.milli.into())));
+    }
+    let any = demand.ports.iter().filter(|port| **port == PortDemand::Any).count();
+    if any > 0 {
+        asks.push(text::count(any as u64, "port"));
+    }
+    for port in &demand.ports {
+        if let PortDemand::Exact(port) = port {
+            asks.push(format!("port {port}"));
+        }
+    }
+    let mut lines = format!("one more instance of {id} asks for {}\n", asks.join(", "));
+    lines.push_str(&match &explanation.choice {
+        Some(choice) => {
+            format!(
+                "fits on {} of {}, best on {choice}\n",
+                explanation.fitting,
+                machines(explanation.machines)
+            )
+        }
+        None => format!("fits on none of {}\n", machines(explanation.machines)),
+    });
+    if !explanation.groups.is_empty() {
+        let mut table = Table::new(&[">MACHINES", "~WHY NOT", "~SUCH AS"]);
+        for group in &explanation.groups {
+            table.row([group.machines.to_string(), group.words.clone(), group.examples.join(", ")]);
+        }
+        lines.push('\n');
+        lines.push_str(&table.render(terminal_width()));
+    }
+    if let (Some(nearest), None) = (&explanation.nearest, &explanation.choice) {
+        lines.push_str(&format!("\nnearest: {nearest}\n"));
+    }
+    lines
+}
+
+fn machines(number: u32) -> String {
+    text::count(number.into(), "machine")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hansa_model::Demand;
+    use hansa_model::explain::{Obstacle, ObstacleGroup};
+
+    fn explanation() -> Explanation {
+        Explanation {
+            demand: Demand {
+                cpus_milli: 2000,
+                mem: 64 << 20,
+                ports: vec![PortDemand::Any, PortDemand::Exact(80)],
+                ..Demand::default()
+            },
+            machines: 3,
+            fitting: 0,
+            choice: None,
+            groups: vec![ObstacleGroup {
+                machines: 3,
+                examples: vec!["node1".into(), "node2".into()],
+                obstacles: vec![Obstacle::Cpus { short: 1500 }],
+                words: "1.5 cpus short".into(),
+            }],
+            nearest: Some("node3 lacks 0.5 cpus".into()),
+            summary: "3 machines: 1.5 cpus short".into(),
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_listed() {
+        assert_eq!(
+            render("/web", &explanation()),
+            "one more instance of /web asks for 2 cpus, 64M memory, 1 port, port 80\n\
+             fits on none of 3 machines\n\n\
+             MACHINES  WHY NOT         SUCH AS\n       3  1.5 cpus short  node1, node2\n\n\
+             nearest: node3 lacks 0.5 cpus\n"
+        );
+    }
+
+    #[test]
+    fn a_place_is_named() {
+        let fits = Explanation {
+            fitting: 1,
+            machines: 1,
+            choice: Some("agent-1".into()),
+            groups: vec![],
+            ..explanation()
+        };
+        assert!(render("/web", &fits).contains("fits on 1 of 1 machine, best on agent-1"));
+    }
+}

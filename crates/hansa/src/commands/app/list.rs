@@ -1,0 +1,72 @@
+//! `hansa app list`: all services at a glance.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output;
+use crate::table::Table;
+use crate::text;
+use clap::Args;
+use hansa_api::hansa::{Health, Service, Services};
+
+/// Lists services
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// Only those whose path contains this
+    pub filter: Option<String>,
+}
+
+/// Does it.
+pub async fn run(args: &ListArgs, context: &Context) -> Result<(), Failure> {
+    let mut services: Services = context.client.get("/hansa/v1/services", &[]).await?;
+    if let Some(filter) = &args.filter {
+        services.services.retain(|service| service.id.as_str().contains(filter.as_str()));
+    }
+    context.format.print(&services, |services| {
+        output::table(services.services.len(), "no services", &table(&services.services))
+    })
+}
+
+/// A service's state in one word.
+pub fn health(health: Health) -> &'static str {
+    match health {
+        Health::Healthy => "healthy",
+        Health::Deploying => "deploying",
+        Health::Waiting => "waiting",
+        Health::Unhealthy => "unhealthy",
+        Health::Suspended => "suspended",
+    }
+}
+
+fn table(services: &[Service]) -> Table {
+    let mut table =
+        Table::new(&["ID", "STATE", ">RUNNING", ">HEALTHY", ">CPUS", ">MEM", "~COMMAND", "~WAITING FOR"]);
+    for service in services {
+        let checked = service.healthy + service.unhealthy > 0;
+        table.row([
+            service.id.to_string(),
+            health(service.health).into(),
+            format!("{}/{}", service.running, service.instances),
+            if checked { service.healthy.to_string() } else { String::new() },
+            text::cpus(service.cpus_milli),
+            text::bytes(service.mem),
+            service.command.clone(),
+            service.waiting_for.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn services_are_listed() {
+        assert_eq!(
+            table(&[samples::service()]).render(None),
+            "ID         STATE      RUNNING  HEALTHY  CPUS  MEM  COMMAND         WAITING FOR\n\
+             /demo/web  deploying      2/3        1   0.1  32M  hansa demo-web  2 machines: 0.5 cpus short\n"
+        );
+    }
+}

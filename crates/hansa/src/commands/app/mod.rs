@@ -1,0 +1,49 @@
+//! `hansa app`: services.
+
+pub mod explain;
+pub mod list;
+pub mod logs;
+pub mod remove;
+pub mod restart;
+pub mod rollback;
+pub mod run;
+pub mod scale;
+pub mod show;
+pub mod update;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use clap::Subcommand;
+
+/// What can be done with services.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AppCommand {
+    Run(run::RunArgs),
+    #[command(visible_alias = "ls")]
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    Scale(scale::ScaleArgs),
+    Update(update::UpdateArgs),
+    Restart(restart::RestartArgs),
+    Rollback(rollback::RollbackArgs),
+    #[command(visible_alias = "rm")]
+    Remove(remove::RemoveArgs),
+    Explain(explain::ExplainArgs),
+    Logs(logs::LogsArgs),
+}
+
+/// Does it.
+pub async fn run(command: &AppCommand, context: &Context) -> Result<(), Failure> {
+    match command {
+        AppCommand::Run(args) => run::run(args, context).await,
+        AppCommand::List(args) => list::run(args, context).await,
+        AppCommand::Show(args) => show::run(args, context).await,
+        AppCommand::Scale(args) => scale::run(args, context).await,
+        AppCommand::Update(args) => update::run(args, context).await,
+        AppCommand::Restart(args) => restart::run(args, context).await,
+        AppCommand::Rollback(args) => rollback::run(args, context).await,
+        AppCommand::Remove(args) => remove::run(args, context).await,
+        AppCommand::Explain(args) => explain::run(args, context).await,
+        AppCommand::Logs(args) => logs::run(args, context).await,
+    }
+}

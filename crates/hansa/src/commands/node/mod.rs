@@ -1,0 +1,35 @@
+//! `hansa node`: machines.
+
+pub mod list;
+pub mod show;
+pub mod steer;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use clap::Subcommand;
+use steer::Steering;
+
+/// What can be done with machines.
+#[derive(Clone, Debug, Subcommand)]
+pub enum NodeCommand {
+    #[command(visible_alias = "ls")]
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    /// Empties a machine: its tasks are started elsewhere, nothing new comes
+    Drain(steer::DrainArgs),
+    /// Keeps new tasks away from a machine; what runs there runs on
+    Deactivate(steer::SteerArgs),
+    /// Lets a machine take tasks again
+    Reactivate(steer::SteerArgs),
+}
+
+/// Does it.
+pub async fn run(command: &NodeCommand, context: &Context) -> Result<(), Failure> {
+    match command {
+        NodeCommand::List(args) => list::run(args, context).await,
+        NodeCommand::Show(args) => show::run(args, context).await,
+        NodeCommand::Drain(args) => steer::drain(args, context).await,
+        NodeCommand::Deactivate(args) => steer::run(args, Steering::Deactivate, context).await,
+        NodeCommand::Reactivate(args) => steer::run(args, Steering::Reactivate, context).await,
+    }
+}

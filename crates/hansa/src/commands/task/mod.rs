@@ -1,0 +1,30 @@
+//! `hansa task`: single tasks.
+
+pub mod kill;
+pub mod list;
+pub mod logs;
+pub mod show;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use clap::Subcommand;
+
+/// What can be done with tasks.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TaskCommand {
+    #[command(visible_alias = "ls")]
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    Logs(logs::LogsArgs),
+    Kill(kill::KillArgs),
+}
+
+/// Does it.
+pub async fn run(command: &TaskCommand, context: &Context) -> Result<(), Failure> {
+    match command {
+        TaskCommand::List(args) => list::run(args, context).await,
+        TaskCommand::Show(args) => show::run(args, context).await,
+        TaskCommand::Logs(args) => logs::run(args, context).await,
+        TaskCommand::Kill(args) => kill::run(args, context).await,
+    }
+}

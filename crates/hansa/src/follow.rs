@@ -1,0 +1,261 @@
+//! Waiting for a deployment, with progress: a moving line on a terminal, one line for each change of state elsewhere.
+
+use crate::client::Client;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::note;
+use crate::sse::Events;
+use crate::text;
+use clap::Args;
+use hansa_api::hansa::Service;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Whether and how long to wait.
+#[derive(Clone, Debug, Args)]
+pub struct Wait {
+    /// Return as soon as the master has accepted the change
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Stop waiting after this time (exit code 6); the deployment goes on
+    #[arg(long, value_name = "TIME", value_parser = text::parse_duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// Marathon's answer to every change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Started {
+    /// The version that the deployment brings about.
+    pub version: String,
+    /// The deployment.
+    pub deployment_id: String,
+}
+
+/// What is printed about a deployment at the end.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    #[serde(flatten)]
+    started: Started,
+    apps: Vec<String>,
+    /// `running` (not waited for) or `succeeded`.
+    state: &'static str,
+}
+
+/// What a deployment does to its services; only for saying so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// They get the deployment's version.
+    Version,
+    /// They go.
+    Removed,
+    /// Something else.
+    Over,
+}
+
+impl Context {
+    /// Follows a deployment until it is done (unless told not to) and prints its outcome.
+    pub async fn follow(
+        &self,
+        started: Started,
+        apps: Vec<String>,
+        goal: Goal,
+        wait: &Wait,
+    ) -> Result<(), Failure> {
+        let state = if wait.no_wait {
+            "running"
+        } else {
+            self.await_deployment(&started, &apps, wait.timeout).await?;
+            "succeeded"
+        };
+        let report = Report { started, apps, state };
+        self.format.print(&report, |report| {
+            let apps = report.apps.join(", ");
+            let id = &report.started.deployment_id;
+            match (report.state, goal) {
+                ("running", _) => format!("deployment {id} of {apps} has begun\n"),
+                (_, Goal::Removed) => format!("{apps} removed\n"),
+                (_, Goal::Over) => format!("deployment {id} of {apps} is done\n"),
+                (_, Goal::Version) => format!("{apps} deployed, version {}\n", report.started.version),
+            }
+        })
+    }
+
+    async fn await_deployment(
+        &self,
+        started: &Started,
+        apps: &[String],
+        timeout: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let outcome = tokio::spawn(outcome(self.client.clone(), started.deployment_id.clone()));
+        let progress = Progress::new();
+        loop {
+            // A master that restarts in between is no reason to give up: the deployment goes on after it.
+            match self.running_step(&started.deployment_id).await {
+                Ok(None) => break,
+                Ok(Some(step)) => progress.say(self.describe(apps, &step).await),
+                Err(failure)
+                    if failure.exit == Exit::Unavailable && begun.elapsed() < Duration::from_secs(60) =>
+                {
+                    progress.say(format!("waiting for the master: {}", failure.cause));
+                }
+                Err(failure) => return Err(failure),
+            }
+            if timeout.is_some_and(|limit| begun.elapsed() >= limit) {
+                return Err(Failure::new(
+                    Exit::TimedOut,
+                    format!(
+                        "deployment {} is not done after {}",
+                        started.deployment_id,
+                        text::span(millis(begun))
+                    ),
+                )
+                .remedy(format!(
+                    "it goes on; `hansa app explain {}` says what it waits for",
+                    apps.join(" ")
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        progress.clear();
+        // The stream may be a moment behind the list; without it (an old master, a broken line) over counts as done.
+        let outcome = tokio::time::timeout(Duration::from_millis(500), outcome).await;
+        match outcome.ok().and_then(Result::ok).flatten() {
+            Some(state) if state == "failed" => Err(Failure::new(
+                Exit::Failed,
+                format!("deployment {} was cancelled or replaced by another", started.deployment_id),
+            )
+            .remedy(format!("`hansa app show {}` shows what holds now", apps.join(" ")))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The deployment's step in words, or None if it is over.
+    async fn running_step(&self, id: &str) -> Result<Option<String>, Failure> {
+        let all: Vec<Value> = self.client.get("/v2/deployments", &[]).await?;
+        Ok(all
+            .iter()
+            .find(|deployment| deployment["id"] == id)
+            .map(|deployment| format!("step {} of {}", deployment["currentStep"], deployment["totalSteps"])))
+    }
+
+    async fn describe(&self, apps: &[String], step: &str) -> String {
+        match apps {
+            [app] => match self.client.get::<Service>(&format!("/hansa/v1/services{app}"), &[]).await {
+                Ok(service) => describe_service(&service),
+                Err(_) => format!("{app}: {step}"),
+            },
+            _ => format!("{}: {step}", text::count(apps.len() as u64, "service")),
+        }
+    }
+}
+
+/// Waits on the event stream for the last word about a deployment: `succeeded` or `failed`; None if the stream ends.
+async fn outcome(client: Arc<Client>, id: String) -> Option<String> {
+    let mut events = Events::open(&client, "/hansa/v1/events").await.ok()?;
+    while let Some(frame) = events.next().await {
+        let data: Value = serde_json::from_str(&frame.data).unwrap_or(Value::Null);
+        if frame.event == "deployment" && data["id"] == id.as_str() && data["state"] != "running" {
+            return data["state"].as_str().map(str::to_owned);
+        }
+    }
+    None
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A service's way to its goal in one line.
+pub fn describe_service(service: &Service) -> String {
+    let mut line = format!("{}: {} of {} running", service.id, service.running, service.instances);
+    if service.healthy + service.unhealthy > 0 {
+        line.push_str(&format!(", {} healthy", service.healthy));
+    }
+    if service.staged > 0 {
+        line.push_str(&format!(", {} starting", service.staged));
+    }
+    if let Some(waiting) = service.waiting_for.as_deref().filter(|waiting| !waiting.is_empty()) {
+        line.push_str(&format!("; {waiting}"));
+    }
+    line
+}
+
+/// A moving line on stderr if that is a terminal, else a line whenever the text changes.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    last: std::cell::RefCell<String>,
+}
+
+impl Progress {
+    /// A line that says nothing yet.
+    pub fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Self { bar, last: std::cell::RefCell::default() }
+    }
+
+    /// Shows `text` from now on.
+    pub fn say(&self, text: String) {
+        match &self.bar {
+            Some(bar) => bar.set_message(text),
+            None => {
+                if *self.last.borrow() != text {
+                    note(&text);
+                    self.last.replace(text);
+                }
+            }
+        }
+    }
+
+    /// Takes the moving line away.
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn a_service_is_described_in_one_line() {
+        assert_eq!(
+            describe_service(&samples::service()),
+            "/demo/web: 2 of 3 running, 1 healthy, 1 starting; 2 machines: 0.5 cpus short"
+        );
+        let bare = Service { healthy: 0, staged: 0, waiting_for: None, ..samples::service() };
+        assert_eq!(describe_service(&bare), "/demo/web: 2 of 3 running");
+    }
+
+    #[test]
+    fn answers_keep_marathons_names() {
+        let started: Started = serde_json::from_str(r#"{"version":"v","deploymentId":"d"}"#).unwrap();
+        let report = Report { started, apps: vec!["/a".into()], state: "succeeded" };
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            r#"{"version":"v","deploymentId":"d","apps":["/a"],"state":"succeeded"}"#
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Answers of a master as tests of the printing need them.
+
+use hansa_api::hansa::{Health, Node, Service, Task};
+use hansa_model::Timestamp;
+use hansa_model::event::AgentState;
+use hansa_model::resources::MIB;
+use hansa_model::role::Totals;
+use hansa_model::task::TaskState;
+use std::collections::BTreeMap;
+
+/// A running task of `/demo/web` on `node1`.
+pub fn task(id: &str) -> Task {
+    Task {
+        id: id.into(),
+        app: Some("/demo/web".into()),
+        version: Some(Timestamp(1_000)),
+        state: TaskState::Running,
+        healthy: Some(true),
+        health: Vec::new(),
+        reason: None,
+        message: String::new(),
+        node: "agent-1".into(),
+        hostname: "node1".into(),
+        ports: vec![31_000],
+        cpus_milli: 100,
+        mem: 32 * MIB,
+        staged_at: Timestamp(1_000),
+        started_at: Some(Timestamp(2_000)),
+        updated_at: Timestamp(3_000),
+    }
+}
+
+/// `/demo/web` with two of three instances running.
+pub fn service() -> Service {
+    Service {
+        id: "/demo/web".into(),
+        health: Health::Deploying,
+        instances: 3,
+        running: 2,
+        staged: 1,
+        healthy: 1,
+        unhealthy: 0,
+        version: Timestamp(1_000),
+        cpus_milli: 100,
+        mem: 32 * MIB,
+        command: "hansa demo-web".into(),
+        deployments: vec!["d-1".into()],
+        waiting_for: Some("2 machines: 0.5 cpus short".into()),
+        last_failure: None,
+        last_failure_at: None,
+    }
+}
+
+/// `node1`, a quarter full.
+pub fn node() -> Node {
+    Node {
+        id: "agent-1".into(),
+        hostname: "node1".into(),
+        address: "127.0.0.1:5051".into(),
+        state: AgentState::Active,
+        since: Timestamp(1_000),
+        total: "cpus:2;mem:1024;disk:1000;ports:[31000-31099]".parse().expect("a resource list"),
+        allocated: Totals { cpus_milli: 500, mem: 256 * MIB, disk: 0, gpus_milli: 0 },
+        used: Some(Totals { cpus_milli: 20, mem: 30 * MIB, disk: 0, gpus_milli: 0 }),
+        machine: None,
+        tasks: 3,
+        attributes: BTreeMap::from([("rack".into(), "r1".into())]),
+        region: None,
+        zone: Some("z1".into()),
+        version: "0.1.0".into(),
+        registered_at: Timestamp(1_000),
+        missing_isolation: Vec::new(),
+    }
+}

@@ -1,0 +1,125 @@
+//! `hansa master` and `hansa agent`: settings turned into options, signals into a stop, and nothing else.
+
+use crate::config::{AgentArgs, MasterArgs};
+use crate::failure::{Exit, Failure};
+use hansa_model::Resources;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Logs go to stderr; `HANSA_LOG` chooses what.
+pub fn start_logging() {
+    let filter = EnvFilter::try_from_env("HANSA_LOG").unwrap_or_else(|_| EnvFilter::new("warn,hansa=info"));
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // A second call in one process (a test) keeps the first.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .try_init();
+}
+
+/// Resolves with the first SIGTERM or SIGINT from now on.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Reads an address; a name such as `localhost` is looked up.
+pub fn address(text: &str, default_port: u16) -> Result<SocketAddr, Failure> {
+    use std::net::ToSocketAddrs;
+    let wrong = |why: String| {
+        Failure::new(Exit::Usage, format!("'{text}' is not an address to listen on: {why}"))
+            .remedy(format!("--listen 127.0.0.1:{default_port}"))
+    };
+    let with_port = match text.rsplit_once(':') {
+        Some((_, port)) if port.parse::<u16>().is_ok() => text.to_owned(),
+        _ => format!("{text}:{default_port}"),
+    };
+    with_port
+        .to_socket_addrs()
+        .map_err(|error| wrong(error.to_string()))?
+        .next()
+        .ok_or_else(|| wrong("the name has no address".into()))
+}
+
+/// Reads attributes as Mesos writes them: `rack:r1;ssd:yes`.
+pub fn attributes(text: &str) -> Result<Vec<(String, String)>, Failure> {
+    let mut found = Vec::new();
+    for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+        match part.split_once(':') {
+            Some((name, value)) if !name.trim().is_empty() => {
+                found.push((name.trim().to_owned(), value.trim().to_owned()));
+            }
+            _ => {
+                return Err(Failure::new(Exit::Usage, format!("'{part}' is not an attribute"))
+                    .remedy("--attributes 'rack:r1;ssd:yes'"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Runs a master until it is told to stop.
+pub async fn master(args: MasterArgs) -> Result<(), Failure> {
+    start_logging();
+    let listen = address(args.listen.as_deref().unwrap_or("127.0.0.1:8080"), 8080)?;
+    let data_dir = args.data_dir.unwrap_or_else(|| PathBuf::from("/var/lib/hansa/master"));
+    let mut options = hansa_master::Options::new(listen, data_dir);
+    options.insecure = args.insecure.unwrap_or(options.insecure);
+    options.max_running_deployments = args.max_running_deployments.unwrap_or(options.max_running_deployments);
+    hansa_master::run(options, stop_signal()?).await?;
+    Ok(())
+}
+
+/// Runs an agent until it is told to stop.
+pub async fn agent(args: AgentArgs, master: &str) -> Result<(), Failure> {
+    start_logging();
+    hansa_agent::run(agent_options(args, master)?, stop_signal()?).await?;
+    Ok(())
+}
+
+fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, Failure> {
+    let data_dir = args.data_dir.unwrap_or_else(|| PathBuf::from("/var/lib/hansa/agent"));
+    let mut options = hansa_agent::Options::new(master, data_dir);
+    options.hostname = args.hostname;
+    if let Some(listen) = args.listen {
+        options.listen = address(&listen, 5051)?;
+    }
+    if let Some(text) = args.resources {
+        let wrong = |error| Failure::new(Exit::Usage, format!("{error}"));
+        options.resources = Some(text.parse::<Resources>().map_err(wrong)?);
+    }
+    options.attributes = attributes(args.attributes.as_deref().unwrap_or_default())?.into_iter().collect();
+    options.region = args.region;
+    options.zone = args.zone;
+    options.stop_deadline = args.stop_deadline.map(|span| span.0);
+    options.insecure = args.insecure.unwrap_or(options.insecure);
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_may_lack_a_port() {
+        assert_eq!(address("127.0.0.1:81", 80).unwrap().to_string(), "127.0.0.1:81");
+        assert_eq!(address("127.0.0.1", 80).unwrap().to_string(), "127.0.0.1:80");
+        assert_eq!(address("[::1]:0", 80).unwrap().to_string(), "[::1]:0");
+        assert_eq!(address("127.0.0.1:x", 80).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn attributes_are_pairs() {
+        let pairs = attributes("rack:r1; url:http://x ;").unwrap();
+        assert_eq!(pairs, [("rack".into(), "r1".into()), ("url".into(), "http://x".into())]);
+        assert!(attributes("rack").is_err() && attributes(":r1").is_err());
+    }
+}

@@ -1,0 +1,41 @@
+// Numbers and times for people.
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/** Bytes with a unit, three digits at most: `1.5 GiB`. */
+export function bytes(amount: number): string {
+  let unit = 0;
+  let value = amount;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${digits(value)} ${units[unit]}`;
+}
+
+/** Thousandths of a CPU as CPUs: `1.5`. */
+export const cpus = (milli: number) => digits(milli / 1000);
+
+/** Three digits that matter at most. */
+const digits = (value: number) => Number(value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)).toString();
+
+/** A share of a whole, as a whole number of per cent; 0 of 0 is 0. */
+export const percent = (part: number, whole: number) => (whole > 0 ? Math.round((part / whole) * 100) : 0);
+
+/** How long, in the largest unit that gives at least 1: `3 min`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+/** `TASK_RUNNING` as `running`. */
+export const taskState = (state: string) => state.replace(/^TASK_/, "").toLowerCase().replaceAll("_", " ");
+
+/** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID. */
+export function shortTask(id: string): string {
+  const uuid = /instance-([0-9a-f-]{36})/.exec(id)?.[1];
+  return uuid ? uuid.slice(-8) : id.slice(-16);
+}

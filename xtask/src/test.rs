@@ -1,0 +1,177 @@
+//! `cargo xtask test`: one step after the other, all of them even if one fails, and a summary.
+
+use crate::run::{Count, Outcome, run};
+use crate::{system, tidy};
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// No step may take longer.
+const LIMIT: Duration = Duration::from_secs(25 * 60);
+
+/// What was done, for the summary.
+#[derive(Default)]
+struct Report {
+    lines: Vec<String>,
+    total: Count,
+}
+
+impl Report {
+    fn add(&mut self, name: &str, outcome: Outcome) -> bool {
+        let mut count = outcome.count;
+        // A step that is not made of tests is one itself; so is a runner that fails without saying which test.
+        if count == Count::default() {
+            count.passed = u64::from(outcome.ok);
+        }
+        if !outcome.ok && count.failed == 0 {
+            count.failed = 1;
+        }
+        let verdict = if outcome.ok { "ok" } else { "FAILED" };
+        self.lines.push(format!(
+            "{name:<12}{verdict:<8}{:>5} s  {} passed, {} failed",
+            outcome.took.as_secs(),
+            count.passed,
+            count.failed
+        ));
+        self.total += count;
+        outcome.ok
+    }
+
+    /// Prints the summary. The last line is the one that machines read.
+    fn close(self, begun: Instant) -> bool {
+        println!("\n== summary, after {} s", begun.elapsed().as_secs());
+        for line in &self.lines {
+            println!("{line}");
+        }
+        println!("{} passed, {} failed", self.total.passed, self.total.failed);
+        self.total.failed == 0
+    }
+}
+
+/// The repository's own rules only. Whether all hold.
+pub fn tidy_only(root: &Path) -> Result<bool> {
+    let begun = Instant::now();
+    let mut report = Report::default();
+    report.add("tidy", check_rules(root)?);
+    Ok(report.close(begun))
+}
+
+/// Everything that CI runs. Whether all of it is well.
+pub fn test(root: &Path) -> Result<bool> {
+    let begun = Instant::now();
+    system::provide()?;
+    let mut report = Report::default();
+    report.add("format", run(cargo(root, &["fmt", "--all", "--check"]), LIMIT)?);
+    report.add("tidy", check_rules(root)?);
+    report.add(
+        "lints",
+        run(cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), LIMIT)?,
+    );
+    if report.add("build", run(cargo(root, &["build", "--workspace", "--all-targets"]), LIMIT)?) {
+        report.add("tests", run(cargo(root, &["test", "--workspace", "--no-fail-fast"]), LIMIT)?);
+        if let Some(command) = clients(root)? {
+            report.add("clients", run(command, LIMIT)?);
+        }
+    }
+    let mut docs = cargo(root, &["doc", "--workspace", "--no-deps"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    report.add("docs", run(docs, LIMIT)?);
+    if root.join("ui/package.json").exists() {
+        report.add("console", console(root)?);
+    }
+    Ok(report.close(begun))
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(root).args(arguments);
+    // Set while cargo runs us; with it a nested cargo would rebuild what depends on it.
+    for (name, _) in std::env::vars() {
+        if name.starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" || name == "CARGO_MANIFEST_PATH" {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn check_rules(root: &Path) -> Result<Outcome> {
+    let begun = Instant::now();
+    println!("\n$ the repository's own rules");
+    let mut count = Count::default();
+    for rule in tidy::check(root)? {
+        if rule.broken.is_empty() {
+            count.passed += 1;
+            continue;
+        }
+        count.failed += 1;
+        println!("{}: broken", rule.name);
+        for place in &rule.broken {
+            println!("  {place}");
+        }
+    }
+    Ok(Outcome { ok: count.failed == 0, count, took: begun.elapsed() })
+}
+
+/// The console's types and tests.
+fn console(root: &Path) -> Result<Outcome> {
+    let npm = |arguments: &[&str]| {
+        let mut command = Command::new("npm");
+        command.current_dir(root.join("ui")).args(arguments).env("NO_COLOR", "1").env("CI", "true");
+        command
+    };
+    let mut sum = Outcome { ok: true, count: Count::default(), took: Duration::ZERO };
+    for arguments in [["ci", "--no-audit", "--no-fund"].as_slice(), &["run", "check"], &["test"]] {
+        let outcome = run(npm(arguments), LIMIT)?;
+        sum.took += outcome.took;
+        sum.count += outcome.count;
+        if !outcome.ok {
+            sum.ok = false;
+            break;
+        }
+    }
+    Ok(sum)
+}
+
+/// Marathon's client from PyPI, unchanged, against a cluster of ours; None until there is such a test.
+fn clients(root: &Path) -> Result<Option<Command>> {
+    let script = root.join("crates/hansa/tests/clients/marathon_client.py");
+    if !script.exists() {
+        return Ok(None);
+    }
+    let venv = target(root).join("clients-venv");
+    let python = venv.join("bin/python");
+    if !python.exists() {
+        let mut make = Command::new("python3");
+        make.arg("-m").arg("venv").arg(&venv);
+        anyhow::ensure!(run(make, LIMIT)?.ok, "cannot make a Python environment in {}", venv.display());
+    }
+    let requirements = root.join("crates/hansa/tests/clients/requirements.txt");
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
+    anyhow::ensure!(run(install, LIMIT)?.ok, "cannot install the clients from PyPI");
+    let mut command = Command::new(python);
+    command.arg(script).env("HANSA_BIN", target(root).join("debug/hansa"));
+    Ok(Some(command))
+}
+
+fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_counts_even_if_it_has_no_tests() {
+        let mut report = Report::default();
+        let outcome =
+            |ok, passed, failed| Outcome { ok, count: Count { passed, failed }, took: Duration::ZERO };
+        assert!(report.add("format", outcome(true, 0, 0)));
+        assert!(!report.add("lints", outcome(false, 0, 0)));
+        report.add("tests", outcome(false, 10, 2));
+        report.add("crashed", outcome(false, 3, 0));
+        assert_eq!(report.total, Count { passed: 14, failed: 4 });
+    }
+}
