@@ -130,7 +130,12 @@ impl Engine {
         fixed.dedup();
         self.know_fields(fixed.iter().map(|constraint| constraint.field.as_str()), seats);
         self.mix.observe(&self.policy, demand, fixed);
-        self.changed();
+        self.all_changes += 1;
+        // An arrival changes the mix, not the room that is left: it matters while the mix is young.
+        if self.until_renewal() < self.usual_renewal() {
+            self.changes += 1;
+            self.renew_in_time();
+        }
     }
 
     /// Makes everything anew from the seats.
@@ -185,17 +190,27 @@ impl Engine {
     fn changed(&mut self) {
         self.changes += 1;
         self.all_changes += 1;
-        let usual = (self.active as u64 / u64::from(self.policy.renewal_divisor.max(1)))
-            .max(u64::from(self.policy.renewal_at_least));
-        // While the mix is young: after 10, 13, 16, … arrivals.
-        let young = match self.mix.arrivals() {
-            0 => return,
-            1 => 0,
-            arrivals => (arrivals * 3 / 10).max(3),
-        };
-        if self.changes >= usual.min(young) {
+        self.renew_in_time();
+    }
+
+    fn renew_in_time(&mut self) {
+        if self.changes >= self.until_renewal() {
             self.renew();
         }
+    }
+
+    /// After how many changes prices are renewed: while the mix is young after 10, 13, 16, … arrivals.
+    fn until_renewal(&self) -> u64 {
+        match self.mix.arrivals() {
+            0 => u64::MAX,
+            1 => 1,
+            arrivals => (arrivals * 3 / 10).max(3).min(self.usual_renewal()),
+        }
+    }
+
+    fn usual_renewal(&self) -> u64 {
+        let part = self.active as u64 / u64::from(self.policy.renewal_divisor.max(1));
+        part.max(u64::from(self.policy.renewal_at_least))
     }
 
     fn count(&mut self, node: &Node, comes: bool) {
