@@ -22,6 +22,10 @@ pub(crate) fn tests() -> Vec<Test> {
         Test { name: "without a master the stop deadline ends tasks", run: stop_deadline },
         Test { name: "commands check health inside the container", run: command_check },
         Test { name: "what cannot be started says why", run: launch_failure },
+        Test {
+            name: "an agent killed at any moment of a start starts nothing twice",
+            run: killed_while_starting,
+        },
         Test { name: "two agents never share a data directory", run: one_agent_a_directory },
         Test { name: "twenty tasks at once", run: many },
     ]
@@ -242,6 +246,41 @@ fn launch_failure() {
     });
     assert_eq!(failed.reason, Some(Reason::ReasonContainerLaunchFailed));
     assert!(failed.message.contains("nobody-of-this-name"), "{}", failed.message);
+}
+
+fn killed_while_starting() {
+    let mut fixture = Fixture::new();
+    fixture.start_agent();
+    for round in 0..10u64 {
+        let name = format!("r{round}");
+        let argument = 98_770 + round;
+        let script = format!("echo start >> starts; exec sleep {argument}");
+        fixture.with_master(async |master| master.launch(shell(&name, &script)));
+        std::thread::sleep(Duration::from_millis(round * 3));
+        fixture.kill_agent();
+        fixture.start_agent();
+        // As a master does that does not know whether the first arrived.
+        let status = fixture.with_master(async |master| {
+            master.launch(shell(&name, &script));
+            let own = |status: &hansa_model::task::TaskStatus| status.instance.as_str() == name;
+            master
+                .update(|status| {
+                    own(status) && (status.state == TaskState::Running || status.state.is_terminal())
+                })
+                .await
+        });
+        let running = fixture.processes(&format!("sleep {argument}")).len();
+        let starts = fixture.read(&name, "starts").lines().count();
+        match status.state {
+            // Its shell may not have come to its first line yet.
+            TaskState::Running => assert!(starts <= 1, "round {round}: {starts} starts"),
+            TaskState::Dropped | TaskState::Failed => {
+                assert_eq!(running, 0, "round {round}: {status:?} but it runs");
+                assert!(starts <= 1, "round {round}: {starts} starts");
+            }
+            other => panic!("round {round}: {other}: {status:?}"),
+        }
+    }
 }
 
 fn one_agent_a_directory() {
