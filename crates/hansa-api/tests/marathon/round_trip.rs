@@ -144,7 +144,54 @@ fn shown(spec: &AppSpec) -> Value {
     Value::Object(render::app::version(&version))
 }
 
+/// Any JSON, with the names that mean something.
+fn anything() -> impl Strategy<Value = Value> {
+    let names = "id cmd args env labels cpus mem disk gpus instances constraints ports portDefinitions port name \
+        protocol requirePorts healthChecks path portIndex command value upgradeStrategy minimumHealthCapacity \
+        maximumOverCapacity backoffSeconds backoffFactor killSelection unreachableStrategy inactiveAfterSeconds \
+        expungeAfterSeconds role acceptedResourceRoles dependencies container type docker networks mode fetch version";
+    let names: Vec<&str> = names.split_whitespace().collect();
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,6}".prop_map(Value::from),
+        prop::sample::select(vec![
+            "/a", "..", "host", "LIKE", "UNIQUE", "hostname", "HTTP", "disabled", "tcp", "*"
+        ])
+        .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 64, 8, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((prop::sample::select(names.clone()), inner), 0..8).prop_map(|fields| {
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            }),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn whatever_is_sent_is_read_or_refused(json in anything(), spec in spec()) {
+        let refused = |problem: &hansa_api::marathon::Problem| {
+            matches!(problem.status, 404 | 422) && !problem.message().is_empty()
+        };
+        match parse_app(&json, &Defaults::default()) {
+            Ok(read) => prop_assert_eq!(parse_app(&shown(&read), &Defaults::default()), Ok(read)),
+            Err(problem) => prop_assert!(refused(&problem), "{}", problem),
+        }
+        if let Err(problem) = update::merge(&spec, &json, &Defaults::default()) {
+            prop_assert!(refused(&problem), "{}", problem);
+        }
+        for partial in [true, false] {
+            if let Err(problem) = update::read_many(json.clone(), partial) {
+                prop_assert!(refused(&problem), "{}", problem);
+            }
+        }
+    }
+
     #[test]
     fn what_is_shown_reads_as_the_same(spec in spec()) {
         let text = shown(&spec).to_string();
