@@ -73,8 +73,8 @@ async fn a_service_lives_its_whole_life() {
     done(&cluster, &["app", "rollback", "shop/web"]);
     let shown = cluster.cli_json(&["app", "show", "shop/web"]);
     assert_eq!(
-        (&shown["definition"]["env"], &shown["definition"]["mem"]),
-        (&json!({}), &json!(32)),
+        (&shown["definition"]["env"]["GREETING"], &shown["definition"]["mem"]),
+        (&Value::Null, &json!(32)),
         "{shown}"
     );
     assert!(done(&cluster, &["app", "rollback", "shop/web", "--list"]).lines().count() >= 3);

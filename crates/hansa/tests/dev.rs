@@ -5,9 +5,8 @@ mod support;
 use hansa_api::hansa::{Health, Services, Tasks};
 use hansa_model::event::AgentState;
 use serde_json::Value;
-use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use support::{
     Http, cgroups_of, ended, free_port, hansa, processes_below, processes_with, signal, so, task_ports, until,
 };
@@ -19,6 +18,8 @@ struct Dev {
     /// What its agents are called, for looking for their cgroups afterwards.
     agents: Vec<String>,
     data_dir: PathBuf,
+    /// What it prints goes here.
+    said: tempfile::TempDir,
 }
 
 /// Starts one; with `data_dir` it is kept there.
@@ -31,15 +32,15 @@ async fn start(arguments: &[&str], data_dir: Option<&std::path::Path>) -> Dev {
     if let Some(data_dir) = data_dir {
         command.arg("--data-dir").arg(data_dir);
     }
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = tempfile::tempdir().unwrap();
+    let file = |name: &str| std::fs::File::create(said.path().join(name)).unwrap();
+    let child = command.stdout(file("out")).stderr(file("err")).spawn().unwrap();
     let temporary = std::env::temp_dir().canonicalize().unwrap().join(format!("hansa-dev-{}", child.id()));
     let data_dir = data_dir.map_or(temporary, |dir| dir.canonicalize().unwrap());
-    let mut dev = Dev { http: Http::new(port), child, agents: Vec::new(), data_dir };
+    let mut dev = Dev { http: Http::new(port), child, agents: Vec::new(), data_dir, said };
     let nodes = until("the agents have joined", async || {
         if let Some(status) = dev.child.try_wait().unwrap() {
-            let mut said = String::new();
-            dev.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-            panic!("it ended with {status}: {said}");
+            panic!("it ended with {status}: {}", dev.said("err"));
         }
         let nodes = dev.http.nodes().await?;
         so(nodes.len() >= 2 && nodes.iter().all(|node| node.state == AgentState::Active), &nodes)?;
@@ -47,10 +48,17 @@ async fn start(arguments: &[&str], data_dir: Option<&std::path::Path>) -> Dev {
     })
     .await;
     dev.agents = nodes.iter().map(|node| node.id.to_string()).collect();
+    until("it says that it is up", async || so(dev.said("err").contains("Ctrl-C ends"), dev.said("err")))
+        .await;
     dev
 }
 
 impl Dev {
+    /// What it has printed so far on `out` or `err`.
+    fn said(&self, stream: &str) -> String {
+        std::fs::read_to_string(self.said.path().join(stream)).unwrap()
+    }
+
     async fn demo_is_healthy(&self) -> Services {
         until("the demo is healthy", async || {
             let services: Services = self.http.get("/hansa/v1/services").await?;
@@ -104,10 +112,7 @@ async fn the_demo_comes_up_and_ctrl_c_leaves_nothing() {
     let begun = std::time::Instant::now();
     let status = ended(&mut dev.child).await;
     println!("ended after {:?}", begun.elapsed());
-    let mut said = String::new();
-    dev.child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-    let mut noted = String::new();
-    dev.child.stderr.take().unwrap().read_to_string(&mut noted).unwrap();
+    let (said, noted) = (dev.said("out"), dev.said("err"));
     assert!(status.success(), "{status}: {noted}");
     assert!(said.contains("app explain demo/web") && noted.contains("nothing is left"), "{said}{noted}");
     assert_eq!(dev.remains(), [""; 0], "at once, not a while later");
@@ -156,7 +161,7 @@ async fn dead_processes_are_started_again() {
         let all = processes_below(&dev.data_dir);
         all.into_iter().find(|(_, line)| line.contains(what)).map(|(pid, _)| pid)
     };
-    for what in [" agent --master", " master --listen"] {
+    for what in ["--hostname node1 ", " master --listen"] {
         let first = find(what).expect("it runs");
         signal(first, libc::SIGKILL);
         until("another one runs", async || so(find(what).is_some_and(|pid| pid != first), what)).await;

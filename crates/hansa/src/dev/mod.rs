@@ -284,7 +284,8 @@ async fn watch(processes: &mut [Process], starting: bool) -> Failure {
         };
         let (at, status) = ended;
         let process = &mut processes[at];
-        if starting {
+        // Who is killed gets another chance; who gives up by itself would give up again.
+        if starting && status.code().is_some() {
             return Failure::new(
                 Exit::Failed,
                 format!("{} ended at its start ({status}): {}", process.name, process.last_words()),

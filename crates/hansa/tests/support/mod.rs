@@ -123,6 +123,13 @@ pub fn processes_below(directory: &Path) -> BTreeMap<u32, String> {
     found
 }
 
+/// A process's parent.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // After the name, which ends with the last parenthesis: the state, the parent.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Cgroups of the agents with these ids that exist.
 pub fn cgroups_of(agents: &[String]) -> Vec<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -355,10 +362,16 @@ impl Cluster {
         }
     }
 
-    /// The shims of one agent.
+    /// The shims of one agent. Not the containers' first processes, which are the shims' children.
     pub fn shims(&self, number: usize) -> Vec<u32> {
         let all = processes_below(&self.agents[number].data_dir);
-        all.into_iter().filter(|(_, line)| line.contains(" shim ")).map(|(pid, _)| pid).collect()
+        let shims: Vec<u32> =
+            all.into_iter().filter(|(_, line)| line.contains(" shim ")).map(|(pid, _)| pid).collect();
+        shims
+            .iter()
+            .copied()
+            .filter(|pid| parent(*pid).is_none_or(|parent| !shims.contains(&parent)))
+            .collect()
     }
 
     /// Waits until every agent has joined and takes work.
