@@ -29,6 +29,9 @@ const MAX_UNWRITTEN: usize = 200_000;
 /// The longest sleep: who watches is looked at that often even when nothing happens.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
 
+/// The shortest sleep after a tick that led to nothing.
+const IDLE_SLEEP: Duration = Duration::from_millis(2);
+
 /// Everything that can happen to the loop from outside.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -95,6 +98,8 @@ pub(crate) struct Engine {
     catching_up: Vec<(u64, oneshot::Sender<()>)>,
     watching: bool,
     stopping: bool,
+    /// The last turn found nothing to do although something was due.
+    idle: bool,
 }
 
 impl Engine {
@@ -112,6 +117,7 @@ impl Engine {
             catching_up: Vec::new(),
             watching: false,
             stopping: false,
+            idle: false,
         }
     }
 
@@ -128,8 +134,11 @@ impl Engine {
             for report in written.drain(..) {
                 self.written(report)?;
             }
+            self.idle = false;
             if events.is_empty() {
-                self.step(Input::Tick)?;
+                let outputs = self.cell.apply(clock::now(), Input::Tick);
+                self.idle = outputs.is_empty();
+                self.pass_on(outputs)?;
             }
             for event in events.drain(..) {
                 self.take(event)?;
@@ -162,6 +171,8 @@ impl Engine {
             Some(deadline) => Duration::from_millis(deadline.since(clock::now())).min(MAX_SLEEP),
             None => MAX_SLEEP,
         };
+        // Something that is due and not done by a tick is not done faster by more of them.
+        let sleep = if self.idle { sleep.max(IDLE_SLEEP) } else { sleep };
         if !events.is_empty() || !written.is_empty() || sleep.is_zero() {
             return Ok(());
         }

@@ -1,5 +1,5 @@
 //! What a durable assignment costs: puts with ascending keys in batches, then loading all of them, then opening after
-//! a clean end. Prints one line for each batch size. Argument: a directory on the disk to measure.
+//! a crash (a copy of the open file) and after a clean end. Prints one line for each batch size. Argument: a directory on the disk to measure.
 
 use hansa_model::record::Table;
 use hansa_store::Store;
@@ -26,6 +26,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let begun = Instant::now();
         let rows = store.load(Table::Assignments)?.len();
         let loaded = begun.elapsed();
+        let crashed = path.with_extension("crashed");
+        std::fs::copy(&path, &crashed)?;
+        let begun = Instant::now();
+        let repaired = RedbStore::open(&crashed)?;
+        let repair = begun.elapsed();
+        drop(repaired);
+        std::fs::remove_file(&crashed)?;
         drop(store);
         let begun = Instant::now();
         drop(RedbStore::open(&path)?);
@@ -34,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let bytes = std::fs::metadata(&path)?.len() / (1 << 20);
         println!(
             "batch {batch_size:>5}: {puts:>9.0} puts/s, slowest batch {slowest:?}, {batches} fsyncs; \
-             load {rows} in {loaded:?}; open {opened:?}; {bytes} MiB"
+             load {rows} in {loaded:?}; open {opened:?}, after a crash {repair:?}; {bytes} MiB"
         );
         std::fs::remove_file(&path)?;
     }

@@ -201,6 +201,39 @@ async fn next_usage(watch: &mut Option<UsageWatch>) -> Result<UsageOf, RecvError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Options, start_with_store};
+    use hansa_model::Timestamp;
+    use hansa_store::memory::{MemoryDisk, MemoryStore};
+
+    /// More happens than is kept for a client that does not read: it is told so, once, and then hears what follows.
+    #[tokio::test]
+    async fn who_reads_too_slowly_begins_anew() {
+        let store = MemoryStore::open(&MemoryDisk::new()).unwrap();
+        let options = Options::new("127.0.0.1:0".parse().unwrap(), "unused");
+        let running = start_with_store(options, Box::new(store)).await.unwrap();
+        let master = running.master().clone();
+        let (out, mut frames) = mpsc::channel(2);
+        let feed = tokio::spawn(Feed::new(master.clone(), Kinds::parse(None).unwrap(), out).run(None));
+        let text = |event: Option<Result<Event, Infallible>>| format!("{:?}", event.unwrap().unwrap());
+        assert!(text(frames.recv().await).contains("resync"));
+        let publish = |index| {
+            let events = vec![hansa_model::event::Event::TaskRemoved(format!("task{index}").into())];
+            let _ =
+                master.inner().shared.published.send(Arc::new(Published { index, at: Timestamp(0), events }));
+        };
+        (1_000..31_000).for_each(publish);
+        let (mut heard, mut resyncs) = (0, 0);
+        while resyncs == 0 {
+            let frame = text(frames.recv().await);
+            resyncs += usize::from(frame.contains("resync"));
+            heard += 1;
+        }
+        assert!(heard < 15_000, "{heard} frames before the client was told");
+        publish(40_000);
+        assert!(text(frames.recv().await).contains("task40000"));
+        running.stop().await.unwrap();
+        feed.await.unwrap();
+    }
 
     #[test]
     fn ids_of_another_term_do_not_resume() {

@@ -13,9 +13,14 @@ async fn a_subscriber_hears_what_happens() {
         .ask("POST", "/v2/apps", json!({"id": "/a", "cmd": "sleep 1", "healthChecks": [{}]}))
         .await
         .expect(201);
-    let info = events.find("deployment_info").await;
+    // The cluster's news and the announcement of a request come by different ways, in either order.
+    let mut seen = std::collections::BTreeMap::new();
+    while !(seen.contains_key("deployment_info") && seen.contains_key("api_post_event")) {
+        let (name, data) = events.next().await.unwrap();
+        seen.insert(name, data);
+    }
+    let (info, post) = (&seen["deployment_info"], &seen["api_post_event"]);
     assert_eq!(info["plan"]["id"], created["deployments"][0]["id"]);
-    let post = events.find("api_post_event").await;
     assert_eq!((&post["uri"], &post["appDefinition"]["id"]), (&json!("/v2/apps"), &json!("/a")));
     marathon.ask("DELETE", "/v2/apps/a", "").await.expect(200);
     assert_eq!(events.find("app_terminated_event").await["appId"], "/a");
