@@ -70,7 +70,8 @@ impl Container {
         for hierarchy in self.hierarchies.iter() {
             let dir = self.dir(hierarchy);
             let enter = || match std::fs::write(dir.join("cgroup.procs"), pid.to_string()) {
-                Err(error) if is_gone(&error) => {
+                // Removed by the last to leave, or (no space) made by another shim that has not come to its cpuset yet.
+                Err(error) if is_gone(&error) || error.raw_os_error() == Some(libc::ENOSPC) => {
                     make(hierarchy, &dir)?;
                     std::fs::write(dir.join("cgroup.procs"), pid.to_string())
                 }
@@ -88,13 +89,18 @@ impl Container {
     pub fn limit(&self, limits: &Limits) -> io::Result<Vec<String>> {
         let mut missing = Vec::new();
         if let Some(bytes) = limits.memory_bytes {
-            self.limit_memory(bytes, &mut missing)?;
+            let done = self.limit_memory(bytes, &mut missing);
+            passed_down("no limit on memory", done, &mut missing)?;
         }
         if let Some(millis) = limits.cpu_millis {
-            self.limit_cpu(millis, limits.cpu_quota, &mut missing)?;
+            let done = self.limit_cpu(millis, limits.cpu_quota, &mut missing);
+            passed_down("no shares of cpu", done, &mut missing)?;
         }
         match self.with("pids") {
-            Some((_, dir)) => write(&dir, "pids.max", limits.pids)?,
+            Some((_, dir)) => {
+                let done = write(&dir, "pids.max", limits.pids);
+                passed_down("no limit on processes", done, &mut missing)?;
+            }
             None => missing.push("no limit on processes: there is no pids controller".into()),
         }
         Ok(missing)
@@ -240,41 +246,41 @@ impl Container {
 
 /// Makes one directory and those above it that are ours, each ready to hold processes or further directories.
 fn make(hierarchy: &Hierarchy, dir: &Path) -> io::Result<()> {
-    if dir == hierarchy.mount {
-        return Ok(());
+    let Some(parent) = dir.parent().filter(|_| dir != hierarchy.mount) else { return Ok(()) };
+    // What follows is done also where another shim has made the directory: it may not have come to that yet.
+    let prepared = hierarchy.version == Version::V2 || hierarchy.has("cpuset");
+    if prepared || !parent.exists() {
+        make(hierarchy, parent)?;
+    }
+    if hierarchy.version == Version::V2 {
+        pass_down(hierarchy, parent);
     }
     match std::fs::create_dir(dir) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = dir.parent().ok_or(error)?;
-            make(hierarchy, parent)?;
-            match std::fs::create_dir(dir) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-                done => done?,
-            }
-        }
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Ok(()) if parent == hierarchy.mount && hierarchy.has("cpu") => weigh_top(hierarchy, dir),
+        done => done?,
     }
-    let Some(parent) = dir.parent() else { return Ok(()) };
-    if parent == hierarchy.mount && hierarchy.has("cpu") {
-        weigh_top(hierarchy, dir);
-    }
-    match hierarchy.version {
-        Version::V1 if hierarchy.has("cpuset") => {
-            for file in ["cpuset.cpus", "cpuset.mems"] {
+    if hierarchy.version == Version::V1 && hierarchy.has("cpuset") {
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            let own = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+            if own.trim().is_empty() {
                 std::fs::write(dir.join(file), std::fs::read(parent.join(file))?)?;
-            }
-        }
-        Version::V1 => {}
-        Version::V2 => {
-            for controller in CONTROLLERS.iter().filter(|controller| hierarchy.has(controller)) {
-                // Refused in a container whose root cgroup holds processes; `limit` then says what is missing.
-                let _ = std::fs::write(parent.join("cgroup.subtree_control"), format!("+{controller}"));
             }
         }
     }
     Ok(())
+}
+
+/// Lets the directories below have the controllers that containers use.
+fn pass_down(hierarchy: &Hierarchy, dir: &Path) {
+    let file = dir.join("cgroup.subtree_control");
+    let passed = std::fs::read_to_string(&file).unwrap_or_default();
+    for controller in CONTROLLERS.iter().filter(|controller| hierarchy.has(controller)) {
+        if !passed.split_ascii_whitespace().any(|word| word == *controller) {
+            // Refused in a container whose root cgroup holds processes; `limit` then says what is missing.
+            let _ = std::fs::write(&file, format!("+{controller}"));
+        }
+    }
 }
 
 /// Everything of ours together weighs as much as the machine has CPUs, and not as one process beside it would. Best
@@ -283,10 +289,7 @@ fn weigh_top(hierarchy: &Hierarchy, dir: &Path) {
     let cpus = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let _ = match hierarchy.version {
         Version::V1 => write(dir, "cpu.shares", (cpus * 1024).min(262_144)),
-        Version::V2 => {
-            let _ = std::fs::write(hierarchy.mount.join("cgroup.subtree_control"), "+cpu");
-            write(dir, "cpu.weight", (cpus * 100).min(10_000))
-        }
+        Version::V2 => write(dir, "cpu.weight", (cpus * 100).min(10_000)),
     };
 }
 
@@ -295,10 +298,26 @@ fn write(dir: &Path, file: &str, value: impl ToString) -> io::Result<()> {
     std::fs::write(&path, value.to_string()).map_err(|error| name(error, "write", &path))
 }
 
+/// A limit's file is not there where a controller is not passed down to our directories: that is missing, not broken.
+fn passed_down(what: &str, result: io::Result<()>, missing: &mut Vec<String>) -> io::Result<()> {
+    match result {
+        Err(error) if is_absent(&error) => {
+            missing.push(format!("{what}: {error}; the controller is not passed down"));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Opening what is not there, to write, is an attempt to make it, which a cgroup file system refuses.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+}
+
 /// Takes a file's absence for success.
 fn optional(result: io::Result<()>) -> io::Result<()> {
     match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if is_absent(&error) => Ok(()),
         other => other,
     }
 }

@@ -11,6 +11,7 @@
 mod cleanup;
 mod client;
 mod connection;
+mod events;
 mod files;
 mod output;
 mod protocol;

@@ -4,9 +4,10 @@
 //! or opens what it has not made. Parts end at the end of a line where there is one.
 
 use super::spec;
+use crate::launcher::set_nonblocking;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -162,6 +163,41 @@ impl Rotated {
             number => format!("{}.{number}", self.name),
         };
         CString::new(name).unwrap_or_default()
+    }
+}
+
+/// One stream of a container: a pipe, and the files that what comes out of it goes to.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// None once it has ended.
+    pub pipe: Option<File>,
+    /// Where it goes.
+    pub files: Rotated,
+}
+
+impl Stream {
+    /// Makes the pipe not block, and large.
+    pub(super) fn new(pipe: &OwnedFd, files: Rotated) -> io::Result<Self> {
+        set_nonblocking(pipe.as_raw_fd())?;
+        // Fewer turns for much output. Only a wish: ordinary users have a limit.
+        // SAFETY: no memory is passed.
+        unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, 256 << 10) };
+        Ok(Self { pipe: Some(pipe.try_clone()?.into()), files })
+    }
+
+    /// Moves what is there to the files, in at most so many reads.
+    pub(super) fn copy(&mut self, reads: usize) {
+        let mut buffer = [0u8; 64 << 10];
+        for _ in 0..reads {
+            let Some(pipe) = &mut self.pipe else { return };
+            match pipe.read(&mut buffer) {
+                Ok(0) => self.pipe = None,
+                Ok(length) => self.files.write(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.pipe = None,
+            }
+        }
     }
 }
 

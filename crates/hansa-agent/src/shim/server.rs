@@ -2,19 +2,20 @@
 
 use super::cleanup::{boot_id, start_ticks};
 use super::connection::{Connection, Listener};
+use super::events::{Polled, signals};
 use super::files;
-use super::output::{Directory, Rotated};
+use super::output::{Directory, Rotated, Stream};
 use super::protocol::{Event, ExecResult, Reply, Request, RequestBody};
 use super::record::{Cause, ExitRecord, LaunchError, ProcessId, Started};
 use super::running::Running;
 use super::spec::{ShimSpec, VERSION};
 use super::{boottime_ms, timer::Timer};
 use crate::cgroup::{Container, Driver, OomWatch};
-use crate::launcher::{self, Init, Plan, execute, set_nonblocking};
+use crate::launcher::{self, Init, Plan, execute};
 use hansa_model::task::{Exit, Limitation};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -128,11 +129,6 @@ struct Inside {
     oom_looks: u32,
 }
 
-struct Stream {
-    pipe: Option<File>,
-    files: Rotated,
-}
-
 impl Shim {
     /// Takes the directory, or fails because somebody else has it.
     fn take(starter: Option<Connection>) -> io::Result<Self> {
@@ -180,16 +176,9 @@ impl Shim {
         let oom = self.cgroup.as_ref().and_then(Container::oom_watch);
         let mut init = launcher::launch(&plan, self.cgroup.as_ref())?;
         missing.append(&mut init.missing);
-        let stream = |fd: &OwnedFd, files| -> io::Result<Stream> {
-            set_nonblocking(fd.as_raw_fd())?;
-            // Fewer turns for much output. Only a wish: ordinary users have a limit.
-            // SAFETY: no memory is passed.
-            unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, 256 << 10) };
-            Ok(Stream { pipe: Some(fd.try_clone()?.into()), files })
-        };
         let streams = [
-            stream(&init.stdout, out).map_err(|error| broken("read output", error))?,
-            stream(&init.stderr, err).map_err(|error| broken("read output", error))?,
+            Stream::new(&init.stdout, out).map_err(|error| broken("read output", error))?,
+            Stream::new(&init.stderr, err).map_err(|error| broken("read output", error))?,
         ];
         let started = Started {
             version: VERSION,
@@ -596,23 +585,6 @@ impl Inside {
     }
 }
 
-impl Stream {
-    /// Moves what is there to the files, in at most so many reads.
-    fn copy(&mut self, reads: usize) {
-        let mut buffer = [0u8; 64 << 10];
-        for _ in 0..reads {
-            let Some(pipe) = &mut self.pipe else { return };
-            match pipe.read(&mut buffer) {
-                Ok(0) => self.pipe = None,
-                Ok(length) => self.files.write(&buffer[..length]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.pipe = None,
-            }
-        }
-    }
-}
-
 fn exit_of(status: i32) -> Exit {
     match libc::WIFSIGNALED(status) {
         true => Exit::Signal(libc::WTERMSIG(status)),
@@ -622,42 +594,4 @@ fn exit_of(status: i32) -> Exit {
 
 fn read_deadline(path: &Path) -> Option<u64> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-/// Blocks every signal; a descriptor tells of those that matter.
-fn signals() -> io::Result<OwnedFd> {
-    // SAFETY: the set is ours; the descriptor is new and nobody else's.
-    unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&mut set);
-        libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut());
-        libc::sigemptyset(&mut set);
-        for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT] {
-            libc::sigaddset(&mut set, signal);
-        }
-        match libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
-            fd if fd >= 0 => Ok(OwnedFd::from_raw_fd(fd)),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-}
-
-/// Descriptors to wait for, in the order they were added.
-#[derive(Default)]
-struct Polled(Vec<libc::pollfd>);
-
-impl Polled {
-    fn add(&mut self, fd: RawFd, events: i16) -> usize {
-        self.0.push(libc::pollfd { fd, events, revents: 0 });
-        self.0.len() - 1
-    }
-
-    fn wait(&mut self) {
-        // SAFETY: the pointer is to as many entries as said.
-        unsafe { libc::poll(self.0.as_mut_ptr(), self.0.len() as libc::nfds_t, -1) };
-    }
-
-    fn ready(&self, index: usize) -> bool {
-        self.0[index].revents != 0
-    }
 }
