@@ -105,7 +105,8 @@ impl Agent {
         let address = listener.local_addr()?;
         let clock = Clock::start();
         let detected = Driver::detect();
-        let config = config(&options, &data_dir, address, detected.missing)?;
+        let missing = detected.missing.into_iter().chain(crate::launcher::missing_isolation()).collect();
+        let config = config(&options, &data_dir, address, missing)?;
         let (journal, saved) = Journal::open(&data_dir.journal())?;
         let (sender, events) = mpsc::channel(BATCH);
         let place = Place {

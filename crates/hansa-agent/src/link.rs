@@ -12,7 +12,7 @@ use tonic::Streaming;
 use tonic::transport::Endpoint;
 
 /// How long the master may take to end its direction after the agent has ended its own.
-const GOODBYE: Duration = Duration::from_secs(2);
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// One stream, or the attempt to open it. Dropping it ends the agent's direction once everything sent is out.
 #[derive(Debug)]

@@ -38,8 +38,13 @@ impl Kernel {
         }
         let reports = std::mem::take(&mut hello.groups);
         let was_told = self.is_told_unreachable(&id);
+        let is_new = !self.agents.contains_key(&id);
         self.rescind_on(step, &id);
         self.admit(step, &id, hello);
+        if is_new && !reports.is_empty() {
+            // The world knows a machine before its tasks.
+            self.show_agent(step, &id);
+        }
         let (mut ours, mut reported) = (BTreeSet::new(), BTreeSet::new());
         let mut adopted = 0;
         for report in reports {

@@ -193,15 +193,16 @@ fn report(mut times: Vec<u64>) {
 /// What is run on the traces: a name, the policy, whether the mix is known beforehand.
 fn variants() -> Vec<(&'static str, Option<(Policy, bool)>)> {
     let replay = Policy::replay;
-    let all_effort = Policy { effort: 1 << 20, binned: false, max_kinds: 10_000, ..replay() };
+    let proportional = || Policy { alpha_halves: 2, step_milli: 0, ..replay() };
+    let all = |policy: Policy| Policy { effort: 1 << 20, binned: false, max_kinds: 10_000, ..policy };
     vec![
         ("first fit", None),
-        ("α 1, b 0, mix known", Some((replay(), true))),
-        ("α 1, b 0, steps of 0.2", Some((Policy { step_billionths: 200_000_000, ..replay() }, true))),
-        ("α 1, b 0, exact, all effort", Some((all_effort, true))),
-        ("α 1.5, b 0, mix known", Some((Policy { size_halves: 0, ..Policy::default() }, true))),
-        ("default (α 1.5, b 0.5), mix known", Some((Policy::default(), true))),
-        ("default, cold start", Some((Policy::default(), false))),
+        ("replay (α 1.5, b 0, steps 0.2)", Some((replay(), true))),
+        ("... every kind, every score fresh", Some((all(replay()), true))),
+        ("... cold start", Some((replay(), false))),
+        ("α 1, b 0, no steps", Some((proportional(), true))),
+        ("default (α 1.5, b 0.5, no steps)", Some((Policy::default(), true))),
+        ("... cold start", Some((Policy::default(), false))),
     ]
 }
 

@@ -218,8 +218,9 @@ impl Cluster {
         self.engine.get_mut().observe(&self.seats, demand, constraints);
     }
 
-    /// The best place, if there is any. Asking changes nothing: the same question gets the same answer until the
-    /// machines or the mix change.
+    /// The best place, if there is any. Asking again gets the same answer until machines or the mix change. Where there
+    /// are very many kinds and states, prices of all places are not looked at anew for every question (see
+    /// [`Policy::effort`]); "no place" is always the answer of all machines.
     pub fn place(&self, request: &Request<'_>) -> Option<Choice> {
         let (slot, device) = self.engine.borrow_mut().find(&self.seats, request)?;
         let node = &self.seat(slot)?.node;
@@ -325,4 +326,106 @@ fn allocate(free: &Resources, demand: &Demand, device: u16) -> Allocation {
             .collect();
     }
     Allocation { cpus_milli: demand.cpus_milli, mem: demand.mem, disk: demand.disk, gpus, ports }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hansa_model::app::Operator;
+    use hansa_model::resources::GpuDemand;
+
+    fn node(at: u64) -> Node {
+        let total: Resources = format!("cpus:{};mem:{};gpus:{}", 4 + at % 3 * 4, 8192 << (at % 2), at % 4)
+            .parse()
+            .expect("resources");
+        Node {
+            id: AgentId::from(format!("agent-{at}")),
+            hostname: format!("host{at}").into(),
+            region: None,
+            zone: None,
+            attributes: [("rack".to_owned(), format!("r{}", at % 4).into())].into(),
+            state: if at.is_multiple_of(7) { AgentState::Draining } else { AgentState::Active },
+            reserved: at.is_multiple_of(5).then(|| RoleName::from("public")),
+            free: total.clone(),
+            total,
+        }
+    }
+
+    fn demands() -> Vec<Demand> {
+        let of = |cpus_milli, gpu| Demand {
+            cpus_milli,
+            mem: cpus_milli << 20,
+            gpus: GpuDemand { count: u16::from(gpu > 0), milli: gpu },
+            ..Demand::default()
+        };
+        vec![of(300, 0), of(700, 0), of(1100, 500), of(1500, 1000), of(2300, 0), of(400, 300)]
+    }
+
+    /// A life of a cluster; some of the fields that constraints ask for become known only in its course.
+    fn live() -> Cluster {
+        let mut cluster =
+            Cluster::with_policy(Policy { renewal_at_least: 7, effort: 4, ..Policy::default() });
+        (0..40).for_each(|at| cluster.upsert(node(at)));
+        let rack =
+            [Constraint { field: "rack".into(), operator: Operator::Unlike, value: Some("r1".into()) }];
+        let mut placed = Vec::new();
+        for step in 0..400_u64 {
+            let demand = &demands()[(step * step % 6) as usize];
+            let constraints: &[Constraint] = if step > 100 && step.is_multiple_of(3) { &rack } else { &[] };
+            cluster.observe(demand, constraints);
+            if let Some(choice) = ask(&cluster, demand, constraints) {
+                cluster.take(&choice.agent, &choice.allocation).expect("it fits");
+                placed.push(choice);
+            }
+            if step.is_multiple_of(2) && step > 50 && !placed.is_empty() {
+                let gone = placed.swap_remove((step * 31) as usize % placed.len());
+                cluster.give_back(&gone.agent, &gone.allocation);
+            }
+            if step.is_multiple_of(50) {
+                let id = AgentId::from(format!("agent-{}", step / 10));
+                placed.retain(|choice| choice.agent != id);
+                cluster.remove(&id);
+                cluster.upsert(node(step + 100));
+            }
+        }
+        cluster
+    }
+
+    fn ask(cluster: &Cluster, demand: &Demand, constraints: &[Constraint]) -> Option<Choice> {
+        let (peers, role) = (Peers::default(), RoleName::any());
+        cluster.place(&Request { demand, constraints, peers: &peers, role: &role, accepted_roles: None })
+    }
+
+    #[test]
+    fn what_is_kept_up_to_date_equals_what_is_made_anew() {
+        let mut cluster = live();
+        let before = cluster.engine.borrow().snapshot();
+        assert!(before.len() > 20, "a life that leaves some states behind");
+        cluster.engine.get_mut().rebuild(&cluster.seats);
+        assert_eq!(cluster.engine.borrow().snapshot(), before);
+
+        // The same choices as a cluster that was never asked anything, at the same prices.
+        let mut kept = live();
+        kept.engine.get_mut().renew();
+        cluster.engine.get_mut().renew();
+        for demand in demands() {
+            let choice = ask(&kept, &demand, &[]);
+            assert_eq!(choice, ask(&cluster, &demand, &[]), "{demand:?}");
+            assert_eq!(choice, ask(&kept, &demand, &[]), "asked twice");
+        }
+    }
+
+    #[test]
+    fn totals_follow_the_active_machines() {
+        let cluster = live();
+        let mut expected = hansa_model::role::Totals::default();
+        for node in cluster.nodes().filter(|node| node.state == AgentState::Active) {
+            let own = hansa_model::role::Totals::of(&node.total);
+            expected.cpus_milli += own.cpus_milli;
+            expected.mem += own.mem;
+            expected.disk += own.disk;
+            expected.gpus_milli += own.gpus_milli;
+        }
+        assert_eq!(cluster.engine.borrow().total, expected);
+    }
 }

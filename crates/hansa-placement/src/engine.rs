@@ -1,7 +1,7 @@
 //! The structures that make a choice cheap, kept beside the book of machines: classes, states, the mix, prices, rows.
 //!
-//! Everything here can be made anew from the machines and the arrivals counted. Asking for a place changes only caches:
-//! the answer follows from the machines, the changes made to them and the arrivals, never from what was asked before.
+//! Everything here but the mix can be made anew from the machines. Asking for a place changes only what is remembered of
+//! scores, never machines, mix or prices.
 
 use crate::cluster::{Node, Request};
 use crate::mix::Mix;
@@ -51,7 +51,7 @@ pub(crate) struct Engine {
     rows: Rows,
     standing: Vec<Standing>,
     /// What all active machines have.
-    total: Totals,
+    pub(crate) total: Totals,
     active: usize,
     /// What fixed host name constraints say of each slot: 0 not asked yet, 1 no, 2 yes.
     host_answers: FxHashMap<Constraint, Vec<u8>>,
@@ -161,6 +161,20 @@ impl Engine {
             &self.classes,
             &mut self.states,
         );
+    }
+
+    /// The states with their machines, without the numbers that depend on history.
+    #[cfg(test)]
+    pub(crate) fn snapshot(&self) -> Vec<String> {
+        let alive = self.states.slab.iter().filter(|state| state.stamp != 0);
+        let text = |state: &crate::states::State| {
+            let key = &state.key;
+            let amounts = (key.tie, key.cpus, key.mem, key.disk, key.ports, &key.gpus);
+            format!("{} {amounts:?} {:?}", self.classes.text(key.class), state.nodes)
+        };
+        let mut all: Vec<String> = alive.map(text).collect();
+        all.sort();
+        all
     }
 
     /// Whether so many classes are of machines gone by that they should be made anew.

@@ -8,8 +8,8 @@
 //! request the states in order of that cost, `engine` holds these together, and `explain` says why there is no place.
 //! The policy and its reasons: `docs/decisions/0003-placement-policy.md`.
 //!
-//! Invariants: a choice fits and satisfies its constraints; it depends on the machines, the changes made to them and the
-//! arrivals observed, never on the order in which machines were added or on questions asked before.
+//! Invariants: a choice fits and satisfies its constraints; there is one whenever any machine will do; it does not depend
+//! on the order in which machines were added.
 
 pub mod cluster;
 mod engine;
@@ -24,4 +24,4 @@ mod states;
 
 pub use cluster::{Choice, Cluster, Node, Request};
 pub use peers::Peers;
-pub use policy::Policy;
+pub use policy::{Policy, Ties};

@@ -11,8 +11,9 @@ pub struct Policy {
     /// In a cluster with GPUs, how much a kind without GPUs counts, in thousandths, for a size of one GPU's part of the
     /// cluster.
     pub gpuless_weight_milli: u32,
-    /// Scores are rounded to steps of so many billionths of an average task's score; within a step the fuller machine wins.
-    pub step_billionths: u32,
+    /// Scores are rounded to steps of so many thousandths of what an average task costs in an empty cluster. 0: only as
+    /// far as arithmetic asks for.
+    pub step_milli: u32,
     /// Prices are renewed after as many changes as there are machines divided by this.
     pub renewal_divisor: u32,
     /// ... but never more often than after so many changes (once the mix is known).
@@ -28,8 +29,19 @@ pub struct Policy {
     pub effort: u32,
     /// In a cluster without GPUs, how much more it costs to use an idle machine, in thousandths of the task's own cost.
     pub idle_milli: u32,
-    /// Between machines of equal score: the fullest (true), or only a busy one before an idle one (false).
-    pub fullest_first: bool,
+    /// Which of several machines of equal score.
+    pub ties: Ties,
+}
+
+/// What decides between machines of equal score, before the order of their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ties {
+    /// The fullest (to 1/64), idle ones last.
+    Fullest,
+    /// Busy ones before idle ones.
+    Busy,
+    /// Nothing.
+    Order,
 }
 
 impl Default for Policy {
@@ -39,7 +51,7 @@ impl Default for Policy {
             alpha_halves: 3,
             size_halves: 1,
             gpuless_weight_milli: 144,
-            step_billionths: 1,
+            step_milli: 0,
             renewal_divisor: 6,
             renewal_at_least: 16,
             binned: true,
@@ -47,14 +59,14 @@ impl Default for Policy {
             memory_arrivals: 50_000,
             effort: 32,
             idle_milli: 1000,
-            fullest_first: true,
+            ties: Ties::Fullest,
         }
     }
 }
 
 impl Policy {
-    /// For filling an empty cluster without departures, as benchmarks on published traces do.
+    /// For filling an empty cluster without departures, as experiments on published traces do.
     pub fn replay() -> Self {
-        Self { alpha_halves: 2, size_halves: 0, ..Self::default() }
+        Self { size_halves: 0, step_milli: 200, ties: Ties::Order, ..Self::default() }
     }
 }

@@ -6,9 +6,9 @@
 //! on the order of machines.
 
 use crate::mix::{Kind, Mix};
-use crate::policy::Policy;
+use crate::policy::{Policy, Ties};
 use crate::rule::{Rule, Rules};
-use crate::states::{Classes, State, StateKey, States};
+use crate::states::{Classes, IDLE, State, StateKey, States};
 use hansa_model::resources::{GpuDemand, WHOLE_GPU};
 use hansa_model::role::Totals;
 use hansa_model::{Demand, Resources};
@@ -25,6 +25,8 @@ const ROUNDER: f64 = 6_755_399_441_055_744.0;
 const PLENTY: f64 = 1e18;
 /// Added to amounts, so that none of it times [`PLENTY`] is plenty; far below what matters.
 const SPECK: f64 = 1e-9;
+/// Scores that differ by less differ by the noise of arithmetic.
+const NOISE: f64 = 1e-9;
 /// One whole task, allowing for the rounding of ratios.
 const ONE: f64 = 1.0 - 1e-9;
 
@@ -122,6 +124,8 @@ pub(crate) struct Prices {
     price: Vec<f64>,
     /// Whether the cluster has GPUs.
     pub(crate) has_gpus: bool,
+    /// Scores are rounded to steps of this.
+    step: f64,
     /// Which kinds may use a class (1 or 0), by class; filled when first asked for.
     masks: Vec<Option<Box<[f64]>>>,
     scratch: Scratch,
@@ -172,10 +176,13 @@ impl Prices {
         self.has_gpus = has_gpus;
         let unit = if has_gpus { 1000.0 / total.gpus_milli as f64 } else { average };
         self.price.clear();
+        // What an average task costs in an empty cluster.
+        let mut empty = 0.0;
         for ((kind, share), room) in mix.kinds().iter().zip(&shares).zip(room) {
             let size = share / unit;
             let gpuless = has_gpus && kind.demand.gpus.count == 0;
             let weight = if gpuless { f64::from(policy.gpuless_weight_milli) / 1000.0 * size } else { 1.0 };
+            empty += kind.count / counts * weight * power(size, policy.size_halves) * average;
             let left = (room / PARTS + 2.0) * share;
             let price = kind.count / counts * weight * share / power(left, policy.alpha_halves);
             self.price.push(price * power(size, policy.size_halves));
@@ -186,6 +193,7 @@ impl Prices {
         let cost: f64 = with_room().map(|((price, share), _)| price * average / share).sum();
         if cost > 0.0 {
             self.price.iter_mut().for_each(|price| *price /= cost);
+            self.step = (f64::from(policy.step_milli) / 1000.0 * empty / cost).max(NOISE);
         }
     }
 
@@ -297,6 +305,11 @@ impl Prices {
         }));
     }
 
+    /// A score in steps, as a loss.
+    pub(crate) fn steps(&self, score: f64) -> i64 {
+        (-score / self.step.max(NOISE)).round() as i64
+    }
+
     /// What the mix gains (loses, as a rule) if `demand` goes to a machine in this state, where it fits; and of which
     /// free thousandths the GPU share is best taken.
     pub(crate) fn score(&mut self, demand: &Demand, state: &mut State, classes: &Classes) -> (f64, u16) {
@@ -406,8 +419,10 @@ fn tie(policy: &Policy, total: &Resources, free: &Resources, ports: u32) -> u32 
     let ports_in_use =
         total.ports.ranges().iter().map(|&(low, high)| u32::from(high - low) + 1).sum::<u32>() > ports;
     match (most, ports_in_use) {
-        (0, false) => u32::MAX,
-        (most, _) if policy.fullest_first => u32::try_from(PARTS + 1 - most.min(PARTS + 1)).unwrap_or(0),
+        (0, false) => IDLE,
+        (most, _) if policy.ties == Ties::Fullest => {
+            u32::try_from(PARTS + 1 - most.min(PARTS + 1)).unwrap_or(0)
+        }
         _ => 0,
     }
 }

@@ -1,10 +1,10 @@
 //! For each kind of request, the states that can take it, best first. Kept up to date from the log of states when it is
 //! next asked for; made anew when prices changed.
 
-use crate::policy::Policy;
+use crate::policy::{Policy, Ties};
 use crate::prices::Prices;
 use crate::rule::Rule;
-use crate::states::{Classes, States};
+use crate::states::{Classes, IDLE, States};
 use hansa_model::resources::GpuDemand;
 use hansa_model::{Demand, RoleName};
 use rustc_hash::{FxHashMap, FxHasher};
@@ -229,10 +229,11 @@ impl Row {
     /// Follows what happened since the row was last asked, at a bounded cost.
     fn refresh(&mut self, demand: &Demand, complete: bool, most: usize, context: &mut Context<'_>) {
         let most = if complete { usize::MAX } else { most };
-        let effort = context.policy.effort.max(1) as usize;
-        if self.changes != context.changes {
-            self.saved += effort;
+        if self.changes == context.changes && !(self.partial && complete) {
+            return;
         }
+        let effort = context.policy.effort.max(1) as usize;
+        self.saved += effort;
         let outdated = self.epoch != context.prices.epoch || self.partial;
         let news = context.states.news(self.cursor).map(<[_]>::len);
         let anew = self.partial && complete || outdated && self.saved > self.cost;
@@ -242,10 +243,8 @@ impl Row {
         }
         self.shed(most, context.states);
         self.cursor = context.states.cursor();
-        if self.changes != context.changes {
-            self.changes = context.changes;
-            self.settle(demand, effort, context);
-        }
+        self.changes = context.changes;
+        self.settle(demand, effort, context);
     }
 
     /// Evaluates the states of which there is news, the newest first; not all if there is too much news.
@@ -281,7 +280,7 @@ impl Row {
         if self.partial {
             let idle = most / 8;
             fitting.sort_unstable();
-            let first_idle = fitting.partition_point(|&(tie, ..)| tie < u32::MAX);
+            let first_idle = fitting.partition_point(|&(tie, ..)| tie < IDLE);
             fitting.drain((first_idle + idle).min(fitting.len())..);
             fitting.drain((most - idle).min(first_idle)..first_idle);
         }
@@ -338,13 +337,12 @@ fn evaluate(id: u32, demand: &Demand, context: &mut Context<'_>) -> Entry {
     let Context { policy, prices, classes, states, .. } = context;
     let state = &mut states.slab[id as usize];
     let (score, device) = prices.score(demand, state, classes);
-    let step = f64::from(policy.step_billionths.max(1)) / 1e9;
     // Where GPUs are to be filled, machines are opened as the prices say; elsewhere as few as can be.
-    let dearer = state.key.tie == u32::MAX && !prices.has_gpus;
-    let loss = if dearer { -score * (1.0 + f64::from(policy.idle_milli) / 1000.0) } else { -score };
+    let dearer = state.key.tie == IDLE && !prices.has_gpus;
+    let factor = if dearer { 1.0 + f64::from(policy.idle_milli) / 1000.0 } else { 1.0 };
     Entry {
-        loss: (loss / step).round() as i64,
-        tie: state.key.tie,
+        loss: prices.steps(score * factor),
+        tie: if policy.ties == Ties::Order { 0 } else { state.key.tie },
         label: state.first().map_or(0, |(label, _)| label),
         state: id,
         stamp: state.stamp,

@@ -11,6 +11,9 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// The tie number of machines on which nothing is in use.
+pub(crate) const IDLE: u32 = u32::MAX;
+
 /// The version of rooms that were never computed.
 const NEVER: u64 = u64::MAX;
 
@@ -85,6 +88,11 @@ impl Classes {
     /// Whether a fixed rule about a known field allows the class.
     pub(crate) fn allows(&self, class: u32, rule: &Rule) -> bool {
         rule.allows(self.value(class, &rule.constraint.field), None)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn text(&self, class: u32) -> String {
+        format!("{:?} {:?}", self.fields, self.list[class as usize])
     }
 
     fn position(&self, field: &str) -> Option<usize> {

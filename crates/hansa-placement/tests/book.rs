@@ -233,3 +233,24 @@ fn a_cluster_can_be_sent_to_another_thread() {
     fn sendable<T: Send>() {}
     sendable::<Cluster>();
 }
+
+#[test]
+fn a_machine_that_frees_up_is_first_again_among_its_equals() {
+    let mut cluster = Cluster::new();
+    (0..4).for_each(|at| cluster.upsert(node(at, "cpus:8")));
+    let demand = Demand { cpus_milli: 1000, ..Demand::default() };
+    // From here on racks tell machines apart, so that equals stand in different states.
+    let somewhere = [constraint("rack", Operator::Unlike, Some("r9"))];
+    assert!(place(&cluster, &demand, &somewhere, &Peers::default()).is_some());
+    let first = |cluster: &Cluster| {
+        place(cluster, &Demand { cpus_milli: 8000, ..Demand::default() }, &[], &Peers::default())
+            .map(|choice| choice.agent.to_string())
+    };
+    cluster.upsert(Node { attributes: [("rack".to_owned(), "r0".into())].into(), ..node(3, "cpus:8") });
+    assert_eq!(first(&cluster).as_deref(), Some("agent-0000"));
+    let some = Allocation { cpus_milli: 1000, ..Allocation::default() };
+    cluster.take(&"agent-0000".into(), &some).expect("it fits");
+    assert_eq!(first(&cluster).as_deref(), Some("agent-0001"));
+    cluster.give_back(&"agent-0000".into(), &some);
+    assert_eq!(first(&cluster).as_deref(), Some("agent-0000"));
+}

@@ -148,8 +148,14 @@ fn role_ok(node: &Node, accepted: Option<&[RoleName]>) -> bool {
 }
 
 /// Lives through the steps. After each question, what the cluster says is compared with the plainest way to find out.
-fn live(seeds: &[u32], asks: &[Ask], steps: &[Step], backwards: bool) -> Vec<Option<(AgentId, Allocation)>> {
-    let mut cluster = Cluster::with_policy(Policy { renewal_at_least: 5, ..Policy::default() });
+fn live(
+    seeds: &[u32],
+    asks: &[Ask],
+    steps: &[Step],
+    effort: u32,
+    backwards: bool,
+) -> Vec<Option<(AgentId, Allocation)>> {
+    let mut cluster = Cluster::with_policy(Policy { renewal_at_least: 5, effort, ..Policy::default() });
     let mut nodes: Vec<_> = seeds.iter().enumerate().map(|(at, &seed)| node(at, seed)).collect();
     if backwards {
         nodes.reverse();
@@ -244,12 +250,16 @@ proptest! {
 
     #[test]
     fn choices_fit_and_agree_with_explanations_in_any_order_of_machines(
-        seeds in prop::collection::vec(any::<u32>(), 1..12),
+        seeds in prop_oneof![
+            4 => prop::collection::vec(any::<u32>(), 1..12),
+            1 => prop::collection::vec(any::<u32>(), 40..80),
+        ],
         asks in prop::collection::vec(ask(), 1..4),
         steps in prop::collection::vec(step(), 1..60),
+        effort in prop_oneof![Just(1_u32), Just(32)],
     ) {
-        let forwards = live(&seeds, &asks, &steps, false);
-        let backwards = live(&seeds, &asks, &steps, true);
+        let forwards = live(&seeds, &asks, &steps, effort, false);
+        let backwards = live(&seeds, &asks, &steps, effort, true);
         prop_assert_eq!(forwards, backwards);
     }
 }

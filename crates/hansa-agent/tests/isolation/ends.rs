@@ -242,7 +242,11 @@ fn abandoned() {
     unsafe { libc::kill(lost.started().shim.pid, libc::SIGKILL) };
     fixture.until("all are dead", || fixture.processes().is_empty());
     assert!(!fixture.cgroups().is_empty());
-    driver.sweep("somebody-else", &BTreeSet::new()).unwrap();
+    // The dead shim may still be on its way out of its cgroup.
+    fixture.until("it is swept", || {
+        driver.sweep("somebody-else", &BTreeSet::new()).unwrap();
+        fixture.cgroups().is_empty()
+    });
     fixture.assert_nothing_left();
     assert!(driver.container(&living.agent, "kept").pids().unwrap().len() >= 2);
     living.within(kept.kill()).unwrap();

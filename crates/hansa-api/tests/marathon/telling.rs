@@ -5,7 +5,7 @@ use hansa_api::marathon::events::{Frame, Translator};
 use hansa_model::Timestamp;
 use hansa_model::app::AppVersion;
 use hansa_model::event::{AppView, DeploymentChange, Event, Published, TaskChange};
-use hansa_model::task::{HealthResult, TaskState};
+use hansa_model::task::{HealthResult, Reason, TaskState};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -41,7 +41,8 @@ fn a_task_on_its_way() {
     assert_eq!(kinds(&frames), ["instance_changed_event"]);
     assert_eq!(data(&frames[0])["condition"], "Provisioned");
     let mut failed = task("t1", TaskState::Failed);
-    failed.status.message = "Command exited with status 1".into();
+    failed.status.message = "memory limit exceeded".into();
+    failed.status.reason = Some(Reason::ReasonContainerLimitationMemory);
     let frames =
         told(&mut translator, vec![Event::Task { view: Arc::new(failed), change: TaskChange::State }]);
     assert_eq!(kinds(&frames), ["status_update_event", "instance_changed_event"]);
@@ -49,7 +50,7 @@ fn a_task_on_its_way() {
         data(&frames[0]),
         json!({
             "eventType": "status_update_event", "timestamp": "1970-01-01T00:00:09.000Z", "slaveId": "a1", "taskId": "t1",
-            "taskStatus": "TASK_FAILED", "message": "Command exited with status 1", "appId": "/shop/web", "host": "node1",
+            "taskStatus": "TASK_FAILED", "message": "memory limit exceeded", "reason": "REASON_CONTAINER_LIMITATION_MEMORY", "appId": "/shop/web", "host": "node1",
             "ipAddresses": [{"ipAddress": "10.0.0.1", "protocol": "IPv4"}], "ports": [31000],
             "version": "1970-01-01T00:00:01.000Z",
         })

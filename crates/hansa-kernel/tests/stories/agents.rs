@@ -78,6 +78,7 @@ fn a_machine_that_is_gone_loses_everything() {
     check(
         world.hello(hello),
         "record put agent a Active
+         event agent a Active 0
          event agent a Active 1000
          to a kill web",
     );

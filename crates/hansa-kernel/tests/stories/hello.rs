@@ -210,6 +210,7 @@ fn unknown_groups_are_adopted() {
         "record put agent a Active
          record put spec 1
          record put assignment 1 web
+         event agent a Active 0
          event web.t TASK_RUNNING Placed
          event agent a Active 1000
          event alarm groups-adopted
@@ -244,6 +245,7 @@ fn a_spec_number_that_means_something_else_by_now() {
         "record put agent a Active
          record put spec 2
          record put assignment 1 web
+         event agent a Active 0
          event web.t TASK_RUNNING Placed
          event agent a Active 1000
          event alarm groups-adopted
@@ -332,6 +334,7 @@ fn an_instance_that_lives_elsewhere_by_now_is_killed() {
         world.hello(hello),
         "record put agent a Active
          record put given up 2 web
+         event agent a Active 0
          event agent a Active 1000
          to a kill web",
     );

@@ -9,7 +9,7 @@ use hansa_model::scheduler::{Answer, Call, Claim, Notice, Placement};
 use hansa_model::spec::{GroupSpec, Launch, Origin, TaskSpec};
 use hansa_model::task::{TaskState, TaskStatus};
 use hansa_model::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub struct World {
@@ -24,6 +24,8 @@ pub struct World {
     pub launches: BTreeMap<String, Launch>,
     /// What the world was told last of each task: a fold of the events.
     pub tasks: BTreeMap<String, String>,
+    /// The machines that the world was told of.
+    pub agents: BTreeSet<AgentId>,
     /// What of the outcome the text shows: the first letters of its lines.
     pub show: &'static str,
 }
@@ -70,6 +72,7 @@ impl World {
             specs: BTreeMap::new(),
             launches: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            agents: BTreeSet::new(),
             show: EVERYTHING,
         }
     }
@@ -96,7 +99,12 @@ impl World {
         }
         for event in &outcome.events {
             match event {
+                Event::Agent(view) => {
+                    self.agents.insert(view.id.clone());
+                }
+                Event::AgentRemoved(id) => assert!(self.agents.remove(id), "{id} was shown before"),
                 Event::Task { view, .. } => {
+                    assert!(self.agents.contains(&view.agent), "a machine is shown before its tasks");
                     self.tasks.insert(view.status.task.to_string(), view.status.state.to_string());
                 }
                 Event::TaskRemoved(id) => {
@@ -129,6 +137,7 @@ impl World {
     pub fn restart(&mut self) -> String {
         self.kernel = Kernel::new(self.settings.clone());
         self.tasks.clear();
+        self.agents.clear();
         // The order of records must not matter.
         let records: Vec<_> = self.store.values().rev().cloned().collect();
         let outcome = self.kernel.restore(self.now, records);

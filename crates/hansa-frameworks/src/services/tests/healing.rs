@@ -500,6 +500,35 @@ fn the_only_instance_is_replaced_without_delay_after_a_restart() {
 }
 
 #[test]
+fn a_machine_that_is_back_before_anything_was_given_up_loses_nothing() {
+    let mut world = started(2);
+    let before = world.tasks("/web");
+    let (id, _) = world.of("/web")[0].clone();
+    world.notice(Notice::Unreachable { instance: id.clone(), since: world.now });
+    world.notice(Notice::Reachable { instance: id });
+    world.run_for(10_000);
+    assert_eq!(world.tasks("/web"), before);
+    assert!(world.groups.values().all(|group| !group.killing));
+}
+
+#[test]
+fn a_delay_is_remembered_while_the_next_instance_runs() {
+    let mut world = started(1);
+    let fail = |world: &mut World| {
+        let (id, _) = world.of("/web")[0].clone();
+        world.say(&id, TaskState::Failed, |_| {});
+        world.drive();
+        let until = world.services.queue(world.now, &world.cluster)[0].delayed_until.unwrap();
+        until.since(world.now)
+    };
+    assert_eq!(fail(&mut world), 1000);
+    world.run_for(301_500);
+    assert_eq!(fail(&mut world), 1150, "it ran for less than the longest delay");
+    world.run_for(310_000);
+    assert_eq!(fail(&mut world), 1000, "it ran for longer");
+}
+
+#[test]
 fn whatever_is_told_twice_or_late_does_no_harm() {
     let mut world = started(2);
     let (id, group) = world.of("/web")[0].clone();

@@ -8,6 +8,7 @@ use super::answer::{
 };
 use super::change::Started;
 use super::tasks;
+use crate::clock;
 use crate::read_model::ReadModel;
 use axum::body::Body;
 use axum::extract::{OriginalUri, Path, State};
@@ -161,11 +162,11 @@ impl Taken {
     }
 }
 
-/// The apps that `choose` wants, and the time of the picture.
+/// The apps that `choose` wants, and the time.
 fn take(api: &Api, embed: Embed, choose: impl Fn(&AppView) -> bool) -> (Vec<Taken>, Timestamp) {
     let model = api.master.read();
     let taken = model.apps().filter(|app| choose(app)).map(|app| Taken::of(&model, app, embed)).collect();
-    (taken, model.at())
+    (taken, clock::now())
 }
 
 async fn show_all(api: Api, params: &Params) -> Answer {
@@ -195,7 +196,7 @@ fn show(api: &Api, id: &AppId, params: &Params) -> Answer {
     let (taken, now) = {
         let model = api.master.read();
         let app = model.app(id).ok_or_else(|| Problem::unknown_app(id, None))?;
-        (Taken::of(&model, app, embed), model.at())
+        (Taken::of(&model, app, embed), clock::now())
     };
     Ok(json(StatusCode::OK, &json!({"app": taken.show(api, now, embed)})))
 }
@@ -363,7 +364,7 @@ fn announce(api: &Api, post: &Post, started: &Started) {
     if !api.hub.has_subscribers() {
         return;
     }
-    let at = api.master.read().at();
+    let at = clock::now();
     for app in started.apps.iter().flatten() {
         api.hub.post(Frame::api_post(at, &post.client.0, &post.uri, app));
     }

@@ -3,11 +3,13 @@
 use super::Api;
 use super::answer::{Answer, Params, Refused, json, started, text, wrong_method};
 use crate::cell::{Answer as CellAnswer, Request};
+use crate::clock;
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
 use hansa_api::marathon::render::{deployment, queue};
 use hansa_api::marathon::{Problem, path};
+use hansa_model::app::AppVersion;
 use hansa_model::event::DeploymentView;
 use hansa_model::service::{ServiceAnswer, ServiceCommand};
 use hansa_model::{AppId, DeploymentId, Principal};
@@ -55,11 +57,11 @@ pub(super) async fn queue(State(api): State<Api>, method: Method, params: Params
         (_, CellAnswer::Queue(waiting)) => waiting,
         (_, other) => return Err(Refused(Problem::new(500, format!("a queue was expected, not {other:?}")))),
     };
-    let (current, now) = {
+    let current: Vec<Option<Arc<AppVersion>>> = {
         let model = api.master.read();
-        let current = |id: &AppId| model.app(id).map(|app| app.current.clone());
-        (waiting.iter().map(|item| current(&item.app)).collect::<Vec<_>>(), model.at())
+        waiting.iter().map(|item| model.app(&item.app).map(|app| app.current.clone())).collect()
     };
+    let now = clock::now();
     let agent =
         |hostname: &str| api.master.read().agent_by_hostname(hostname).map(|agent| agent.view.clone());
     let unused: Option<queue::FindAgent<'_>> = if with_unused { Some(&agent) } else { None };

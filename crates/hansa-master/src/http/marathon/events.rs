@@ -6,6 +6,7 @@
 use super::Api;
 use super::answer::{Answer, Client, Params, Refused};
 use crate::Master;
+use crate::clock;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -162,8 +163,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let at = self.api.master.read().at();
-        self.api.hub.post(Frame::detached(at, &self.client));
+        self.api.hub.post(Frame::detached(clock::now(), &self.client));
     }
 }
 
@@ -187,7 +187,7 @@ pub(super) async fn stream(
         kinds: params.all("event_type").map(str::to_owned).collect(),
         light: params.all("plan-format").any(|format| format == "light"),
     };
-    let attached = Frame::attached(api.master.read().at(), &client);
+    let attached = Frame::attached(clock::now(), &client);
     let mut first = Vec::new();
     wish.write(&attached, &mut first);
     api.hub.post(attached);

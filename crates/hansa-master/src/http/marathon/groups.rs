@@ -3,6 +3,7 @@
 use super::Api;
 use super::answer::{Answer, Params, Refused, json, written};
 use super::apps::Taken;
+use crate::clock;
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
 use hansa_api::marathon::render::group;
@@ -51,7 +52,7 @@ async fn group_at(api: Api, method: &Method, id: String, params: &Params) -> Ans
                 .map(|app| Taken::of(&model, app, embed))
                 .collect();
             let newest = apps.iter().map(|taken| taken.app.current.version).max().unwrap_or(Timestamp(0));
-            (apps, model.at(), newest)
+            (apps, clock::now(), newest)
         };
         if apps.is_empty() && id != "/" {
             return Err(Refused(Problem::unknown_group(&id)));
