@@ -101,7 +101,7 @@ pub struct AgentArgs {
     #[arg(long, env = "HANSA_AGENT_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,
-    /// End the tasks too when the agent is told to stop
+    /// When told to stop, have the tasks moved elsewhere first, and end those that are left
     #[arg(long, env = "HANSA_AGENT_DRAIN_ON_STOP", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub drain_on_stop: Option<bool>,

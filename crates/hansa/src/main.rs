@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod context;
 mod dev;
+mod drain;
 mod failure;
 mod follow;
 mod output;

@@ -1,6 +1,7 @@
 //! `hansa master` and `hansa agent`: settings turned into options, signals into a stop, and nothing else.
 
 use crate::config::{AgentArgs, MasterArgs};
+use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
 use hansa_model::Resources;
 use std::net::SocketAddr;
@@ -81,7 +82,23 @@ pub async fn master(args: MasterArgs) -> Result<(), Failure> {
 /// Runs an agent until it is told to stop.
 pub async fn agent(args: AgentArgs, master: &str) -> Result<(), Failure> {
     start_logging();
-    hansa_agent::run(agent_options(args, master)?, stop_signal()?).await?;
+    let drains = args.drain_on_stop == Some(true);
+    let options = agent_options(args, master)?;
+    let stop = stop_signal()?;
+    if !drains {
+        return Ok(hansa_agent::run(options, stop).await?);
+    }
+    let drain = Drain::new(master, &options.data_dir)?;
+    let stop = async {
+        tokio::pin!(stop);
+        tokio::select! {
+            () = &mut stop => {}
+            () = drain.undo() => stop.await,
+        }
+        drain.empty().await;
+    };
+    hansa_agent::run(options, stop).await?;
+    drain.end().await;
     Ok(())
 }
 

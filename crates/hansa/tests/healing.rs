@@ -137,6 +137,26 @@ async fn an_agent_that_stops_cleanly_leaves_its_tasks() {
 }
 
 #[tokio::test]
+async fn an_agent_that_drains_on_stop_leaves_nothing_and_takes_work_again() {
+    let mut cluster = sleepers(2, 4).await;
+    cluster.stop_agent(0).await;
+    cluster.add_argument(0, "--drain-on-stop");
+    cluster.start_agent(0);
+    cluster.all_active().await;
+    cluster.http.settled(APP, 4).await;
+    cluster.stop_agent(0).await;
+    let sandboxes = support::processes_with("MESOS_SANDBOX");
+    let left =
+        sandboxes.values().filter(|path| std::path::Path::new(path).starts_with(&cluster.agents[0].data_dir));
+    assert_eq!(left.count(), 0, "nothing runs there any more");
+    let running = cluster.http.settled(APP, 4).await;
+    assert!(running.iter().all(|task| task.hostname == "node2"), "{running:?}");
+    cluster.journal().nothing_ran_twice();
+    cluster.start_agent(0);
+    cluster.all_active().await;
+}
+
+#[tokio::test]
 async fn a_lost_machine_is_replaced_by_the_others_and_may_return() {
     let mut cluster = sleepers(3, 6).await;
     let before = cluster.http.running(APP).await.unwrap();

@@ -50,12 +50,17 @@ pub fn sweep(data_dir: &Path, patience: Duration) -> Leftovers {
 /// Tells the tasks of every agent in `data_dir` to end, with SIGTERM and a little later SIGKILL, and waits for it.
 pub async fn ask_tasks_to_end(data_dir: &Path) {
     let Ok(agents) = std::fs::read_dir(data_dir) else { return };
-    let runtimes = agents.flatten().map(|agent| agent.path().join("runtime"));
+    let runtimes: Vec<PathBuf> = agents.flatten().map(|agent| agent.path().join("runtime")).collect();
+    ask_to_end(&runtimes, super::TASKS_GRACE).await;
+}
+
+/// The same for the containers whose shims have their files in these directories.
+pub async fn ask_to_end(runtimes: &[PathBuf], grace: Duration) {
     let mut waiting = tokio::task::JoinSet::new();
-    for container in runtimes.filter_map(|runtime| shim::list(&runtime).ok()).flatten() {
+    for container in runtimes.iter().filter_map(|runtime| shim::list(runtime).ok()).flatten() {
         waiting.spawn(async move {
             if let Ok(Attached::Running(client)) = shim::attach(&container).await
-                && client.stop(Some(super::TASKS_GRACE)).await.is_ok()
+                && client.stop(Some(grace)).await.is_ok()
             {
                 let _ = client.wait().await;
             }

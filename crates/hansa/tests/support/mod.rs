@@ -326,6 +326,11 @@ impl Cluster {
         ended(&mut child).await;
     }
 
+    /// Gives an agent one more argument from its next start on.
+    pub fn add_argument(&mut self, number: usize, argument: &str) {
+        self.agents[number].arguments.push(argument.to_owned());
+    }
+
     /// Starts an agent (again).
     pub fn start_agent(&mut self, number: usize) {
         let mut command = hansa();
