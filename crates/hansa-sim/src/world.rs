@@ -188,7 +188,7 @@ impl World {
             }
         }
         let time = self.now.since(BEGINNING);
-        let _ = write!(Hash(&mut self.report.fingerprint), "{time} {what}\n");
+        let _ = writeln!(Hash(&mut self.report.fingerprint), "{time} {what}");
         if let Some(trace) = &mut self.trace {
             let _ = writeln!(trace, "{:>4}.{:03} {what}", time / 1000, time % 1000);
         }
