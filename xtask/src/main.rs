@@ -3,6 +3,7 @@
 //! `cargo xtask test` is what CI runs; `cargo xtask tidy` only the repository's own rules, which take a second.
 
 mod arrows;
+mod bench;
 mod run;
 mod system;
 mod test;
@@ -15,7 +16,10 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test    everything that CI runs: format, rules, lints, build, tests, docs, console, clients
-  tidy    the repository's own rules only";
+  tidy    the repository's own rules only
+  bench [cell] [placement] [store] [machine]
+          how fast and how large, with baselines; all of them if none is named
+  planted plants bugs one by one and shows which seed of the simulator finds each";
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned();
@@ -24,6 +28,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["test"] => test::test(&root),
         ["tidy"] => test::tidy_only(&root),
+        ["bench", names @ ..] => bench::bench(&root, names),
+        ["planted"] => test::planted(&root),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -223,7 +223,7 @@ impl Running {
         }
     }
 
-    /// Stops within ten seconds: streams end, open requests get [a few seconds](GRACE), everything accepted is written.
+    /// Stops within ten seconds: streams end, open requests get a few seconds, everything accepted is written.
     pub async fn stop(mut self) -> Result<(), EngineError> {
         info!("master stops");
         let _ = self.stop.send(true);

@@ -22,7 +22,12 @@ impl World {
     /// One client does one thing.
     pub fn client(&mut self) {
         let app = AppId::from(format!("/app{}", self.random.u32(0..APPS)));
+        if self.asked.values().any(|asked| asked.intents.iter().any(|(other, _)| *other == app)) {
+            return;
+        }
+        // What is relative to the app as it is needs to be sure how it is.
         let known = self.master.as_ref().and_then(|master| master.picture.apps.get(&app).cloned());
+        let known = known.filter(|_| self.oracle.sure(&app).is_some());
         let force = self.random.u8(0..3) > 0;
         let (intents, command) = match (known, self.random.u8(0..10)) {
             (Some(_), 0) => (vec![(app.clone(), None)], change(app, Target::Removed, force)),

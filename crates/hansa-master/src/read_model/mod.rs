@@ -1,6 +1,6 @@
 //! What GETs, the console and event streams see: the fold of everything the cell published.
 //!
-//! One thread writes it ([`crate::read_thread`]); handlers read it under a lock that the control plane's loop never
+//! One thread writes it (`read_thread`); handlers read it under a lock that the control plane's loop never
 //! takes, so no question about the state of 100,000 tasks delays a launch. Readers clone the `Arc`s they need and let
 //! the lock go before they format anything.
 //!
