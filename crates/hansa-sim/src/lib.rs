@@ -7,7 +7,7 @@
 //!
 //! Not here: real sockets, processes and clocks; the end-to-end tests of `hansa` have those.
 //!
-//! Start reading at [`run`].
+//! Start reading at [`run()`].
 
 mod agents;
 mod clients;
