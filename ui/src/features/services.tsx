@@ -82,7 +82,7 @@ function Detail({ service, now, open }: { service: Service; now: number; open: b
   const waits = service.health === "waiting" || (service.health === "deploying" && service.running < service.instances);
   return (
     <>
-      {service.waiting_for && <p className="soft note">{service.waiting_for}</p>}
+      {service.waiting_for && !(open && waits) && <p className="soft note">{service.waiting_for}</p>}
       {service.last_failure && (open || service.health === "unhealthy") && (
         <p className="note">
           Last failure{service.last_failure_at && ` ${duration(now - service.last_failure_at)} ago`}:{" "}
@@ -113,7 +113,8 @@ function Why({ service }: { service: string }) {
     <div className="note">
       {answer.fitting > 0 ? (
         <p className="soft">
-          One more instance fits on {answer.fitting} of {answer.machines} machines.
+          One more instance would fit on {answer.fitting} of {answer.machines} machines; {service} waits for its launch
+          delay, or for its deployment.
         </p>
       ) : (
         <ul className="why">
