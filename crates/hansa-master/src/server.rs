@@ -80,9 +80,15 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
     let _ = stream.set_nodelay(true);
     let asked = Arc::new(AtomicBool::new(false));
     let noticed = asked.clone();
+    let peer = stream.peer_addr().ok();
     let service = router.map_request(move |request: Request<Incoming>| {
         noticed.store(true, Ordering::Relaxed);
-        request.map(axum::body::Body::new)
+        let mut request = request.map(axum::body::Body::new);
+        // Marathon's events name who asked.
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        }
+        request
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(MAX_HEAD);

@@ -1,8 +1,11 @@
 //! The port, through real sockets: who is let in, what the plain paths say, how a master starts and stops.
 
-use crate::support::{Cluster, ask};
+use crate::support::{Cluster, LONG, ask};
 use hansa_master::{Options, StartError, start};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn plain_paths_answer() {
@@ -120,4 +123,25 @@ async fn stopping_ends_streams_at_once() {
     cluster.stop().await;
     while events.next().await.is_some() {}
     assert!(begun.elapsed().as_secs() < 4, "it took {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn events_name_who_asks() {
+    let cluster = Cluster::start().await;
+    // All of 127.0.0.0/8 is this machine.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut stream = socket.connect(cluster.address()).await.unwrap();
+    let host = cluster.address();
+    let request = format!("GET /v2/events HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = String::new();
+    while !heard.contains("\"remoteAddress\":\"127.0.0.2\"") {
+        let mut bytes = [0; 4096];
+        let read = timeout(LONG, stream.read(&mut bytes)).await.unwrap().unwrap();
+        assert!(read > 0, "{heard}");
+        heard.push_str(&String::from_utf8_lossy(&bytes[..read]));
+    }
+    drop(stream);
+    cluster.stop().await;
 }
