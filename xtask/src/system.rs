@@ -10,18 +10,27 @@ struct Need {
     probe: &'static [&'static str],
     /// Debian's packages that bring it.
     packages: &'static [&'static str],
+    /// Whether tests that miss it skip themselves, and say so.
+    optional: bool,
 }
 
 const NEEDS: &[Need] = &[
-    Need { probe: &["cc", "--version"], packages: &["gcc", "libc6-dev"] },
-    Need { probe: &["npm", "--version"], packages: &["nodejs", "npm"] },
+    Need { probe: &["cc", "--version"], packages: &["gcc", "libc6-dev"], optional: false },
+    Need { probe: &["npm", "--version"], packages: &["nodejs", "npm"], optional: false },
     // `venv` alone is there also where its `ensurepip` is not.
-    Need { probe: &["python3", "-c", "import venv, ensurepip"], packages: &["python3", "python3-venv"] },
+    Need {
+        probe: &["python3", "-c", "import venv, ensurepip"],
+        packages: &["python3", "python3-venv"],
+        optional: false,
+    },
+    // For a guest with cgroup v2; only kernels of this architecture boot in it.
+    #[cfg(target_arch = "x86_64")]
+    Need { probe: &["qemu-system-x86_64", "--version"], packages: &["qemu-system-x86"], optional: true },
 ];
 
 /// Makes sure that everything is there.
 pub fn provide() -> Result<()> {
-    let missing = missing();
+    let missing = missing(|_| true);
     if missing.is_empty() {
         return Ok(());
     }
@@ -33,15 +42,20 @@ pub fn provide() -> Result<()> {
         install.extend(&missing);
         apt(&install)?;
     }
-    let missing = self::missing();
+    let missing = self::missing(|need| !need.optional);
     if !missing.is_empty() {
         bail!("the tests need: {0}. On Debian or Ubuntu: apt-get install -y {0}", missing.join(" "));
     }
     Ok(())
 }
 
-fn missing() -> Vec<&'static str> {
-    NEEDS.iter().filter(|need| !works(need.probe)).flat_map(|need| need.packages).copied().collect()
+fn missing(asked: impl Fn(&Need) -> bool) -> Vec<&'static str> {
+    NEEDS
+        .iter()
+        .filter(|need| asked(need) && !works(need.probe))
+        .flat_map(|need| need.packages)
+        .copied()
+        .collect()
 }
 
 fn works(command: &[&str]) -> bool {
