@@ -90,7 +90,9 @@ fn machine(root: &Path) -> Result<()> {
     println!("idle:");
     memory(cluster.0.id())?;
 
-    let mut events = BufReader::new(request("GET", "/hansa/v1/events?only=task", "", "text/event-stream")?);
+    // Marathon's stream tells at once; the console's gathers for some milliseconds.
+    let stream = request("GET", "/v2/events?event_type=status_update_event", "", "text/event-stream")?;
+    let mut events = BufReader::new(stream);
     let mut started = Vec::new();
     let mut bare = Vec::new();
     let mut namespaces = Vec::new();
@@ -100,7 +102,7 @@ fn machine(root: &Path) -> Result<()> {
         );
         let asked = Instant::now();
         let mut answer = request("POST", "/v2/apps", &app, "application/json")?;
-        let wanted = format!("\"app\":\"/bench{number}\"");
+        let wanted = format!("\"appId\":\"/bench{number}\"");
         let mut line = String::new();
         loop {
             line.clear();
