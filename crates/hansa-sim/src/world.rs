@@ -14,6 +14,9 @@ use std::fmt::Write as _;
 /// The world begins at this time: 2026-01-01.
 const BEGINNING: Timestamp = Timestamp(1_767_225_600_000);
 
+/// More events than this at one time are a loop.
+const MAX_AT_ONCE: u32 = 100_000;
+
 /// What is about to happen.
 #[derive(Debug)]
 pub enum Event {
@@ -93,6 +96,8 @@ pub struct World {
     pub random: fastrand::Rng,
     queue: BTreeMap<(Timestamp, u64), Event>,
     sequence: u64,
+    /// Events since time last moved.
+    at_once: u32,
     /// The master's disk.
     pub disk: Disk,
     /// The master process, if it runs.
@@ -134,6 +139,7 @@ impl World {
             random,
             queue: BTreeMap::new(),
             sequence: 0,
+            at_once: 0,
             disk: Disk::default(),
             master: None,
             life: 0,
@@ -165,8 +171,13 @@ impl World {
     /// The next thing that happens, if anything does before `until`.
     pub fn next(&mut self, until: Timestamp) -> Option<Event> {
         let entry = self.queue.first_entry().filter(|entry| entry.key().0 <= until)?;
-        self.now = entry.key().0;
+        let at = entry.key().0;
         let event = entry.remove();
+        self.at_once = if at > self.now { 0 } else { self.at_once + 1 };
+        self.now = at;
+        if self.at_once > MAX_AT_ONCE {
+            self.broke(format!("time stands still: {MAX_AT_ONCE} events at once, the last is {event:?}"));
+        }
         self.report.events += 1;
         Some(event)
     }
