@@ -138,6 +138,9 @@ impl World {
 
     fn start_group(&mut self, number: usize, plan: ShimPlan) {
         self.report.started += 1;
+        if !self.started.insert(plan.instance.clone()) {
+            return self.broke(format!("{} is started a second time, on node{number}", plan.instance));
+        }
         let lives = |machine: &crate::machine::Machine| {
             machine.processes.get(&plan.instance).is_some_and(Process::is_alive)
         };

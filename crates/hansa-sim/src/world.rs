@@ -8,7 +8,7 @@ use crate::report::{Fault, Report};
 use hansa_cell::{Input, RequestId, SessionId};
 use hansa_link::{ToAgent, ToMaster};
 use hansa_model::{AppId, InstanceId, TaskId, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// The world begins at this time: 2026-01-01.
@@ -98,6 +98,8 @@ pub struct World {
     sequence: u64,
     /// Events since time last moved.
     at_once: u32,
+    /// Every instance that was ever started.
+    pub started: BTreeSet<InstanceId>,
     /// The master's disk.
     pub disk: Disk,
     /// The master process, if it runs.
@@ -140,6 +142,7 @@ impl World {
             queue: BTreeMap::new(),
             sequence: 0,
             at_once: 0,
+            started: BTreeSet::new(),
             disk: Disk::default(),
             master: None,
             life: 0,
