@@ -5,6 +5,7 @@
 //! newer programs read each other's.
 
 use crate::app::HealthCheck;
+use crate::container::{Artifact, ContainerSpec, NetworkSpec};
 use crate::id::{AppId, InstanceId, Owner, RoleName, SpecId, TaskId};
 use crate::resources::{Allocation, Demand};
 use crate::time::Timestamp;
@@ -20,6 +21,16 @@ pub enum Command {
     Shell(String),
     /// Executed as it stands; the first element is the program, found on the task's `PATH`.
     Argv(Vec<String>),
+}
+
+impl Command {
+    /// Program and arguments. Empty: nothing but what an image says.
+    pub fn argv(&self) -> Vec<String> {
+        match self {
+            Command::Shell(line) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
+            Command::Argv(argv) => argv.clone(),
+        }
+    }
 }
 
 impl Default for Command {
@@ -85,6 +96,14 @@ pub struct TaskSpec {
     pub kill_grace_ms: u64,
     /// Labels, as the owner set them.
     pub labels: BTreeMap<String, String>,
+    /// What it finds around it.
+    pub container: ContainerSpec,
+    /// What network it lives in.
+    pub network: NetworkSpec,
+    /// What is fetched into its sandbox before it starts.
+    pub artifacts: Vec<Artifact>,
+    /// Environment variables whose values are secrets, and where each secret comes from.
+    pub secret_env: BTreeMap<String, String>,
 }
 
 /// An immutable group: registered with the kernel as one [`SpecId`], launched many times.

@@ -207,7 +207,7 @@ impl World {
             let ms = self.random.u64(10..60_000);
             self.end_process(number, instance.clone(), exit, ms);
         }
-        self.agent_input(number, Input::Started { instance });
+        self.agent_input(number, Input::Started { instance, addresses: Vec::new() });
     }
 
     fn stop_group(&mut self, number: usize, instance: &InstanceId, grace_ms: u64) {

@@ -147,6 +147,11 @@ pub(super) fn read_app(
         role,
         dependencies: read_dependencies(&fields, &id, faults),
         id: AppId::from(id),
+        container: None,
+        networks: Vec::new(),
+        fetch: Vec::new(),
+        secrets: BTreeMap::new(),
+        secret_env: BTreeMap::new(),
     };
     unsupported::check(&fields, faults);
     Some(spec)
@@ -413,5 +418,10 @@ fn check_port_count(fields: &Fields<'_>, ports: &[PortDefinition], faults: &mut 
 
 /// The port that an app has when it does not say: one, with any number.
 pub(super) fn default_port() -> PortDefinition {
-    PortDefinition { port: 0, protocol: "tcp".into(), name: Some("default".into()), labels: BTreeMap::new() }
+    PortDefinition {
+        port: 0,
+        protocol: "tcp".into(),
+        name: Some("default".into()),
+        ..PortDefinition::default()
+    }
 }

@@ -76,6 +76,7 @@ fn read_definition(value: &Value, at: &str, faults: &mut Faults) -> Option<PortD
             .to_owned(),
         name: name.map(str::to_owned),
         labels: fields.text_map("labels", &mut faults.types).unwrap_or_default(),
+        mapping: None,
     })
 }
 
