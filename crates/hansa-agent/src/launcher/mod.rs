@@ -13,12 +13,18 @@
 mod capabilities;
 mod command;
 mod enter;
+mod image_user;
 mod init;
+mod inside;
 mod mounts;
 mod pipe;
 mod plan;
+mod root;
 pub mod seccomp;
+mod shelf;
+mod tree;
 mod user;
+mod volumes;
 
 pub use capabilities::KEPT as KEPT_CAPABILITIES;
 pub(crate) use enter::{Execution, Outcome, execute};
