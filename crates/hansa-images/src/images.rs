@@ -28,8 +28,8 @@ pub struct Settings {
     pub root: PathBuf,
     /// Registries (`host` or `host:port`) that plain HTTP is spoken with, besides those on loopback addresses.
     pub insecure_registries: BTreeSet<String>,
-    /// Logins for registries.
-    pub logins: Logins,
+    /// A Docker configuration file with logins for registries; read anew for every pull, as logins may run out.
+    pub docker_config: Option<PathBuf>,
     /// How long a pull may take, all in all.
     pub pull_timeout: Duration,
     /// The first pause before something is tried again; each further one is twice as long.
@@ -48,7 +48,7 @@ impl Settings {
         Self {
             root: root.into(),
             insecure_registries: BTreeSet::new(),
-            logins: Logins::default(),
+            docker_config: None,
             pull_timeout: Duration::from_secs(30 * 60),
             retry_pause: Duration::from_millis(500),
             high_percent: 90,
@@ -180,10 +180,13 @@ impl Images {
         {
             return Ok(image);
         }
-        let logins = match &request.logins {
-            Some(logins) => logins.clone().or(&self.0.settings.logins),
-            None => self.0.settings.logins.clone(),
+        let own = match &self.0.settings.docker_config {
+            Some(path) => {
+                Logins::read(path).map_err(|error| named(Failure::new(Kind::Machine, error.to_string())))?
+            }
+            None => Logins::default(),
         };
+        let logins = request.logins.clone().unwrap_or_default().or(&own);
         let mut waiting = self.board(Wanted { reference, logins });
         let digest = loop {
             match tokio::time::timeout(WORDS_EVERY, waiting.landed()).await {

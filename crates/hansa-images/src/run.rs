@@ -1,8 +1,6 @@
 //! From an image's configuration and the user's wishes to what is executed: Docker's rules, and Mesos'.
 
-use crate::images::Image;
 use crate::manifest::ImageConfig;
-use crate::passwd::{self, Identity, UserError};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -24,15 +22,12 @@ pub enum Rules {
     Mesos,
 }
 
-/// An image and its user cannot be brought together.
+/// An image and what the user says cannot be brought together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
     /// Nobody says what to run.
     #[error("the image has neither an entry point nor a command: give the service a cmd or args")]
     NothingToRun,
-    /// The user is not known.
-    #[error(transparent)]
-    User(#[from] UserError),
     /// The image's `STOPSIGNAL` is none.
     #[error("the image's stop signal {0:?} is not one")]
     Signal(String),
@@ -102,16 +97,6 @@ impl ImageConfig {
             "" => Ok(None),
             text => signal(text).map(Some).ok_or_else(|| RunError::Signal(text.chars().take(50).collect())),
         }
-    }
-}
-
-impl Image {
-    /// Who the command runs as: `user` as `--user` of `docker run` has it, else the image's, else root.
-    ///
-    /// # Errors
-    /// The image has no such user or group.
-    pub fn identity(&self, user: Option<&str>) -> Result<Identity, UserError> {
-        passwd::resolve(&self.layers, user.unwrap_or(&self.config.user))
     }
 }
 

@@ -31,11 +31,6 @@ pub(crate) fn open_dir(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd>
     open(dir, name, libc::O_RDONLY | libc::O_DIRECTORY)
 }
 
-/// A regular file for reading. Opening a device or a pipe has no effect; what it is the caller sees.
-pub(crate) fn open_file(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
-    open(dir, name, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY)
-}
-
 /// A new file for writing.
 pub(crate) fn create_file(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
     open(dir, name, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL)
