@@ -5,8 +5,11 @@
 
 mod fixture;
 mod http;
+mod images;
 mod lives;
 mod master;
+#[path = "../../../hansa-images/tests/support/mod.rs"]
+mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -25,7 +28,7 @@ fn main() -> ExitCode {
         _ => {}
     }
     let words: Vec<&str> = rest.iter().filter_map(|word| word.to_str()).collect();
-    let tests: Vec<Test> = lives::tests().into_iter().chain(http::tests()).collect();
+    let tests: Vec<Test> = lives::tests().into_iter().chain(http::tests()).chain(images::tests()).collect();
     if words.contains(&"--list") {
         tests.iter().for_each(|test| println!("{}: test", test.name));
         return ExitCode::SUCCESS;
