@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how fast and how large, on the same path as production, with a baseline beside it.
 //!
 //! - `cell`: a master with simulated agents in its process takes a million instances through its HTTP port.
+//! - `link`: the same with 1,000 simulated agents in another process, each with its own gRPC stream.
 //! - `placement`: decisions a second, and packing on the openb traces beside first fit.
 //! - `store`: what a durable put costs.
 //! - `machine`: from a POST to a running process on a real agent, beside starting the same command bare; and memory.
@@ -13,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// All benches.
-pub const NAMES: [&str; 4] = ["cell", "placement", "store", "machine"];
+pub const NAMES: [&str; 5] = ["cell", "link", "placement", "store", "machine"];
 
 /// Runs the named benches; all of them if none is named. Whether all of them ran.
 pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
@@ -22,9 +23,10 @@ pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
         match *name {
             "cell" => {
                 for agents in ["500", "5000", "20000"] {
-                    example(root, "hansa-master", "swarm", &[agents, "1000", "1000"])?;
+                    example(root, "hansa-master", "swarm", &["cell", agents, "1000", "1000"])?;
                 }
             }
+            "link" => example(root, "hansa-master", "swarm", &["link", "1000", "1000", "1000"])?,
             "placement" => example(root, "hansa-placement", "placement_bench", &[])?,
             "store" => {
                 let folder = root.join("target/bench-store");
