@@ -41,7 +41,6 @@ impl Drop for AgentProcess {
 }
 
 async fn load(how: &str, agents: usize, services: usize, instances: usize) -> anyhow::Result<()> {
-    println!("{}", measure::machine());
     let folder = std::env::temp_dir().join(format!("hansa-swarm-{}", std::process::id()));
     let running = start(Options::new("127.0.0.1:0".parse()?, &folder)).await?;
     println!("idle: {} MiB", resident_mib("self"));
@@ -88,7 +87,6 @@ async fn load(how: &str, agents: usize, services: usize, instances: usize) -> an
             println!("{seconds:>8.2} s  {thread}");
         }
     }
-    println!("{}", measure::machine());
     drop(other);
     running.stop().await?;
     std::fs::remove_dir_all(&folder)?;

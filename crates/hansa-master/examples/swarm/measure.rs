@@ -1,14 +1,6 @@
-//! What a process weighs and works, and how busy the machine is.
+//! What a process weighs and works.
 
 use std::collections::BTreeMap;
-
-/// Cores and load average, so that a reader can judge the numbers beside it.
-pub fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: Vec<&str> = load.split(' ').take(3).collect();
-    format!("machine: {cores} cores, load average {}", load.join(" "))
-}
 
 /// Memory of a process that is in RAM.
 pub fn resident_mib(pid: &str) -> u64 {
