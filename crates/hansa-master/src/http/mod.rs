@@ -13,6 +13,7 @@ mod link;
 pub mod marathon;
 mod measurements;
 mod nodes;
+mod openapi;
 mod roles;
 mod services;
 mod tasks;
@@ -24,7 +25,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 use error::ApiError;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -32,22 +33,32 @@ use std::panic::AssertUnwindSafe;
 /// Bytes of a request's body; agents' streams have limits of their own.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
+/// Hansa's own API: what [`hansa_api::openapi`] describes, path for path.
+fn own_routes() -> Vec<(&'static str, MethodRouter<Master>)> {
+    vec![
+        ("/hansa/v1/openapi.json", get(openapi::hansa)),
+        ("/hansa/v1/openapi-marathon.json", get(openapi::marathon)),
+        ("/hansa/v1/cluster", get(views::cluster)),
+        ("/hansa/v1/nodes", get(nodes::list)),
+        ("/hansa/v1/nodes/{node}", get(nodes::show)),
+        ("/hansa/v1/nodes/{node}/{order}", post(nodes::order)),
+        ("/hansa/v1/services", get(services::list)),
+        ("/hansa/v1/services/{*path}", get(services::show)),
+        ("/hansa/v1/explain/{*path}", get(services::explain)),
+        ("/hansa/v1/tasks", get(tasks::list)),
+        ("/hansa/v1/tasks/{task}", get(tasks::show)),
+        ("/hansa/v1/tasks/{task}/logs/{stream}", get(agent_logs::show)),
+        ("/hansa/v1/roles", get(roles::list)),
+        ("/hansa/v1/roles/{role}", put(roles::set)),
+        ("/hansa/v1/events", get(events::stream)),
+    ]
+}
+
 /// Everything that the master serves.
 pub(crate) fn router(master: Master) -> Router {
-    let hansa = Router::new()
-        .route("/hansa/v1/cluster", get(views::cluster))
-        .route("/hansa/v1/nodes", get(nodes::list))
-        .route("/hansa/v1/nodes/{node}", get(nodes::show))
-        .route("/hansa/v1/nodes/{node}/{order}", post(nodes::order))
-        .route("/hansa/v1/services", get(services::list))
-        .route("/hansa/v1/services/{*path}", get(services::show))
-        .route("/hansa/v1/explain/{*path}", get(services::explain))
-        .route("/hansa/v1/tasks", get(tasks::list))
-        .route("/hansa/v1/tasks/{task}", get(tasks::show))
-        .route("/hansa/v1/tasks/{task}/logs/{stream}", get(agent_logs::show))
-        .route("/hansa/v1/roles", get(roles::list))
-        .route("/hansa/v1/roles/{role}", put(roles::set))
-        .route("/hansa/v1/events", get(events::stream))
+    let own =
+        own_routes().into_iter().fold(Router::new(), |router, (path, handler)| router.route(path, handler));
+    let hansa = own
         .route("/ping", get(measurements::ping))
         .route("/metrics", get(measurements::show))
         .route(hansa_link::grpc::SESSION_PATH, post(link::session))
