@@ -8,6 +8,8 @@ mod assets;
 pub mod error;
 mod events;
 mod extract;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 mod link;
 pub mod marathon;
@@ -17,11 +19,12 @@ mod openapi;
 mod roles;
 mod services;
 mod tasks;
+mod typed;
 mod views;
 
 use crate::Master;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -29,9 +32,6 @@ use axum::routing::{MethodRouter, get, post, put};
 use error::ApiError;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
-
-/// Bytes of a request's body; agents' streams have limits of their own.
-const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// Hansa's own API: what [`hansa_api::openapi`] describes, path for path.
 fn own_routes() -> Vec<(&'static str, MethodRouter<Master>)> {
@@ -70,8 +70,8 @@ pub(crate) fn router(master: Master) -> Router {
         .merge(marathon::router(master.clone()))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(master.clone(), guard::check))
+        .layer(middleware::from_fn(typed::check))
         .layer(middleware::from_fn_with_state(master, measured))
 }
 
@@ -107,11 +107,35 @@ mod tests {
     use hansa_store::memory::{MemoryDisk, MemoryStore};
     use tower::ServiceExt;
 
-    #[tokio::test]
-    async fn a_handler_that_panics_is_answered_for() {
+    /// A master in memory, and its routes.
+    pub(super) struct Running {
+        pub(super) router: Router,
+        pub(super) running: crate::Running,
+    }
+
+    pub(super) async fn serving() -> Running {
         let store = MemoryStore::open(&MemoryDisk::new()).unwrap();
         let options = Options::new("127.0.0.1:0".parse().unwrap(), "unused");
         let running = start_with_store(options, Box::new(store)).await.unwrap();
+        Running { router: router(running.master().clone()), running }
+    }
+
+    /// The answer to a request without a body.
+    pub(super) async fn ask(
+        router: &Router,
+        method: &str,
+        path: &str,
+    ) -> (axum::http::response::Parts, String) {
+        let request = axum::extract::Request::builder().method(method).uri(path);
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        (head, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        let Running { running, .. } = serving().await;
         async fn broken() -> &'static str {
             panic!("a planted bug")
         }

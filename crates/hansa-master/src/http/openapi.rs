@@ -15,22 +15,15 @@ pub(super) async fn marathon() -> Json<Value> {
 
 #[cfg(test)]
 mod tests {
-    use crate::http::{own_routes, router};
-    use crate::{Options, Running, start_with_store};
+    use crate::http::own_routes;
+    use crate::http::tests::{Running, serving};
     use axum::body::Body;
     use axum::extract::Request;
     use axum::http::StatusCode;
     use hansa_api::openapi;
-    use hansa_store::memory::{MemoryDisk, MemoryStore};
     use serde_json::Value;
     use std::collections::BTreeSet;
     use tower::ServiceExt;
-
-    async fn master() -> Running {
-        let store = MemoryStore::open(&MemoryDisk::new()).unwrap();
-        let options = Options::new("127.0.0.1:0".parse().unwrap(), "unused");
-        start_with_store(options, Box::new(store)).await.unwrap()
-    }
 
     fn paths(document: &Value) -> BTreeSet<String> {
         document["paths"].as_object().unwrap().keys().cloned().collect()
@@ -50,8 +43,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_method_is_taken_that_is_described_and_no_other() {
-        let running = master().await;
-        let router = router(running.master().clone());
+        let Running { router, running } = serving().await;
         for document in [openapi::hansa(), openapi::marathon()] {
             for path in paths(&document) {
                 for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
