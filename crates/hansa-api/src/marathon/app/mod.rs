@@ -13,7 +13,7 @@ use super::path;
 use super::problem::{Details, Problem};
 use super::read::{Fields, item};
 use hansa_model::app::{
-    AppSpec, Backoff, KillSelection, PortDefinition, UnreachableStrategy, UpgradeStrategy,
+    AppSpec, Backoff, KillSelection, PortDefinition, ResourceLimits, UnreachableStrategy, UpgradeStrategy,
 };
 use hansa_model::resources::MIB;
 use hansa_model::spec::Command;
@@ -152,6 +152,10 @@ pub(super) fn read_app(
         fetch: Vec::new(),
         secrets: BTreeMap::new(),
         secret_env: BTreeMap::new(),
+        readiness_checks: Vec::new(),
+        check: None,
+        limits: ResourceLimits::default(),
+        executor: String::new(),
     };
     unsupported::check(&fields, faults);
     Some(spec)
