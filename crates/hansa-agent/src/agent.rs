@@ -224,7 +224,9 @@ impl Shell {
             Event::Node(input) => outputs.extend(self.node.apply(self.clock.now(), input)),
             Event::Spawned { instance, client } => {
                 self.containers.spawned(&instance, client);
-                outputs.extend(self.node.apply(self.clock.now(), Input::Started { instance }));
+                outputs.extend(
+                    self.node.apply(self.clock.now(), Input::Started { instance, addresses: Vec::new() }),
+                );
             }
             Event::Ask(question) => question(self),
         }

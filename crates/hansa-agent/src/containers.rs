@@ -255,7 +255,7 @@ async fn remove(dir: &Path) {
 
 fn shim_spec(place: &Place, plan: ShimPlan) -> ShimSpec {
     let name = container_name(plan.instance.as_str());
-    let mut spec = ShimSpec::new(&place.agent, &name, plan.argv, plan.sandbox.into());
+    let mut spec = ShimSpec::new(&place.agent, &name, plan.command.argv(), plan.sandbox.into());
     spec.env = plan.env.into_iter().collect();
     spec.user = plan.user;
     spec.hidden_paths = vec![place.data_dir.clone()];

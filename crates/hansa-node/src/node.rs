@@ -76,7 +76,8 @@ impl Node {
                 self.unwatched_if_alone();
             }
             Input::Message { stream, message } => self.heard(now, stream, message),
-            Input::Started { instance } => self.started(now, &instance),
+            Input::Preparing { instance, message } => self.preparing(now, &instance, message),
+            Input::Started { instance, addresses } => self.started(now, &instance, addresses),
             Input::LaunchFailed { instance, message } => self.launch_failed(now, &instance, message),
             Input::Exited { instance, exit, limitation, message } => {
                 self.exited(now, &instance, exit, limitation, message);

@@ -5,13 +5,13 @@ use crate::report::Fault;
 use crate::world::{Asked, Event, World};
 use hansa_cell::{Input, Request};
 use hansa_model::app::{
-    AppSpec, Backoff, CheckPort, Constraint, HealthCheck, KillSelection, Operator, PortDefinition, Probe,
+    AppSpec, Backoff, CheckPort, Constraint, HealthCheck, Operator, PortDefinition, Probe,
     UnreachableStrategy, UpgradeStrategy,
 };
 use hansa_model::resources::MIB;
 use hansa_model::service::{AppChange, Expected, ServiceCommand, Target};
 use hansa_model::spec::Command;
-use hansa_model::{AppId, Principal, RoleName, TaskId};
+use hansa_model::{AppId, Principal, TaskId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -127,33 +127,21 @@ impl World {
             _ => UnreachableStrategy::Disabled,
         };
         AppSpec {
-            id: app.clone(),
-            command: Command::Shell("serve".into()),
-            user: None,
             env: BTreeMap::from([("VERSION".to_string(), version)]),
-            labels: BTreeMap::new(),
             cpus_milli: self.random.u64(1..5) * 100,
             mem: self.random.u64(1..9) * 32 * MIB,
-            disk: 0,
-            gpus: 0,
             instances: self.random.u32(0..6),
             constraints,
             ports: vec![PortDefinition { protocol: "tcp".into(), ..PortDefinition::default() }],
-            require_ports: false,
             health_checks,
             upgrade: UpgradeStrategy {
                 minimum_health_milli: [0, 500, 1000][self.random.usize(0..3)],
                 maximum_over_milli: [200, 1000][self.random.usize(0..2)],
             },
             backoff: Backoff { initial_ms: 500, factor_milli: 1_150, max_ms: 5_000 },
-            kill_selection: KillSelection::YoungestFirst,
             unreachable,
             kill_grace_ms: 1_000,
-            kill_grace_given: false,
-            role: RoleName::any(),
-            accepted_roles: None,
-            dependencies: Vec::new(),
-            cpu_quota: false,
+            ..AppSpec::new(app.clone(), Command::Shell("serve".into()))
         }
     }
 }

@@ -48,6 +48,7 @@ fn ports() -> impl Strategy<Value = Vec<PortDefinition>> {
                 protocol: protocol.into(),
                 name: named.then(|| format!("p{at}")),
                 labels,
+                mapping: None,
             })
             .collect()
     })
@@ -106,8 +107,6 @@ prop_compose! {
         checks.retain(|check| { let new = !seen.contains(check); seen.push(check.clone()); new });
         let milli_mib = |milli: u64| (milli * 1_048_576 + 500) / 1000;
         AppSpec {
-            id: AppId::from(id),
-            command,
             user,
             env,
             labels,
@@ -130,6 +129,7 @@ prop_compose! {
             role: RoleName::from(role),
             dependencies: dependencies.into_iter().map(AppId::from).collect(),
             cpu_quota: quota,
+            ..AppSpec::new(AppId::from(id), command)
         }
     }
 }

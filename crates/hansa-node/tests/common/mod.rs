@@ -88,7 +88,7 @@ pub fn release(name: &str) -> ToAgentBody {
 }
 
 pub fn started(name: &str) -> Input {
-    Input::Started { instance: InstanceId::from(name) }
+    Input::Started { instance: InstanceId::from(name), addresses: Vec::new() }
 }
 
 pub fn exited(name: &str, exit: Exit) -> Input {
