@@ -6,9 +6,11 @@
 use crate::agent::Event;
 use crate::cgroup::Driver;
 use crate::clock::Clock;
+use crate::network::{self, Network};
 use crate::shim::{self, Attached, Cause, Client, ExitRecord, ShimLost, ShimSpec};
 use futures_util::StreamExt;
 use hansa_model::InstanceId;
+use hansa_model::container::NetworkSpec;
 use hansa_model::task::{Exit, Limitation};
 use hansa_node::saved::SavedGroup;
 use hansa_node::{Found, Input, Saved, ShimPlan};
@@ -40,11 +42,25 @@ pub struct Place {
     pub program: PathBuf,
     /// The core's clock.
     pub clock: Clock,
+    /// Gives containers addresses of their own.
+    pub network: Network,
 }
 
 impl Place {
     fn dir(&self, instance: &InstanceId) -> PathBuf {
         self.runtime.join(container_name(instance.as_str()))
+    }
+
+    /// Ends and removes whatever a runtime directory stands for.
+    async fn remove(&self, dir: &Path) {
+        end_orphans(dir).await;
+        self.network.release(dir).await;
+        match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -100,21 +116,29 @@ impl Containers {
             .await;
         let mut found = BTreeMap::new();
         let mut keep = BTreeSet::new();
+        let mut running = Vec::new();
         for (dir, attached) in looked {
             let group = wanted.get(&dir);
             match (group, attached) {
                 (Some(group), Some(Attached::Running(client))) => {
                     let instance = group.launch.instance.clone();
                     keep.insert(container_name(instance.as_str()));
-                    self.watch(instance.clone(), client);
-                    found.insert(instance, Found::Running);
+                    running.push((instance, dir, client));
                 }
                 (Some(group), Some(Attached::Exited(record))) => {
                     let limit = group.launch.allocation.mem;
+                    self.place.network.release(&dir).await;
                     found.insert(group.launch.instance.clone(), found_ended(&record, limit));
                 }
-                _ => remove(&dir).await,
+                _ => self.place.remove(&dir).await,
             }
+        }
+        let dirs = running.iter().map(|(_, dir, _)| dir.clone()).collect();
+        let addresses = self.place.network.recover(dirs).await;
+        for (instance, dir, client) in running {
+            self.watch(instance.clone(), client);
+            let addresses = addresses.get(&dir).map(ToString::to_string).into_iter().collect();
+            found.insert(instance, Found::Running { addresses });
         }
         if let Some(driver) = driver {
             match driver.sweep(&self.place.agent, &keep) {
@@ -139,10 +163,9 @@ impl Containers {
             let event = if unwanted.load(Ordering::Relaxed) {
                 Event::Node(Input::LaunchFailed { instance, message: "not wanted any more".into() })
             } else {
-                let dir = place.dir(&instance);
-                match shim::spawn(&dir, &shim_spec(&place, plan), &place.program).await {
-                    Ok(client) => Event::Spawned { instance, client },
-                    Err(error) => Event::Node(Input::LaunchFailed { instance, message: error.to_string() }),
+                match launch(&place, plan).await {
+                    Ok((client, addresses)) => Event::Spawned { instance, client, addresses },
+                    Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
                 }
             };
             let _ = events.send(event).await;
@@ -191,14 +214,19 @@ impl Containers {
     /// Removes what is left of a container that has ended.
     pub fn clean_up(&mut self, instance: &InstanceId) {
         self.states.remove(instance);
-        let dir = self.place.dir(instance);
-        tokio::spawn(async move { remove(&dir).await });
+        let (place, dir) = (self.place.clone(), self.place.dir(instance));
+        tokio::spawn(async move { place.remove(&dir).await });
+    }
+
+    /// The agent stops; containers run on.
+    pub async fn leave(&self) {
+        self.place.network.close().await;
     }
 
     /// Waits for a container's end and reports it.
     fn watch(&mut self, instance: InstanceId, client: Client) {
         self.states.insert(instance.clone(), State::Running(client.clone()));
-        let (events, dir) = (self.events.clone(), self.place.dir(&instance));
+        let (events, place, dir) = (self.events.clone(), self.place.clone(), self.place.dir(&instance));
         tokio::spawn(async move {
             let input = match client.wait().await {
                 Ok(record) => ended(instance, &record),
@@ -208,9 +236,28 @@ impl Containers {
                     Input::ShimGone { instance, message: String::new() }
                 }
             };
+            // Before its end is known: then its ports are free, and whoever hears of it may use them.
+            place.network.release(&dir).await;
             let _ = events.send(Event::Node(input)).await;
         });
     }
+}
+
+/// Starts a container in its network. Gives the connection to it and its own addresses.
+async fn launch(place: &Place, plan: ShimPlan) -> Result<(Client, Vec<String>), String> {
+    let dir = place.dir(&plan.instance);
+    let attachment = match &plan.network {
+        NetworkSpec::Host => None,
+        NetworkSpec::Bridge { mappings } => {
+            let mappings = network::mappings(mappings, &plan.ports).map_err(|error| error.to_string())?;
+            Some(place.network.attach(&dir, mappings).await.map_err(|error| error.to_string())?)
+        }
+    };
+    let mut spec = shim_spec(place, plan);
+    spec.network = attachment.as_ref().map(network::Attachment::path);
+    let client = shim::spawn(&dir, &spec, &place.program).await.map_err(|error| error.to_string())?;
+    // From here on the container holds its network itself.
+    Ok((client, attachment.iter().map(|attachment| attachment.address().to_string()).collect()))
 }
 
 /// What is found in a runtime directory; None: nothing lives there.
@@ -239,17 +286,6 @@ async fn end_orphans(dir: &Path) {
         tracing::error!(dir = %dir.display(), %error, "cannot end what a dead shim left");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
-    }
-}
-
-/// Ends and removes whatever a runtime directory stands for.
-async fn remove(dir: &Path) {
-    end_orphans(dir).await;
-    match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
-        }
-        _ => {}
     }
 }
 
@@ -285,7 +321,7 @@ fn ended(instance: InstanceId, record: &ExitRecord) -> Input {
     match found_ended(record, 0) {
         Found::LaunchFailed { message } => Input::LaunchFailed { instance, message },
         Found::Exited { exit, limitation, message } => Input::Exited { instance, exit, limitation, message },
-        Found::Running | Found::Starting => Input::ShimGone { instance, message: String::new() },
+        Found::Running { .. } | Found::Starting => Input::ShimGone { instance, message: String::new() },
     }
 }
 

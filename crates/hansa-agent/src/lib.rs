@@ -5,6 +5,7 @@
 //! back as events; HTTP handlers ask the loop and decide nothing.
 //!
 //! - [`shim`], [`launcher`], [`cgroup`]: containers, each in a small process that outlives the agent.
+//! - [`network`]: containers with addresses of their own.
 //! - [`agent`]: start, loop, stop. [`containers`]: the core's groups as shims.
 //! - [`data_dir`], [`journal`]: what is on disk. [`machine`]: what the machine has and uses.
 //! - [`link`]: the stream to the master. [`probe`]: health checks. [`metering`]: who uses what. [`sandbox`]: reading what
@@ -23,6 +24,7 @@ pub mod launcher;
 mod link;
 mod machine;
 mod metering;
+pub mod network;
 mod options;
 mod probe;
 pub mod sandbox;

@@ -136,13 +136,15 @@ fn join(plan: &Plan, init: i32) -> io::Result<()> {
         Fence::Full => &["ipc", "uts", "cgroup", "pid", "mnt"],
         Fence::User => &["user", "ipc", "uts", "pid", "mnt"],
     };
+    let network = plan.network.is_some().then_some("net");
+    let names: Vec<&str> = network.into_iter().chain(names.iter().copied()).collect();
     let open = |name: &&str| File::open(format!("/proc/{init}/ns/{name}"));
     // All are opened before the first is joined: after `mnt`, /proc is another.
     let namespaces: Vec<io::Result<File>> = names.iter().map(open).collect();
     for (namespace, name) in namespaces.into_iter().zip(names) {
         let namespace = match namespace {
             // Kernels before 4.6.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && *name == "cgroup" => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && name == "cgroup" => continue,
             opened => opened?,
         };
         // SAFETY: no memory is passed.

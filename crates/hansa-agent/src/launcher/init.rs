@@ -173,6 +173,9 @@ fn main(plan: &Plan, places: &[Place], ends: Ends) -> ! {
         exit(1);
     }
     let mut failures = Failures::new(ends.failures);
+    if let Err(error) = join_network(plan) {
+        failures.fail(&LaunchError::machine(format!("cannot join the container's network: {error}")));
+    }
     // The shim's lock and sockets end with the shim.
     close_others([
         control.as_raw_fd(),
@@ -225,6 +228,16 @@ fn main(plan: &Plan, places: &[Place], ends: Ends) -> ! {
     die_with_shim(plan);
     drop(failures);
     supervise(plan, command, control, &signals, ends.status)
+}
+
+/// Before anything is mounted: /sys shows the network that its mounter is in.
+fn join_network(plan: &Plan) -> io::Result<()> {
+    let Some(network) = &plan.network else { return Ok(()) };
+    // SAFETY: no memory is passed; this process has one thread.
+    match unsafe { libc::setns(network.as_raw_fd(), libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// The shim's death is ours, and with a pid namespace everybody's in it. Without one we outlive it for as long as it takes
