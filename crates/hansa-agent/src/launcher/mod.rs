@@ -17,6 +17,7 @@ mod init;
 mod mounts;
 mod pipe;
 mod plan;
+mod root;
 pub mod seccomp;
 mod user;
 

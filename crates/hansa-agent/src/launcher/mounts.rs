@@ -5,6 +5,7 @@
 //! hidden. Everywhere else device nodes cannot be opened, whoever made them.
 
 use super::plan::{Fence, Plan, c_path};
+use super::root;
 use crate::cgroup::{Place, Version};
 use crate::shim::LaunchError;
 use std::ffi::CString;
@@ -59,7 +60,7 @@ pub(super) fn arrange(plan: &Plan, places: &[Place]) -> Result<Vec<String>, Laun
 }
 
 fn full(plan: &Plan, places: &[Place], missing: &mut Vec<String>) -> Result<(), LaunchError> {
-    detach()?;
+    root::detach()?;
     // What will lie under new mounts is held open now.
     let sandbox = hold(&plan.sandbox)?;
     let places: Vec<(&Place, OwnedFd)> =
@@ -89,7 +90,7 @@ fn full(plan: &Plan, places: &[Place], missing: &mut Vec<String>) -> Result<(), 
 /// What an ordinary user can have: own /proc and /dev/shm, the agent's files hidden. The rest is protected by being
 /// root's.
 fn inside_user_namespace(plan: &Plan, missing: &mut Vec<String>) -> Result<(), LaunchError> {
-    detach()?;
+    root::detach()?;
     let sandbox = hold(&plan.sandbox)?;
     for (source, target, kind) in [("proc", "/proc", "proc"), ("shm", "/dev/shm", "tmpfs")] {
         if let Err(error) = mount(source, target, kind, CLEAN, "") {
@@ -97,11 +98,6 @@ fn inside_user_namespace(plan: &Plan, missing: &mut Vec<String>) -> Result<(), L
         }
     }
     hide(plan, &sandbox)
-}
-
-/// Nothing that is mounted here shows outside; what the host unmounts goes away here too.
-fn detach() -> Result<(), LaunchError> {
-    mount("none", "/", "", libc::MS_REC | libc::MS_SLAVE, "")
 }
 
 /// Takes away from every mount the right to open device nodes in it.
@@ -260,7 +256,7 @@ fn make_dir(path: &Path) -> Result<(), LaunchError> {
 }
 
 /// Keeps hold of a directory, whatever is mounted over it.
-fn hold(path: &Path) -> Result<OwnedFd, LaunchError> {
+pub(super) fn hold(path: &Path) -> Result<OwnedFd, LaunchError> {
     let c = c_path(path)?;
     // SAFETY: the path is a C string; the descriptor is new and nobody else's.
     unsafe {
@@ -271,7 +267,7 @@ fn hold(path: &Path) -> Result<OwnedFd, LaunchError> {
     }
 }
 
-fn bind(source: &str, target: &str) -> Result<(), LaunchError> {
+pub(super) fn bind(source: &str, target: &str) -> Result<(), LaunchError> {
     mount(source, target, "", libc::MS_BIND, "")
 }
 
@@ -279,7 +275,7 @@ fn remount_read_only(target: &str, flags: libc::c_ulong) -> Result<(), LaunchErr
     mount("none", target, "", libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY | flags, "")
 }
 
-fn mount(
+pub(super) fn mount(
     source: &str,
     target: &str,
     kind: &str,
@@ -297,6 +293,6 @@ fn mount(
     }
 }
 
-fn failed(what: &str, on: &str, error: &io::Error) -> LaunchError {
+pub(super) fn failed(what: &str, on: &str, error: &io::Error) -> LaunchError {
     LaunchError::machine(format!("cannot {what} {on} for the container: {error}"))
 }
