@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::link::Stream;
 use crate::machine::{self, Meter};
 use crate::metering::Metering;
+use crate::network::{self, Network};
 use crate::options::Options;
 use crate::prepare::HeldImages;
 use crate::probe;
@@ -46,6 +47,8 @@ pub(crate) enum Event {
         instance: InstanceId,
         /// The connection to it.
         client: Client,
+        /// Its own addresses, if it has any besides the machine's.
+        addresses: Vec<String>,
     },
     /// Somebody wants to look at the loop's state.
     Ask(Box<dyn FnOnce(&Shell) + Send>),
@@ -69,6 +72,7 @@ pub(crate) struct Shell {
     pub(crate) metering: Metering,
     pub(crate) clock: Clock,
     pub(crate) data_dir: DataDir,
+    images: Arc<HeldImages>,
     containers: Containers,
     driver: Option<Driver>,
     journal: Journal,
@@ -108,7 +112,13 @@ impl Agent {
         let address = listener.local_addr()?;
         let clock = Clock::start();
         let detected = Driver::detect();
-        let missing = detected.missing.into_iter().chain(crate::launcher::missing_isolation()).collect();
+        let network = Network::start(network::Settings {
+            agent: data_dir.agent_id()?.to_string(),
+            data_dir: data_dir.root().to_owned(),
+            subnet: options.bridge_subnet,
+        });
+        let missing = detected.missing.into_iter().chain(crate::launcher::missing_isolation());
+        let missing = missing.chain(network.missing().map(str::to_owned)).collect();
         let config = config(&options, &data_dir, address, missing)?;
         let (journal, saved) = Journal::open(&data_dir.journal())?;
         let (sender, events) = mpsc::channel(BATCH);
@@ -125,6 +135,7 @@ impl Agent {
             clock,
             sandboxes: data_dir.sandboxes(),
             images: images.clone(),
+            network,
         };
         let mut containers = Containers::new(place, sender.clone());
         let found = containers.recover(&saved, detected.driver.as_ref()).await;
@@ -141,6 +152,7 @@ impl Agent {
             metering: Metering::default(),
             clock,
             data_dir,
+            images,
             containers,
             driver: detected.driver,
             journal,
@@ -164,8 +176,14 @@ impl Agent {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { mut shell, mut events, listener, first, loopback_only, _machine, .. } = self;
         shell.sweep_sandboxes();
+        let _relief = relieve_disk(shell.images.clone());
         shell.perform(first)?;
-        let router = http::router(shell.sender.clone(), shell.data_dir.sandboxes(), loopback_only);
+        let router = http::router(
+            shell.sender.clone(),
+            shell.data_dir.sandboxes(),
+            shell.images.clone(),
+            loopback_only,
+        );
         let served = http::serve(listener, router);
         tokio::pin!(shutdown, served);
         loop {
@@ -243,11 +261,9 @@ impl Shell {
     fn take(&mut self, event: Event, outputs: &mut Vec<Output>) {
         match event {
             Event::Node(input) => outputs.extend(self.node.apply(self.clock.now(), input)),
-            Event::Spawned { instance, client } => {
+            Event::Spawned { instance, client, addresses } => {
                 self.containers.spawned(&instance, client);
-                outputs.extend(
-                    self.node.apply(self.clock.now(), Input::Started { instance, addresses: Vec::new() }),
-                );
+                outputs.extend(self.node.apply(self.clock.now(), Input::Started { instance, addresses }));
             }
             Event::Ask(question) => question(self),
         }
@@ -368,8 +384,30 @@ impl Shell {
         if let Some(stream) = self.stream.take() {
             stream.close().await;
         }
+        self.containers.leave().await;
         tracing::info!("agent stops; its tasks run on");
         Ok(())
+    }
+}
+
+/// Removes unused images from time to time if the disk is too full. Ends when dropped.
+fn relieve_disk(images: Arc<HeldImages>) -> AbortOnDrop {
+    const EVERY: Duration = Duration::from_secs(60);
+    AbortOnDrop(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let images = images.images().clone();
+            let _ = tokio::task::spawn_blocking(move || images.relieve()).await;
+        }
+    }))
+}
+
+/// A task that ends with this value.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -54,7 +54,7 @@ impl Node {
             self.send(ToMasterBody::Released { instance });
             return;
         }
-        let refusal = self.refuses(&launch);
+        let refusal = self.refuses(&launch).filter(|_| !planted(Bug::LaunchedTwice));
         let tasks = launch.tasks.clone();
         self.save(Record::Group(Box::new(SavedGroup::new(now, self.config.boot.clone(), launch))));
         for task in tasks {
@@ -309,6 +309,7 @@ impl Node {
             status.healthy = health::healthy(&live.checks);
             status.health = live.checks.iter().map(|check| check.result.clone()).collect();
         }
+        status.addresses = newest.map(|newest| newest.addresses.clone()).unwrap_or_default();
         detail(&mut status);
         if again && status.reason.is_none() {
             // Said before, and nothing new.

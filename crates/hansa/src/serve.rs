@@ -116,8 +116,17 @@ fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, 
     options.attributes = attributes(args.attributes.as_deref().unwrap_or_default())?.into_iter().collect();
     options.region = args.region;
     options.zone = args.zone;
+    if let Some(text) = args.bridge_subnet {
+        let wrong = |error| Failure::new(Exit::Usage, format!("--bridge-subnet: {error}"));
+        options.bridge_subnet = Some(text.parse::<hansa_agent::network::Subnet>().map_err(wrong)?);
+    }
     options.stop_deadline = args.stop_deadline.map(|span| span.0);
     options.insecure = args.insecure.unwrap_or(options.insecure);
+    options.docker_config = args.docker_config;
+    options.insecure_registries = args.insecure_registry.unwrap_or_default().into_iter().collect();
+    options.pull_timeout = args.pull_timeout.map_or(options.pull_timeout, |span| span.0);
+    options.images_high_percent = args.images_high.unwrap_or(options.images_high_percent);
+    options.images_low_percent = args.images_low.unwrap_or(options.images_low_percent);
     Ok(options)
 }
 

@@ -17,6 +17,7 @@ mod image_user;
 mod init;
 mod inside;
 mod mounts;
+mod own_root;
 mod pipe;
 mod plan;
 mod root;
