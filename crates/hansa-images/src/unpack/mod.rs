@@ -12,6 +12,11 @@ pub(crate) mod path;
 mod tree;
 mod write;
 
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod ordinary;
+
 pub(crate) use tree::OPAQUE;
 
 use crate::digest::{Digest, Hashed};
