@@ -41,7 +41,8 @@ impl Reply {
     }
 }
 
-type Rule = Box<dyn Fn(&Asked, &Reply) -> Option<Reply> + Send + Sync>;
+/// Sees a request and the honest answer, and may give another.
+pub type Rule = Box<dyn Fn(&Asked, &Reply) -> Option<Reply> + Send + Sync>;
 
 /// It ends with this value.
 pub struct Fake {
