@@ -309,6 +309,7 @@ impl Node {
             status.healthy = health::healthy(&live.checks);
             status.health = live.checks.iter().map(|check| check.result.clone()).collect();
         }
+        status.addresses = newest.map(|newest| newest.addresses.clone()).unwrap_or_default();
         detail(&mut status);
         if again && status.reason.is_none() {
             // Said before, and nothing new.

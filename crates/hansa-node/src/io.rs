@@ -252,7 +252,10 @@ pub enum ProbeTarget {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// Its shim is there and its process runs; news will come.
-    Running,
+    Running {
+        /// Its own addresses, if it has any besides the machine's.
+        addresses: Vec<String>,
+    },
     /// Its shim is there and still sets the group up; news will come.
     Starting,
     /// It ended while no agent looked.

@@ -46,8 +46,9 @@ impl Node {
             return self.lost(now, instance, TaskState::Gone, "the machine was rebooted");
         }
         match found {
-            Some(Found::Running) => {
-                self.report(now, instance, 0, TaskState::Running, |_| {});
+            Some(Found::Running { addresses }) => {
+                let addresses = addresses.clone();
+                self.report(now, instance, 0, TaskState::Running, |status| status.addresses = addresses);
                 self.begin_checks(now, instance);
                 self.stop_if_wanted(now, instance, group);
             }

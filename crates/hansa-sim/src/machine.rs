@@ -105,7 +105,7 @@ impl Machine {
         let found = |process: &Process| match process.exit {
             Some(exit) => Found::Exited { exit, limitation: None, message: String::new() },
             None if process.starting => Found::Starting,
-            None => Found::Running,
+            None => Found::Running { addresses: Vec::new() },
         };
         self.processes.iter().map(|(instance, process)| (instance.clone(), found(process))).collect()
     }
