@@ -119,6 +119,10 @@ impl Translator {
             | Event::TaskRemoved(_)
             | Event::AppVersion(_)
             | Event::AppVersionDropped(..)
+            | Event::AppRemoval(..)
+            | Event::AppRemovalDropped(..)
+            | Event::Group(_)
+            | Event::GroupVersionDropped(..)
             | Event::Role(_)
             | Event::Alarm { .. } => {}
         }
@@ -296,6 +300,10 @@ fn deployment_changed(
             }
             push("deployment_failed", json!({"id": view.id, "reason": reason}));
         }
-        DeploymentChange::Progress | DeploymentChange::Restored => {}
+        DeploymentChange::Progress
+        | DeploymentChange::Paused
+        | DeploymentChange::Resumed
+        | DeploymentChange::Failing(_)
+        | DeploymentChange::Restored => {}
     }
 }

@@ -108,6 +108,9 @@ pub(super) fn read_app(
         check_single_instance(&fields, instances, upgrade, faults);
     }
     check_migration(&fields, &labels, faults);
+    for (label, fault) in hansa_model::label::faults(&labels) {
+        faults.rules.add(format!("{}/{label}", fields.at("labels")), fault);
+    }
     let role = read_role(&fields, &id, defaults, faults);
     let grace = fields.count("taskKillGracePeriodSeconds", INT, &mut faults.types);
     let health_checks = checks::read(&fields, &ports, faults);
@@ -358,7 +361,8 @@ fn read_role(fields: &Fields<'_>, id: &str, defaults: &Defaults, faults: &mut Fa
         faults.types.add(at, "error.minLength");
     } else if defaults.enforce_group_role {
         let group = path::parent(id).split('/').nth(1).filter(|group| !group.is_empty());
-        let valid: Vec<&str> = std::iter::once(defaults.role.as_str()).chain(group).collect();
+        let mut valid: Vec<&str> = std::iter::once(defaults.role.as_str()).chain(group).collect();
+        valid.dedup();
         if !valid.contains(&role) {
             faults.rules.add(at, format!("got {role}, expected one of: [{}]", valid.join(", ")));
         }

@@ -223,7 +223,8 @@ fn show_version(api: &Api, id: &AppId, text: &str) -> Answer {
 
 async fn create(api: &Api, params: &Params, post: &Post, body: Value) -> Answer {
     let force = params.flag("force", false)?;
-    let spec = Arc::new(parse_app(&body, &api.defaults)?);
+    let defaults = body["id"].as_str().map(|id| api.defaults_of(&AppId::from(path::absolute(id, "/"))));
+    let spec = Arc::new(parse_app(&body, defaults.as_ref().unwrap_or(&api.defaults))?);
     let id = spec.id.clone();
     let change = AppChange { id: id.clone(), expected: Expected::Absent, to: Target::Spec(spec) };
     let exists = || Problem::new(409, format!("An app with id [{id}] already exists."));
@@ -291,7 +292,10 @@ async fn change_many(
                         return Err(Problem::unknown_app(&update.id, None));
                     }
                     _ => {
-                        let spec = update.apply(current.map(|app| &app.current.spec), &api.defaults)?;
+                        let spec = update.apply(
+                            current.map(|app| &app.current.spec),
+                            &api.defaults_in(model, &update.id),
+                        )?;
                         Target::Spec(Arc::new(spec))
                     }
                 };
@@ -316,7 +320,11 @@ fn one(
     let to = match update {
         Update::Version(version) => Target::Version(*version),
         _ if current.is_none() && !may_create => return Err(Problem::unknown_app(id, None)),
-        _ => Target::Spec(Arc::new(update.apply(id, current.map(|app| &app.current.spec), &api.defaults)?)),
+        _ => Target::Spec(Arc::new(update.apply(
+            id,
+            current.map(|app| &app.current.spec),
+            &api.defaults_in(model, id),
+        )?)),
     };
     expecting(current, id, to, may_create)
 }
