@@ -6,6 +6,7 @@
 use crate::agent::Event;
 use crate::cgroup::Driver;
 use crate::clock::Clock;
+use crate::prepare::HeldImages;
 use crate::shim::{self, Attached, Cause, Client, ExitRecord, ShimLost, ShimSpec};
 use futures_util::StreamExt;
 use hansa_model::InstanceId;
@@ -15,9 +16,8 @@ use hansa_node::{Found, Input, Saved, ShimPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Shims started at the same time: enough to keep the cores busy, few enough that none waits for long.
 const STARTS_AT_ONCE: usize = 16;
@@ -40,18 +40,34 @@ pub struct Place {
     pub program: PathBuf,
     /// The core's clock.
     pub clock: Clock,
+    /// One directory for each task.
+    pub sandboxes: PathBuf,
+    /// What containers are made of.
+    pub images: Arc<HeldImages>,
 }
 
 impl Place {
     fn dir(&self, instance: &InstanceId) -> PathBuf {
         self.runtime.join(container_name(instance.as_str()))
     }
+
+    /// Ends and removes whatever a runtime directory stands for.
+    async fn remove(&self, dir: &Path) {
+        end_orphans(dir).await;
+        match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
+            }
+            _ => {}
+        }
+        self.images.release(dir);
+    }
 }
 
 #[derive(Debug)]
 enum State {
     /// Being started. Set: it is not wanted any more.
-    Starting { unwanted: Arc<AtomicBool>, stop: Option<Duration> },
+    Starting { unwanted: watch::Sender<bool>, stop: Option<Duration> },
     /// Runs, as far as known.
     Running(Client),
 }
@@ -104,6 +120,7 @@ impl Containers {
             let group = wanted.get(&dir);
             match (group, attached) {
                 (Some(group), Some(Attached::Running(client))) => {
+                    self.place.images.recover(&dir);
                     let instance = group.launch.instance.clone();
                     keep.insert(container_name(instance.as_str()));
                     self.watch(instance.clone(), client);
@@ -113,7 +130,7 @@ impl Containers {
                     let limit = group.launch.allocation.mem;
                     found.insert(group.launch.instance.clone(), found_ended(&record, limit));
                 }
-                _ => remove(&dir).await,
+                _ => self.place.remove(&dir).await,
             }
         }
         if let Some(driver) = driver {
@@ -130,20 +147,14 @@ impl Containers {
 
     /// Starts a group's container.
     pub fn start(&mut self, plan: ShimPlan) {
-        let unwanted = Arc::new(AtomicBool::new(false));
+        let (unwanted, is_unwanted) = watch::channel(false);
         let instance = plan.instance.clone();
-        self.states.insert(instance.clone(), State::Starting { unwanted: unwanted.clone(), stop: None });
+        self.states.insert(instance.clone(), State::Starting { unwanted, stop: None });
         let (place, events, starts) = (self.place.clone(), self.events.clone(), self.starts.clone());
         tokio::spawn(async move {
-            let _turn = starts.acquire().await;
-            let event = if unwanted.load(Ordering::Relaxed) {
-                Event::Node(Input::LaunchFailed { instance, message: "not wanted any more".into() })
-            } else {
-                let dir = place.dir(&instance);
-                match shim::spawn(&dir, &shim_spec(&place, plan), &place.program).await {
-                    Ok(client) => Event::Spawned { instance, client },
-                    Err(error) => Event::Node(Input::LaunchFailed { instance, message: error.to_string() }),
-                }
+            let event = match launch(&place, plan, &events, &starts, is_unwanted).await {
+                Ok(client) => Event::Spawned { instance, client },
+                Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
             };
             let _ = events.send(event).await;
         });
@@ -165,7 +176,7 @@ impl Containers {
     pub fn stop(&mut self, instance: &InstanceId, grace: Duration) {
         match self.states.get_mut(instance) {
             Some(State::Starting { unwanted, stop }) => {
-                unwanted.store(true, Ordering::Relaxed);
+                unwanted.send_replace(true);
                 *stop = Some(stop.map_or(grace, |earlier| earlier.min(grace)));
             }
             Some(State::Running(client)) => {
@@ -191,8 +202,8 @@ impl Containers {
     /// Removes what is left of a container that has ended.
     pub fn clean_up(&mut self, instance: &InstanceId) {
         self.states.remove(instance);
-        let dir = self.place.dir(instance);
-        tokio::spawn(async move { remove(&dir).await });
+        let (place, dir) = (self.place.clone(), self.place.dir(instance));
+        tokio::spawn(async move { place.remove(&dir).await });
     }
 
     /// Waits for a container's end and reports it.
@@ -211,6 +222,38 @@ impl Containers {
             let _ = events.send(Event::Node(input)).await;
         });
     }
+}
+
+/// Prepares and starts a container. What was taken for it is given back when its runtime directory is removed.
+async fn launch(
+    place: &Place,
+    plan: ShimPlan,
+    events: &mpsc::Sender<Event>,
+    starts: &Semaphore,
+    mut is_unwanted: watch::Receiver<bool>,
+) -> Result<Client, String> {
+    const UNWANTED: &str = "not wanted any more";
+    let dir = place.dir(&plan.instance);
+    let say = |message: String| {
+        let input = Input::Preparing { instance: plan.instance.clone(), message };
+        // A loop that is behind will hear the next word.
+        let _ = events.try_send(Event::Node(input));
+    };
+    let image = tokio::select! {
+        biased;
+        // It ends when the container is forgotten, too.
+        _ = is_unwanted.wait_for(|unwanted| *unwanted) => return Err(UNWANTED.into()),
+        image = place.images.take(&dir, &place.sandboxes, &plan, say) => image?,
+    };
+    let _turn = starts.acquire().await;
+    if *is_unwanted.borrow() {
+        return Err(UNWANTED.into());
+    }
+    let mut spec = shim_spec(place, &plan);
+    if let Some(image) = image {
+        image.apply(&mut spec, &plan, &dir)?;
+    }
+    shim::spawn(&dir, &spec, &place.program).await.map_err(|error| error.to_string())
 }
 
 /// What is found in a runtime directory; None: nothing lives there.
@@ -242,22 +285,11 @@ async fn end_orphans(dir: &Path) {
     }
 }
 
-/// Ends and removes whatever a runtime directory stands for.
-async fn remove(dir: &Path) {
-    end_orphans(dir).await;
-    match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
-        }
-        _ => {}
-    }
-}
-
-fn shim_spec(place: &Place, plan: ShimPlan) -> ShimSpec {
+fn shim_spec(place: &Place, plan: &ShimPlan) -> ShimSpec {
     let name = container_name(plan.instance.as_str());
-    let mut spec = ShimSpec::new(&place.agent, &name, plan.command.argv(), plan.sandbox.into());
-    spec.env = plan.env.into_iter().collect();
-    spec.user = plan.user;
+    let mut spec = ShimSpec::new(&place.agent, &name, plan.command.argv(), plan.sandbox.clone().into());
+    spec.env = plan.env.iter().cloned().collect();
+    spec.user.clone_from(&plan.user);
     spec.hidden_paths = vec![place.data_dir.clone()];
     spec.limits.memory_bytes = Some(plan.limits.mem).filter(|bytes| *bytes > 0);
     spec.limits.cpu_millis = Some(plan.limits.cpus_milli).filter(|milli| *milli > 0);

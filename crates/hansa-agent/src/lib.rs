@@ -6,6 +6,7 @@
 //!
 //! - [`shim`], [`launcher`], [`cgroup`]: containers, each in a small process that outlives the agent.
 //! - [`agent`]: start, loop, stop. [`containers`]: the core's groups as shims.
+//! - [`prepare`]: what must be there before a container can be made, images above all.
 //! - [`data_dir`], [`journal`]: what is on disk. [`machine`]: what the machine has and uses.
 //! - [`link`]: the stream to the master. [`probe`]: health checks. [`metering`]: who uses what. [`sandbox`]: reading what
 //!   tasks wrote, without following them out of their directory. [`http`]: the agent's own port.
@@ -24,6 +25,7 @@ mod link;
 mod machine;
 mod metering;
 mod options;
+mod prepare;
 mod probe;
 pub mod sandbox;
 pub mod shim;

@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod app;
 pub mod container;
+pub mod docker_run;
 pub mod event;
 pub mod explain;
 pub mod group;

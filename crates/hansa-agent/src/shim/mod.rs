@@ -12,7 +12,7 @@ mod cleanup;
 mod client;
 mod connection;
 mod events;
-mod files;
+pub(crate) mod files;
 mod output;
 mod protocol;
 mod record;
@@ -20,11 +20,13 @@ mod running;
 mod server;
 mod spec;
 mod timer;
+mod world;
 
 pub use client::{Attached, Client, ClientError, ShimLost, attach, list, spawn};
 pub use protocol::{EXEC_OUTPUT_BYTES, ExecResult};
 pub use record::{Cause, ExitRecord, LaunchError, LaunchErrorKind, ProcessId, Started};
 pub use spec::{Isolation, Limits, Output, Rlimit, ShimSpec, VERSION};
+pub use world::{EtcFiles, MountKind, MountSpec, RootSpec, SANDBOX_IN_IMAGE};
 
 use std::ffi::OsString;
 use std::io;
