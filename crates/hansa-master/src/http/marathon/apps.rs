@@ -253,11 +253,12 @@ async fn change_one(
     may_create: bool,
 ) -> Answer {
     let force = params.flag("force", false)?;
+    let canary = params.canary()?;
     let update = Update::read(body, partial)?;
     // As the last look saw it, which is the one that counted.
     let existed = AtomicBool::new(false);
     let started_by = api
-        .change(force, |model| {
+        .change_by(force, canary, |model| {
             existed.store(model.app(&id).is_some(), Ordering::Relaxed);
             Ok(vec![one(api, model, &id, &update, may_create)?])
         })
@@ -281,9 +282,10 @@ async fn change_many(
     may_create: bool,
 ) -> Answer {
     let force = params.flag("force", false)?;
+    let canary = params.canary()?;
     let updates = read_many(body, partial)?;
     let started_by = api
-        .change(force, |model| {
+        .change_by(force, canary, |model| {
             let change = |update: &hansa_api::marathon::update::UpdateOf| -> Result<AppChange, Problem> {
                 let current = model.app(&update.id);
                 let to = match &update.update {

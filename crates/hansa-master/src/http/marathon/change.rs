@@ -39,7 +39,19 @@ impl Api {
         force: bool,
         decide: impl Fn(&ReadModel) -> Result<Vec<AppChange>, Problem>,
     ) -> Result<Started, Refused> {
-        let decide = |model: &ReadModel| Ok(Deploy { changes: decide(model)?, force, ..Deploy::default() });
+        self.change_by(force, None, decide).await
+    }
+
+    /// The same, replacing only so many thousandths of the instances before the deployment pauses.
+    pub(super) async fn change_by(
+        &self,
+        force: bool,
+        canary_milli: Option<u16>,
+        decide: impl Fn(&ReadModel) -> Result<Vec<AppChange>, Problem>,
+    ) -> Result<Started, Refused> {
+        let decide = |model: &ReadModel| {
+            Ok(Deploy { changes: decide(model)?, force, canary_milli, ..Deploy::default() })
+        };
         started(self.deploy(decide).await?)
     }
 
