@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::link::Stream;
 use crate::machine::{self, Meter};
 use crate::metering::Metering;
+use crate::network::{self, Network};
 use crate::options::Options;
 use crate::prepare::HeldImages;
 use crate::probe;
@@ -46,6 +47,8 @@ pub(crate) enum Event {
         instance: InstanceId,
         /// The connection to it.
         client: Client,
+        /// Its own addresses, if it has any besides the machine's.
+        addresses: Vec<String>,
     },
     /// Somebody wants to look at the loop's state.
     Ask(Box<dyn FnOnce(&Shell) + Send>),
@@ -108,7 +111,13 @@ impl Agent {
         let address = listener.local_addr()?;
         let clock = Clock::start();
         let detected = Driver::detect();
-        let missing = detected.missing.into_iter().chain(crate::launcher::missing_isolation()).collect();
+        let network = Network::start(network::Settings {
+            agent: data_dir.agent_id()?.to_string(),
+            data_dir: data_dir.root().to_owned(),
+            subnet: options.bridge_subnet,
+        });
+        let missing = detected.missing.into_iter().chain(crate::launcher::missing_isolation());
+        let missing = missing.chain(network.missing().map(str::to_owned)).collect();
         let config = config(&options, &data_dir, address, missing)?;
         let (journal, saved) = Journal::open(&data_dir.journal())?;
         let (sender, events) = mpsc::channel(BATCH);
@@ -125,6 +134,7 @@ impl Agent {
             clock,
             sandboxes: data_dir.sandboxes(),
             images: images.clone(),
+            network,
         };
         let mut containers = Containers::new(place, sender.clone());
         let found = containers.recover(&saved, detected.driver.as_ref()).await;
@@ -243,11 +253,9 @@ impl Shell {
     fn take(&mut self, event: Event, outputs: &mut Vec<Output>) {
         match event {
             Event::Node(input) => outputs.extend(self.node.apply(self.clock.now(), input)),
-            Event::Spawned { instance, client } => {
+            Event::Spawned { instance, client, addresses } => {
                 self.containers.spawned(&instance, client);
-                outputs.extend(
-                    self.node.apply(self.clock.now(), Input::Started { instance, addresses: Vec::new() }),
-                );
+                outputs.extend(self.node.apply(self.clock.now(), Input::Started { instance, addresses }));
             }
             Event::Ask(question) => question(self),
         }
@@ -368,6 +376,7 @@ impl Shell {
         if let Some(stream) = self.stream.take() {
             stream.close().await;
         }
+        self.containers.leave().await;
         tracing::info!("agent stops; its tasks run on");
         Ok(())
     }

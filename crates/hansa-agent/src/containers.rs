@@ -6,10 +6,12 @@
 use crate::agent::Event;
 use crate::cgroup::Driver;
 use crate::clock::Clock;
+use crate::network::{self, Network};
 use crate::prepare::HeldImages;
 use crate::shim::{self, Attached, Cause, Client, ExitRecord, ShimLost, ShimSpec};
 use futures_util::StreamExt;
 use hansa_model::InstanceId;
+use hansa_model::container::NetworkSpec;
 use hansa_model::task::{Exit, Limitation};
 use hansa_node::saved::SavedGroup;
 use hansa_node::{Found, Input, Saved, ShimPlan};
@@ -44,6 +46,8 @@ pub struct Place {
     pub sandboxes: PathBuf,
     /// What containers are made of.
     pub images: Arc<HeldImages>,
+    /// Gives containers addresses of their own.
+    pub network: Network,
 }
 
 impl Place {
@@ -54,6 +58,7 @@ impl Place {
     /// Ends and removes whatever a runtime directory stands for.
     async fn remove(&self, dir: &Path) {
         end_orphans(dir).await;
+        self.network.release(dir).await;
         match std::fs::remove_dir_all(dir) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
@@ -116,6 +121,7 @@ impl Containers {
             .await;
         let mut found = BTreeMap::new();
         let mut keep = BTreeSet::new();
+        let mut running = Vec::new();
         for (dir, attached) in looked {
             let group = wanted.get(&dir);
             match (group, attached) {
@@ -123,15 +129,22 @@ impl Containers {
                     self.place.images.recover(&dir);
                     let instance = group.launch.instance.clone();
                     keep.insert(container_name(instance.as_str()));
-                    self.watch(instance.clone(), client);
-                    found.insert(instance, Found::Running);
+                    running.push((instance, dir, client));
                 }
                 (Some(group), Some(Attached::Exited(record))) => {
                     let limit = group.launch.allocation.mem;
+                    self.place.network.release(&dir).await;
                     found.insert(group.launch.instance.clone(), found_ended(&record, limit));
                 }
                 _ => self.place.remove(&dir).await,
             }
+        }
+        let dirs = running.iter().map(|(_, dir, _)| dir.clone()).collect();
+        let addresses = self.place.network.recover(dirs).await;
+        for (instance, dir, client) in running {
+            self.watch(instance.clone(), client);
+            let addresses = addresses.get(&dir).map(ToString::to_string).into_iter().collect();
+            found.insert(instance, Found::Running { addresses });
         }
         if let Some(driver) = driver {
             match driver.sweep(&self.place.agent, &keep) {
@@ -153,7 +166,7 @@ impl Containers {
         let (place, events, starts) = (self.place.clone(), self.events.clone(), self.starts.clone());
         tokio::spawn(async move {
             let event = match launch(&place, plan, &events, &starts, is_unwanted).await {
-                Ok(client) => Event::Spawned { instance, client },
+                Ok((client, addresses)) => Event::Spawned { instance, client, addresses },
                 Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
             };
             let _ = events.send(event).await;
@@ -206,10 +219,15 @@ impl Containers {
         tokio::spawn(async move { place.remove(&dir).await });
     }
 
+    /// The agent stops; containers run on.
+    pub async fn leave(&self) {
+        self.place.network.close().await;
+    }
+
     /// Waits for a container's end and reports it.
     fn watch(&mut self, instance: InstanceId, client: Client) {
         self.states.insert(instance.clone(), State::Running(client.clone()));
-        let (events, dir) = (self.events.clone(), self.place.dir(&instance));
+        let (events, place, dir) = (self.events.clone(), self.place.clone(), self.place.dir(&instance));
         tokio::spawn(async move {
             let input = match client.wait().await {
                 Ok(record) => ended(instance, &record),
@@ -219,19 +237,22 @@ impl Containers {
                     Input::ShimGone { instance, message: String::new() }
                 }
             };
+            // Before its end is known: then its ports are free, and whoever hears of it may use them.
+            place.network.release(&dir).await;
             let _ = events.send(Event::Node(input)).await;
         });
     }
 }
 
-/// Prepares and starts a container. What was taken for it is given back when its runtime directory is removed.
+/// Prepares and starts a container; gives the connection to it and its own addresses. What was taken for it is given
+/// back when its runtime directory is removed.
 async fn launch(
     place: &Place,
     plan: ShimPlan,
     events: &mpsc::Sender<Event>,
     starts: &Semaphore,
     mut is_unwanted: watch::Receiver<bool>,
-) -> Result<Client, String> {
+) -> Result<(Client, Vec<String>), String> {
     const UNWANTED: &str = "not wanted any more";
     let dir = place.dir(&plan.instance);
     let say = |message: String| {
@@ -249,11 +270,21 @@ async fn launch(
     if *is_unwanted.borrow() {
         return Err(UNWANTED.into());
     }
+    let attachment = match &plan.network {
+        NetworkSpec::Host => None,
+        NetworkSpec::Bridge { mappings } => {
+            let mappings = network::mappings(mappings, &plan.ports).map_err(|error| error.to_string())?;
+            Some(place.network.attach(&dir, mappings).await.map_err(|error| error.to_string())?)
+        }
+    };
     let mut spec = shim_spec(place, &plan);
+    spec.network = attachment.as_ref().map(network::Attachment::path);
     if let Some(image) = image {
         image.apply(&mut spec, &plan, &dir)?;
     }
-    shim::spawn(&dir, &spec, &place.program).await.map_err(|error| error.to_string())
+    let client = shim::spawn(&dir, &spec, &place.program).await.map_err(|error| error.to_string())?;
+    // From here on the container holds its network itself.
+    Ok((client, attachment.iter().map(|attachment| attachment.address().to_string()).collect()))
 }
 
 /// What is found in a runtime directory; None: nothing lives there.
@@ -317,7 +348,7 @@ fn ended(instance: InstanceId, record: &ExitRecord) -> Input {
     match found_ended(record, 0) {
         Found::LaunchFailed { message } => Input::LaunchFailed { instance, message },
         Found::Exited { exit, limitation, message } => Input::Exited { instance, exit, limitation, message },
-        Found::Running | Found::Starting => Input::ShimGone { instance, message: String::new() },
+        Found::Running { .. } | Found::Starting => Input::ShimGone { instance, message: String::new() },
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an agent is told by whoever starts it.
 
+use crate::network::Subnet;
 use hansa_model::resources::Resources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,6 +34,8 @@ pub struct Options {
     pub shim_program: Option<PathBuf>,
     /// The file by which agents of one machine know of each other.
     pub machine_lock: Option<PathBuf>,
+    /// The subnet of containers with addresses of their own; None: one that nothing on the machine uses.
+    pub bridge_subnet: Option<Subnet>,
     /// How long a released task's sandbox is kept.
     pub keep_sandboxes: Duration,
     /// A Docker configuration file with logins for registries.
@@ -63,6 +66,7 @@ impl Options {
             insecure: false,
             shim_program: None,
             machine_lock: None,
+            bridge_subnet: None,
             keep_sandboxes: Duration::from_secs(24 * 3600),
             docker_config: None,
             insecure_registries: BTreeSet::new(),

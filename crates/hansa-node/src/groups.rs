@@ -50,7 +50,7 @@ impl Node {
             self.repeat_updates(&instance);
             return;
         }
-        if self.saved.is_released(&instance) {
+        if self.saved.is_released(&instance) && !planted(Bug::ReleasedForgotten) {
             self.send(ToMasterBody::Released { instance });
             return;
         }
@@ -339,6 +339,7 @@ impl Node {
             status.healthy = health::healthy(&live.checks);
             status.health = live.checks.iter().map(|check| check.result.clone()).collect();
         }
+        status.addresses = newest.map(|newest| newest.addresses.clone()).unwrap_or_default();
         detail(&mut status);
         if again && status.reason.is_none() {
             // Said before, and nothing new.

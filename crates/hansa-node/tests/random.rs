@@ -185,7 +185,7 @@ impl World {
                 .map(|(instance, shim)| {
                     let found = match shim {
                         Shim::Starting { .. } => Found::Starting,
-                        Shim::Running => Found::Running,
+                        Shim::Running => Found::Running { addresses: Vec::new() },
                         Shim::Ended(exit) => {
                             Found::Exited { exit: *exit, limitation: None, message: String::new() }
                         }

@@ -185,6 +185,9 @@ fn main(plan: &mut Plan, places: &[Place], ends: Ends) -> ! {
         exit(1);
     }
     let mut failures = Failures::new(ends.failures);
+    if let Err(error) = join_network(plan) {
+        failures.fail(&LaunchError::machine(format!("cannot join the container's network: {error}")));
+    }
     // The shim's lock and sockets end with the shim.
     close_others([
         control.as_raw_fd(),
@@ -203,7 +206,7 @@ fn main(plan: &mut Plan, places: &[Place], ends: Ends) -> ! {
         // SAFETY: no memory is passed.
         unsafe { libc::unshare(libc::CLONE_NEWCGROUP) };
     }
-    if let Err(error) = join_network(plan).and_then(|()| name_host(plan)) {
+    if let Err(error) = name_host(plan) {
         failures.fail(&error);
     }
     match mounts::arrange(plan, places) {
@@ -243,20 +246,13 @@ fn main(plan: &mut Plan, places: &[Place], ends: Ends) -> ! {
     supervise(plan, command, control, &signals, ends.status)
 }
 
-/// Enters the network that was made for the container.
-fn join_network(plan: &Plan) -> Result<(), LaunchError> {
-    let Some(path) = &plan.network else { return Ok(()) };
-    let failed = |error: io::Error| {
-        LaunchError::machine(format!("cannot enter the container's network {}: {error}", path.display()))
-    };
-    if plan.fence != Fence::Full {
-        return Err(failed(io::Error::other("run the agent as root")));
-    }
-    let namespace = File::open(path).map_err(failed)?;
-    // SAFETY: no memory is passed.
-    match unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } {
+/// Before anything is mounted: /sys shows the network that its mounter is in.
+fn join_network(plan: &Plan) -> io::Result<()> {
+    let Some(network) = &plan.network else { return Ok(()) };
+    // SAFETY: no memory is passed; this process has one thread.
+    match unsafe { libc::setns(network.as_raw_fd(), libc::CLONE_NEWNET) } {
         0 => Ok(()),
-        _ => Err(failed(io::Error::last_os_error())),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -93,8 +93,12 @@ fn full(plan: &Plan, places: &[Place], missing: &mut Vec<String>) -> Result<(), 
         missing.push("device nodes outside /dev can be opened: mount_setattr needs Linux 5.12".into());
     }
     mount("proc", "/proc", "proc", CLEAN, "")?;
-    // Bound over itself, without what is mounted below it. The file system stays writable; this mount of it does not.
-    bind("/sys", "/sys")?;
+    match plan.network {
+        // Bound over itself, without what is mounted below it. The file system stays writable; this mount of it does not.
+        None => bind("/sys", "/sys")?,
+        // Anew, as the host's shows the host's links.
+        Some(_) => mount("sysfs", "/sys", "sysfs", CLEAN, "")?,
+    }
     remount_read_only("/sys", CLEAN)?;
     mask_and_protect()?;
     show_own_cgroups(&places)?;

@@ -8,9 +8,10 @@ use crate::shim::{
 use seccompiler::BpfProgram;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How far a container can be fenced in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +101,8 @@ pub struct Plan {
     pub(super) fence: Fence,
     pub(super) identity: Option<Identity>,
     pub(super) sandbox: PathBuf,
+    /// The network namespace to join; None: the machine's own.
+    pub(super) network: Option<File>,
     pub(super) hidden: Vec<PathBuf>,
     pub(super) devices: Vec<PathBuf>,
     pub(super) rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
@@ -116,7 +119,6 @@ pub struct Plan {
     pub(super) inside_dir: PathBuf,
     pub(super) mounts: Vec<MountSpec>,
     pub(super) secret_files: Vec<Secret>,
-    pub(super) network: Option<PathBuf>,
     pub(super) hostname: Option<String>,
     pub(super) etc: EtcFiles,
     pub(super) privileged: bool,
@@ -165,6 +167,7 @@ impl Plan {
             fence: fence(spec.isolation.namespaces, &mut missing),
             identity: if spec.root.is_some() { None } else { identity(spec)? },
             sandbox: spec.sandbox.clone(),
+            network: spec.network.as_deref().map(network).transpose()?,
             hidden: spec.hidden_paths.clone(),
             devices: spec.isolation.devices.clone(),
             rlimits: spec.limits.rlimits.iter().map(rlimit).collect::<Result<_, _>>()?,
@@ -177,7 +180,6 @@ impl Plan {
             inside_dir: spec.working_dir.clone().unwrap_or(own_dir),
             mounts: spec.mounts.clone(),
             secret_files: secret_files(&spec.mounts)?,
-            network: spec.network.clone(),
             hostname: spec.hostname.clone(),
             etc: spec.etc.clone(),
             privileged: spec.privileged,
@@ -242,6 +244,15 @@ impl Plan {
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
         self.identity.as_ref().map(|identity| (identity.uid, identity.gid))
     }
+}
+
+/// Held open from now on, as whoever made it may let go of it.
+fn network(path: &Path) -> Result<File, LaunchError> {
+    if !is_root() {
+        return Err(LaunchError::machine("cannot join a network: the agent is not root"));
+    }
+    File::open(path)
+        .map_err(|error| LaunchError::machine(format!("cannot open the network {}: {error}", path.display())))
 }
 
 /// Names become directories.

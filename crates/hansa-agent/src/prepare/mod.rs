@@ -6,4 +6,3 @@
 mod image;
 
 pub use image::HeldImages;
-pub(crate) use image::TakenImage;

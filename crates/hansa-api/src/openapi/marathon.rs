@@ -112,7 +112,7 @@ fn definition() -> Vec<(&'static str, Value)> {
         ("cmd", or_null(text())),
         ("args", or_null(list(text()))),
         ("user", or_null(text())),
-        ("env", or_null(map(text()))),
+        ("env", or_null(map(json!({"anyOf": [text(), object("A secret's value.", [("secret", text())])]})))),
         ("labels", or_null(labels())),
         ("cpus", number()),
         ("mem", number()),
@@ -134,8 +134,15 @@ fn definition() -> Vec<(&'static str, Value)> {
         ("role", text()),
         ("acceptedResourceRoles", or_null(list(text()))),
         ("dependencies", list(text())),
-        ("networks", list(json!({"type": "object"}))),
-        ("container", or_null(json!({"type": "object"}))),
+        ("resourceLimits", reference("ResourceLimits")),
+        ("networks", list_of("Network")),
+        ("container", or_null(reference("Container"))),
+        ("fetch", list_of("Artifact")),
+        ("uris", list(text())),
+        ("secrets", map(object("Where it is kept.", [("source", text())]))),
+        ("readinessChecks", list_of("ReadinessCheck")),
+        ("check", json!({"type": "object"})),
+        ("tty", or_null(flag())),
         ("executor", text()),
         ("version", text()),
     ]
@@ -154,11 +161,6 @@ fn state() -> Vec<(&'static str, Value)> {
         ("lastTaskFailure", json!({"type": "object"})),
         ("taskStats", json!({"type": "object"})),
         ("readinessCheckResults", list(json!({"type": "object"}))),
-        ("uris", list(text())),
-        ("fetch", list(json!({"type": "object"}))),
-        ("secrets", json!({"type": "object"})),
-        ("storeUrls", list(text())),
-        ("tty", flag()),
     ]
 }
 
@@ -170,6 +172,105 @@ fn with(words: &str, required: &[&str], fields: Vec<(&'static str, Value)>) -> V
         schema["required"] = json!(required);
     }
     schema
+}
+
+fn containers(put: &mut impl FnMut(&str, Value)) {
+    let limit = || json!({"anyOf": [number(), one_of(&["unlimited"])]});
+    put("ResourceLimits", object("Limits above the request.", [("cpus?", limit()), ("mem?", limit())]));
+    put(
+        "Network",
+        object(
+            "A network that instances are in.",
+            [
+                ("mode?", one_of(&["host", "container", "container/bridge"])),
+                ("name?", text()),
+                ("labels?", labels()),
+            ],
+        ),
+    );
+    put(
+        "Container",
+        object(
+            "What instances run in.",
+            [
+                ("type?", one_of(&["MESOS", "DOCKER"])),
+                ("docker?", or_null(reference("Docker"))),
+                ("volumes?", list_of("Volume")),
+                ("portMappings?", or_null(list_of("PortMapping"))),
+            ],
+        ),
+    );
+    put(
+        "Docker",
+        object(
+            "An image, and how it is run. `network` and `portMappings` are the older form.",
+            [
+                ("image", text()),
+                ("forcePullImage?", flag()),
+                ("privileged?", flag()),
+                ("parameters?", list(object("As of `docker run`.", [("key", text()), ("value", text())]))),
+                ("pullConfig?", object("How to log in.", [("secret", text())])),
+                ("network?", text()),
+                ("portMappings?", or_null(list_of("PortMapping"))),
+            ],
+        ),
+    );
+    put(
+        "PortMapping",
+        object(
+            "A port of the container; `hostPort` 0: any.",
+            [
+                ("containerPort?", count()),
+                ("hostPort?", or_null(count())),
+                ("servicePort?", count()),
+                ("protocol?", one_of(&["tcp", "udp", "udp,tcp"])),
+                ("name?", or_null(text())),
+                ("labels?", labels()),
+                ("networkNames?", list(text())),
+            ],
+        ),
+    );
+    put(
+        "Volume",
+        object(
+            "What is seen where.",
+            [
+                ("containerPath", text()),
+                ("hostPath?", text()),
+                ("mode?", one_of(&["RO", "RW"])),
+                ("secret?", text()),
+            ],
+        ),
+    );
+    put(
+        "Artifact",
+        object(
+            "What is fetched into the sandbox.",
+            [
+                ("uri", text()),
+                ("extract?", flag()),
+                ("executable?", flag()),
+                ("cache?", flag()),
+                ("destPath?", text()),
+            ],
+        ),
+    );
+    put(
+        "ReadinessCheck",
+        object(
+            "When a deployment may go on.",
+            [
+                ("name?", text()),
+                ("protocol?", one_of(&["HTTP", "HTTPS"])),
+                ("path?", text()),
+                ("portName?", text()),
+                ("intervalSeconds?", count()),
+                ("timeoutSeconds?", count()),
+                ("httpStatusCodesForReady?", list(count())),
+                ("preserveLastResponse?", flag()),
+            ],
+        ),
+    );
 }
 
 pub(super) fn schemas() -> Fields {
@@ -195,6 +296,7 @@ pub(super) fn schemas() -> Fields {
             ],
         ),
     );
+    containers(&mut put);
     put(
         "HealthCheck",
         object(
