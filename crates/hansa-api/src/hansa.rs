@@ -12,6 +12,8 @@
 //! | GET `/hansa/v1/explain/{app path}` | [`hansa_model::explain::Explanation`] |
 //! | GET `/hansa/v1/deployments`, `/hansa/v1/deployments/{id}` | [`Deployments`], [`Deployment`] |
 //! | POST `/hansa/v1/deployments/{id}/pause`, `/resume`, `/cancel?force=` | [`Steered`] |
+//! | GET `/hansa/v1/images?node=` | [`Images`] |
+//! | POST `/hansa/v1/images/prune?node=` | [`Pruned`] |
 //! | GET `/hansa/v1/roles`, PUT `/hansa/v1/roles/{name}` | [`Roles`], [`Done`] |
 //! | GET `/hansa/v1/events` | server-sent events, see [`StreamEvent`] |
 //!
@@ -289,6 +291,69 @@ pub struct RoleStatus {
     pub role: Role,
     /// What its tasks have.
     pub allocated: Totals,
+}
+
+/// Container images on machines.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Images {
+    /// Machine by machine; on each the one used last first.
+    pub images: Vec<ImageOnNode>,
+    /// Machines that were asked and did not answer.
+    #[serde(default)]
+    pub silent: Vec<SilentNode>,
+}
+
+/// A container image on a machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageOnNode {
+    /// The machine's name.
+    pub node: String,
+    /// Its names in their whole form; none: they mean another image by now.
+    pub references: Vec<String>,
+    /// Of its manifest: `sha256:…`.
+    pub digest: String,
+    /// Bytes of its files. Layers that it shares with others count for each.
+    pub bytes: u64,
+    /// Bytes that came over the network.
+    pub pulled_bytes: u64,
+    /// How many layers it has.
+    pub layers: usize,
+    /// When it was pulled.
+    pub pulled_at: Timestamp,
+    /// When it was last taken or given back.
+    pub used_at: Timestamp,
+    /// The tasks that use it.
+    pub used_by: Vec<TaskId>,
+}
+
+/// A machine that did not answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SilentNode {
+    /// Its name.
+    pub node: String,
+    /// In words.
+    pub why: String,
+}
+
+/// What became of unused images.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// Machines with their removed images.
+    pub nodes: Vec<PrunedNode>,
+    /// Machines that were asked and did not answer.
+    #[serde(default)]
+    pub silent: Vec<SilentNode>,
+}
+
+/// What was removed from a machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrunedNode {
+    /// Its name.
+    pub node: String,
+    /// The images' names, or digests of those without.
+    pub images: Vec<String>,
+    /// Bytes of files that are gone.
+    pub bytes: u64,
 }
 
 /// It is done.

@@ -47,6 +47,12 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .gives(200, "Steered")
         .query("force", flag(), "With `cancel`: stop where it is instead of going back."),
+        get("/hansa/v1/images", "Container images, machine by machine.")
+            .query("node", text(), "Only on this machine, by id or host name.")
+            .gives(200, "Images"),
+        operation("post", "/hansa/v1/images/prune", "Removes container images that no task uses.")
+            .query("node", text(), "Only on this machine, by id or host name.")
+            .gives(200, "Pruned"),
         get("/hansa/v1/roles", "Roles that are configured or used.").gives(200, "Roles"),
         operation("put", "/hansa/v1/roles/{role}", "Sets a role's weight, guarantee and limit.")
             .body("RoleSettings")
@@ -116,6 +122,7 @@ pub(super) fn schemas() -> Fields {
     machines(&mut put);
     services(&mut put);
     explanations(&mut put);
+    images(&mut put);
     put("Roles", object("All roles.", [("roles", list_of("RoleStatus"))]));
     put(
         "RoleStatus",
@@ -144,6 +151,35 @@ pub(super) fn schemas() -> Fields {
     );
     put("StreamEvent", json!({"oneOf": frames(), "description": "`usage` frames have no id."}));
     all
+}
+
+fn images(put: &mut impl FnMut(&str, Value)) {
+    let silent = || ("silent", list_of("SilentNode"));
+    put("Images", object("Container images.", [("images", list_of("ImageOnNode")), silent()]));
+    put("Pruned", object("Removed images.", [("nodes", list_of("PrunedNode")), silent()]));
+    let texts = || json!({"type": "array", "items": text()});
+    put(
+        "ImageOnNode",
+        object(
+            "A container image on a machine.",
+            [
+                ("node", text()),
+                ("references", texts()),
+                ("digest", text()),
+                ("bytes", count()),
+                ("pulled_bytes", count()),
+                ("layers", count()),
+                ("pulled_at", time()),
+                ("used_at", time()),
+                ("used_by", texts()),
+            ],
+        ),
+    );
+    put(
+        "PrunedNode",
+        object("What was removed.", [("node", text()), ("images", texts()), ("bytes", count())]),
+    );
+    put("SilentNode", object("A machine that did not answer.", [("node", text()), ("why", text())]));
 }
 
 fn machines(put: &mut impl FnMut(&str, Value)) {
@@ -528,6 +564,21 @@ mod tests {
             limit: Default::default(),
         };
         let role = crate::hansa::RoleStatus { role, allocated: Totals::default() };
+        let image = crate::hansa::ImageOnNode {
+            node: "n".into(),
+            references: vec!["a:1".into()],
+            digest: "sha256:".into(),
+            bytes: 1,
+            pulled_bytes: 1,
+            layers: 1,
+            pulled_at: Timestamp(1),
+            used_at: Timestamp(1),
+            used_by: vec!["t".into()],
+        };
+        let silent = vec![crate::hansa::SilentNode { node: "n".into(), why: "w".into() }];
+        check("Images", crate::hansa::Images { images: vec![image], silent: silent.clone() });
+        let pruned = crate::hansa::PrunedNode { node: "n".into(), images: vec!["a:1".into()], bytes: 1 };
+        check("Pruned", crate::hansa::Pruned { nodes: vec![pruned], silent });
         check("Roles", crate::hansa::Roles { roles: vec![role] });
         check("Done", crate::hansa::Done { index: 1 });
         let error = crate::hansa::Error {

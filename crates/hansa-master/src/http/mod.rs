@@ -12,6 +12,7 @@ mod extract;
 #[cfg(test)]
 mod fuzz;
 mod guard;
+mod images;
 mod link;
 pub mod marathon;
 mod measurements;
@@ -52,6 +53,8 @@ fn own_routes() -> Vec<(&'static str, MethodRouter<Master>)> {
         ("/hansa/v1/deployments", get(deployments::list)),
         ("/hansa/v1/deployments/{deployment}", get(deployments::show)),
         ("/hansa/v1/deployments/{deployment}/{order}", post(deployments::order)),
+        ("/hansa/v1/images", get(images::list)),
+        ("/hansa/v1/images/prune", post(images::prune)),
         ("/hansa/v1/roles", get(roles::list)),
         ("/hansa/v1/roles/{role}", put(roles::set)),
         ("/hansa/v1/events", get(events::stream)),
