@@ -14,6 +14,7 @@ use crate::machine::{self, Meter};
 use crate::metering::Metering;
 use crate::options::Options;
 use crate::probe;
+use crate::secrets::Secrets;
 use crate::shim::{self, Client};
 use anyhow::{Context, Result, bail};
 use hansa_model::agent::Usage;
@@ -119,6 +120,7 @@ impl Agent {
                 None => std::env::current_exe().context("cannot find the running program")?,
             },
             clock,
+            secrets: Secrets::open(options.secrets_dir.as_deref())?,
         };
         let mut containers = Containers::new(place, sender.clone());
         let found = containers.recover(&saved, detected.driver.as_ref()).await;

@@ -6,6 +6,8 @@
 use crate::agent::Event;
 use crate::cgroup::Driver;
 use crate::clock::Clock;
+use crate::furnish::furnish;
+use crate::secrets::Secrets;
 use crate::shim::{self, Attached, Cause, Client, ExitRecord, ShimLost, ShimSpec};
 use futures_util::StreamExt;
 use hansa_model::InstanceId;
@@ -40,6 +42,8 @@ pub struct Place {
     pub program: PathBuf,
     /// The core's clock.
     pub clock: Clock,
+    /// The machine's secrets.
+    pub secrets: Secrets,
 }
 
 impl Place {
@@ -139,10 +143,9 @@ impl Containers {
             let event = if unwanted.load(Ordering::Relaxed) {
                 Event::Node(Input::LaunchFailed { instance, message: "not wanted any more".into() })
             } else {
-                let dir = place.dir(&instance);
-                match shim::spawn(&dir, &shim_spec(&place, plan), &place.program).await {
+                match launch(&place, plan).await {
                     Ok(client) => Event::Spawned { instance, client },
-                    Err(error) => Event::Node(Input::LaunchFailed { instance, message: error.to_string() }),
+                    Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
                 }
             };
             let _ = events.send(event).await;
@@ -213,6 +216,14 @@ impl Containers {
     }
 }
 
+/// Starts what a plan says, once everything that it needs is there.
+async fn launch(place: &Place, plan: ShimPlan) -> Result<Client, String> {
+    let dir = place.dir(&plan.instance);
+    let mut spec = shim_spec(place, &plan);
+    furnish(&mut spec, &plan, &place.secrets, None)?;
+    shim::spawn(&dir, &spec, &place.program).await.map_err(|error| error.to_string())
+}
+
 /// What is found in a runtime directory; None: nothing lives there.
 async fn look(dir: &Path) -> Option<Attached> {
     for attempt in 0..3 {
@@ -253,11 +264,11 @@ async fn remove(dir: &Path) {
     }
 }
 
-fn shim_spec(place: &Place, plan: ShimPlan) -> ShimSpec {
+fn shim_spec(place: &Place, plan: &ShimPlan) -> ShimSpec {
     let name = container_name(plan.instance.as_str());
-    let mut spec = ShimSpec::new(&place.agent, &name, plan.command.argv(), plan.sandbox.into());
-    spec.env = plan.env.into_iter().collect();
-    spec.user = plan.user;
+    let mut spec = ShimSpec::new(&place.agent, &name, plan.command.argv(), plan.sandbox.clone().into());
+    spec.env = plan.env.iter().cloned().collect();
+    spec.user = plan.user.clone();
     spec.hidden_paths = vec![place.data_dir.clone()];
     spec.limits.memory_bytes = Some(plan.limits.mem).filter(|bytes| *bytes > 0);
     spec.limits.cpu_millis = Some(plan.limits.cpus_milli).filter(|milli| *milli > 0);

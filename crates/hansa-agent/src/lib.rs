@@ -7,6 +7,7 @@
 //! - [`shim`], [`launcher`], [`cgroup`]: containers, each in a small process that outlives the agent.
 //! - [`agent`]: start, loop, stop. [`containers`]: the core's groups as shims.
 //! - [`data_dir`], [`journal`]: what is on disk. [`machine`]: what the machine has and uses.
+//! - [`furnish`]: what an app says of its container, as a shim is told it. [`secrets`]: where those come from.
 //! - [`link`]: the stream to the master. [`probe`]: health checks. [`metering`]: who uses what. [`sandbox`]: reading what
 //!   tasks wrote, without following them out of their directory. [`http`]: the agent's own port.
 //!
@@ -17,6 +18,7 @@ pub mod cgroup;
 mod clock;
 mod containers;
 mod data_dir;
+mod furnish;
 mod http;
 mod journal;
 pub mod launcher;
@@ -26,7 +28,10 @@ mod metering;
 mod options;
 mod probe;
 pub mod sandbox;
+mod secrets;
 pub mod shim;
 
 pub use agent::{Agent, run};
+pub use furnish::{OwnNetwork, furnish};
 pub use options::Options;
+pub use secrets::{SecretError, Secrets};

@@ -33,6 +33,8 @@ pub struct Options {
     pub shim_program: Option<PathBuf>,
     /// The file by which agents of one machine know of each other.
     pub machine_lock: Option<PathBuf>,
+    /// A directory that only the agent's user may look into, with a file for each secret that tasks may ask for.
+    pub secrets_dir: Option<PathBuf>,
     /// How long a released task's sandbox is kept.
     pub keep_sandboxes: Duration,
 }
@@ -53,6 +55,7 @@ impl Options {
             insecure: false,
             shim_program: None,
             machine_lock: None,
+            secrets_dir: None,
             keep_sandboxes: Duration::from_secs(24 * 3600),
         }
     }
