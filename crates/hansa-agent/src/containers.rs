@@ -6,7 +6,9 @@
 use crate::agent::Event;
 use crate::cgroup::Driver;
 use crate::clock::Clock;
+use crate::fetch::Fetcher;
 use crate::furnish::furnish;
+use crate::prepare::HeldImages;
 use crate::secrets::Secrets;
 use crate::shim::{self, Attached, Cause, Client, ExitRecord, ShimLost, ShimSpec};
 use futures_util::StreamExt;
@@ -17,9 +19,8 @@ use hansa_node::{Found, Input, Saved, ShimPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Shims started at the same time: enough to keep the cores busy, few enough that none waits for long.
 const STARTS_AT_ONCE: usize = 16;
@@ -44,18 +45,36 @@ pub struct Place {
     pub clock: Clock,
     /// The machine's secrets.
     pub secrets: Secrets,
+    /// Brings what tasks want in their sandboxes.
+    pub fetcher: Fetcher,
+    /// One directory for each task.
+    pub sandboxes: PathBuf,
+    /// What containers are made of.
+    pub images: Arc<HeldImages>,
 }
 
 impl Place {
     fn dir(&self, instance: &InstanceId) -> PathBuf {
         self.runtime.join(container_name(instance.as_str()))
     }
+
+    /// Ends and removes whatever a runtime directory stands for.
+    async fn remove(&self, dir: &Path) {
+        end_orphans(dir).await;
+        match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
+            }
+            _ => {}
+        }
+        self.images.release(dir);
+    }
 }
 
 #[derive(Debug)]
 enum State {
     /// Being started. Set: it is not wanted any more.
-    Starting { unwanted: Arc<AtomicBool>, stop: Option<Duration> },
+    Starting { unwanted: watch::Sender<bool>, stop: Option<Duration> },
     /// Runs, as far as known.
     Running(Client),
 }
@@ -108,6 +127,7 @@ impl Containers {
             let group = wanted.get(&dir);
             match (group, attached) {
                 (Some(group), Some(Attached::Running(client))) => {
+                    self.place.images.recover(&dir);
                     let instance = group.launch.instance.clone();
                     keep.insert(container_name(instance.as_str()));
                     self.watch(instance.clone(), client);
@@ -117,7 +137,7 @@ impl Containers {
                     let limit = group.launch.allocation.mem;
                     found.insert(group.launch.instance.clone(), found_ended(&record, limit));
                 }
-                _ => remove(&dir).await,
+                _ => self.place.remove(&dir).await,
             }
         }
         if let Some(driver) = driver {
@@ -134,19 +154,14 @@ impl Containers {
 
     /// Starts a group's container.
     pub fn start(&mut self, plan: ShimPlan) {
-        let unwanted = Arc::new(AtomicBool::new(false));
+        let (unwanted, is_unwanted) = watch::channel(false);
         let instance = plan.instance.clone();
-        self.states.insert(instance.clone(), State::Starting { unwanted: unwanted.clone(), stop: None });
+        self.states.insert(instance.clone(), State::Starting { unwanted, stop: None });
         let (place, events, starts) = (self.place.clone(), self.events.clone(), self.starts.clone());
         tokio::spawn(async move {
-            let _turn = starts.acquire().await;
-            let event = if unwanted.load(Ordering::Relaxed) {
-                Event::Node(Input::LaunchFailed { instance, message: "not wanted any more".into() })
-            } else {
-                match launch(&place, plan).await {
-                    Ok(client) => Event::Spawned { instance, client },
-                    Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
-                }
+            let event = match launch(&place, plan, &events, &starts, is_unwanted).await {
+                Ok(client) => Event::Spawned { instance, client },
+                Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
             };
             let _ = events.send(event).await;
         });
@@ -168,7 +183,7 @@ impl Containers {
     pub fn stop(&mut self, instance: &InstanceId, grace: Duration) {
         match self.states.get_mut(instance) {
             Some(State::Starting { unwanted, stop }) => {
-                unwanted.store(true, Ordering::Relaxed);
+                unwanted.send_replace(true);
                 *stop = Some(stop.map_or(grace, |earlier| earlier.min(grace)));
             }
             Some(State::Running(client)) => {
@@ -194,8 +209,8 @@ impl Containers {
     /// Removes what is left of a container that has ended.
     pub fn clean_up(&mut self, instance: &InstanceId) {
         self.states.remove(instance);
-        let dir = self.place.dir(instance);
-        tokio::spawn(async move { remove(&dir).await });
+        let (place, dir) = (self.place.clone(), self.place.dir(instance));
+        tokio::spawn(async move { place.remove(&dir).await });
     }
 
     /// Waits for a container's end and reports it.
@@ -216,10 +231,40 @@ impl Containers {
     }
 }
 
-/// Starts what a plan says, once everything that it needs is there.
-async fn launch(place: &Place, plan: ShimPlan) -> Result<Client, String> {
+/// Prepares and starts a container. What was taken for it is given back when its runtime directory is removed.
+async fn launch(
+    place: &Place,
+    plan: ShimPlan,
+    events: &mpsc::Sender<Event>,
+    starts: &Semaphore,
+    mut is_unwanted: watch::Receiver<bool>,
+) -> Result<Client, String> {
+    const UNWANTED: &str = "not wanted any more";
     let dir = place.dir(&plan.instance);
+    let say = |message: String| {
+        let input = Input::Preparing { instance: plan.instance.clone(), message };
+        // A loop that is behind will hear the next word.
+        let _ = events.try_send(Event::Node(input));
+    };
+    let prepare = async {
+        // First, as logins for the image may be among it.
+        place.fetcher.fetch(&plan.artifacts, Path::new(&plan.sandbox), &say).await?;
+        place.images.take(&dir, &place.sandboxes, &plan, &place.secrets, &say).await
+    };
+    let image = tokio::select! {
+        biased;
+        // It ends when the container is forgotten, too.
+        _ = is_unwanted.wait_for(|unwanted| *unwanted) => return Err(UNWANTED.into()),
+        image = prepare => image?,
+    };
+    let _turn = starts.acquire().await;
+    if *is_unwanted.borrow() {
+        return Err(UNWANTED.into());
+    }
     let mut spec = shim_spec(place, &plan);
+    if let Some(image) = image {
+        image.apply(&mut spec, &plan, &dir)?;
+    }
     furnish(&mut spec, &plan, &place.secrets, None)?;
     shim::spawn(&dir, &spec, &place.program).await.map_err(|error| error.to_string())
 }
@@ -253,22 +298,11 @@ async fn end_orphans(dir: &Path) {
     }
 }
 
-/// Ends and removes whatever a runtime directory stands for.
-async fn remove(dir: &Path) {
-    end_orphans(dir).await;
-    match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
-        }
-        _ => {}
-    }
-}
-
 fn shim_spec(place: &Place, plan: &ShimPlan) -> ShimSpec {
     let name = container_name(plan.instance.as_str());
     let mut spec = ShimSpec::new(&place.agent, &name, plan.command.argv(), plan.sandbox.clone().into());
     spec.env = plan.env.iter().cloned().collect();
-    spec.user = plan.user.clone();
+    spec.user.clone_from(&plan.user);
     spec.hidden_paths = vec![place.data_dir.clone()];
     spec.limits.memory_bytes = Some(plan.limits.mem).filter(|bytes| *bytes > 0);
     spec.limits.cpu_millis = Some(plan.limits.cpus_milli).filter(|milli| *milli > 0);

@@ -6,8 +6,9 @@
 //!
 //! - [`shim`], [`launcher`], [`cgroup`]: containers, each in a small process that outlives the agent.
 //! - [`agent`]: start, loop, stop. [`containers`]: the core's groups as shims.
+//! - [`prepare`]: what must be there before a container can be made, images above all.
 //! - [`data_dir`], [`journal`]: what is on disk. [`machine`]: what the machine has and uses.
-//! - [`furnish`]: what an app says of its container, as a shim is told it. [`secrets`]: where those come from.
+//! - [`furnish`]: what an app says of its container, as a shim is told it. [`secrets`], [`fetch`]: what that takes.
 //! - [`link`]: the stream to the master. [`probe`]: health checks. [`metering`]: who uses what. [`sandbox`]: reading what
 //!   tasks wrote, without following them out of their directory. [`http`]: the agent's own port.
 //!
@@ -18,6 +19,7 @@ pub mod cgroup;
 mod clock;
 mod containers;
 mod data_dir;
+mod fetch;
 mod furnish;
 mod http;
 mod journal;
@@ -26,6 +28,7 @@ mod link;
 mod machine;
 mod metering;
 mod options;
+mod prepare;
 mod probe;
 pub mod sandbox;
 mod secrets;

@@ -151,6 +151,79 @@ pub struct HealthCheck {
     pub ip_protocol: String,
 }
 
+/// Asks a new instance whether it is ready to take over from an old one; only while a deployment goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ReadinessCheck {
+    /// What its results are called.
+    pub name: String,
+    /// GET over TLS, without looking at the certificate.
+    pub tls: bool,
+    /// Path and query.
+    pub path: String,
+    /// Which of the app's ports, by name.
+    pub port_name: String,
+    /// Time from one request to the next.
+    pub interval_ms: u64,
+    /// A request that takes longer says "not ready".
+    pub timeout_ms: u64,
+    /// The HTTP status codes that say "ready".
+    pub ready_codes: Vec<u16>,
+    /// Show the last answer along with the result.
+    pub preserve_last_response: bool,
+}
+
+/// Asks a running instance now and then and reports what it said; nothing follows from the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GeneralCheck {
+    /// What it asks.
+    pub question: Question,
+    /// Where; None for commands.
+    pub port: Option<CheckPort>,
+    /// Time from one question to the next.
+    pub interval_ms: u64,
+    /// A question that takes longer has no answer.
+    pub timeout_ms: u64,
+    /// Time before the first question.
+    pub delay_ms: u64,
+}
+
+/// What a general check asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// GET `path`: which status code comes?
+    Http {
+        /// Path and query.
+        path: String,
+        /// Over TLS, without looking at the certificate.
+        tls: bool,
+    },
+    /// Is a connection accepted?
+    Tcp,
+    /// Which exit code has this command, run inside the task's container?
+    Command(Command),
+}
+
+/// Limits above what is asked for, as given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResourceLimits {
+    /// Of CPU time, in thousandths of a CPU.
+    pub cpus_milli: Option<ResourceLimit>,
+    /// Of memory, in bytes.
+    pub mem: Option<ResourceLimit>,
+}
+
+/// One limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceLimit {
+    /// As much as the machine has.
+    Unlimited,
+    /// At most so much.
+    Amount(u64),
+}
+
 /// How far an update may go below and above the number of instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UpgradeStrategy {
@@ -248,7 +321,8 @@ pub struct AppSpec {
     /// Apps (or groups) that must be up before this one.
     #[serde(default)]
     pub dependencies: Vec<AppId>,
-    /// Limit CPU time to `cpus` even when the machine is idle (the label `HANSA_CPU_QUOTA=true`).
+    /// Limit CPU time to `cpus` even when the machine is idle (the label `HANSA_CPU_QUOTA=true`, or a limit of as much as is
+    /// asked for).
     #[serde(default)]
     pub cpu_quota: bool,
     /// Its container, if it says anything about one.
@@ -266,6 +340,18 @@ pub struct AppSpec {
     /// Environment variables that hold secrets, and the secrets' names in `secrets`.
     #[serde(default)]
     pub secret_env: BTreeMap<String, String>,
+    /// Readiness checks; Marathon takes at most one.
+    #[serde(default)]
+    pub readiness_checks: Vec<ReadinessCheck>,
+    /// Its general check.
+    #[serde(default)]
+    pub check: Option<GeneralCheck>,
+    /// Limits above what is asked for, shown as they were given; `cpu_quota` follows from them.
+    #[serde(default)]
+    pub limits: ResourceLimits,
+    /// Marathon's name of the executor, shown as it was given: empty or `//cmd`, which mean the same.
+    #[serde(default)]
+    pub executor: String,
 }
 
 /// One stored version of an app.
@@ -314,6 +400,10 @@ impl AppSpec {
             fetch: Vec::new(),
             secrets: BTreeMap::new(),
             secret_env: BTreeMap::new(),
+            readiness_checks: Vec::new(),
+            check: None,
+            limits: ResourceLimits::default(),
+            executor: String::new(),
         }
     }
 
@@ -328,7 +418,7 @@ impl AppSpec {
     pub fn group(&self, version: Timestamp) -> GroupSpec {
         let (network, ports) = self.network();
         let on_host = self.ports.iter().filter(|port| port.is_on_host());
-        let (port_names, declared_ports) = on_host.map(|port| (port.name.clone(), port.port)).unzip();
+        let (port_names, declared_ports) = on_host.map(|port| (port.name.clone(), port.declared())).unzip();
         let source =
             |(variable, name): (&String, &String)| Some((variable.clone(), self.secrets.get(name)?.clone()));
         GroupSpec {
@@ -350,6 +440,8 @@ impl AppSpec {
                 declared_ports,
                 cpu_quota: self.cpu_quota,
                 health_checks: self.health_checks.clone(),
+                readiness_checks: self.readiness_checks.clone(),
+                check: self.check.clone(),
                 kill_grace_ms: self.kill_grace_ms,
                 labels: self.labels.clone(),
                 container: self.container.clone().unwrap_or_default(),
@@ -389,6 +481,11 @@ impl AppSpec {
 }
 
 impl PortDefinition {
+    /// The number that its program knows it by: the container's port where there is a mapping.
+    fn declared(&self) -> u16 {
+        self.mapping.as_ref().map_or(self.port, |mapping| mapping.container_port)
+    }
+
     /// Whether it takes a port of the machine.
     pub fn is_on_host(&self) -> bool {
         self.mapping.as_ref().is_none_or(|mapping| mapping.host_port.is_some())

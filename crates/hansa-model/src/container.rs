@@ -42,7 +42,7 @@ pub struct ImageSpec {
     pub reference: String,
     /// Ask the registry even if the machine has an image of that name.
     pub force_pull: bool,
-    /// The name of the secret (a Docker config file) to log in with.
+    /// Where the secret (a Docker config file) to log in with comes from, already looked up in the app's `secrets`.
     pub pull_secret: Option<String>,
 }
 

@@ -4,7 +4,7 @@
 //! group of one task without executor. Specs are stored and sent as JSON; every field has a default, so that older and
 //! newer programs read each other's.
 
-use crate::app::HealthCheck;
+use crate::app::{GeneralCheck, HealthCheck, ReadinessCheck};
 use crate::container::{Artifact, ContainerSpec, NetworkSpec};
 use crate::id::{AppId, InstanceId, Owner, RoleName, SpecId, TaskId};
 use crate::resources::{Allocation, Demand};
@@ -92,6 +92,10 @@ pub struct TaskSpec {
     pub cpu_quota: bool,
     /// Checks that decide whether the task is healthy; run by the agent.
     pub health_checks: Vec<HealthCheck>,
+    /// Checks that decide whether it may take over from an older one.
+    pub readiness_checks: Vec<ReadinessCheck>,
+    /// A check whose answers are reported, and no more.
+    pub check: Option<GeneralCheck>,
     /// Milliseconds between SIGTERM and SIGKILL.
     pub kill_grace_ms: u64,
     /// Labels, as the owner set them.

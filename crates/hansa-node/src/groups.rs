@@ -54,7 +54,7 @@ impl Node {
             self.send(ToMasterBody::Released { instance });
             return;
         }
-        let refusal = self.refuses(&launch);
+        let refusal = self.refuses(&launch).filter(|_| !planted(Bug::LaunchedTwice));
         let tasks = launch.tasks.clone();
         self.save(Record::Group(Box::new(SavedGroup::new(now, self.config.boot.clone(), launch))));
         for task in tasks {

@@ -93,7 +93,7 @@ impl World {
                 Output::StartGroup(plan) => self.start_group(number, *plan),
                 Output::StopGroup { instance, grace_ms } => self.stop_group(number, &instance, grace_ms),
                 Output::KillGroup { instance } => self.end_process(number, instance, SIGKILL, 1),
-                Output::CleanUp { instance } => drop(self.machines[number].processes.remove(&instance)),
+                Output::CleanUp { instance } => self.clean_up(number, &instance),
                 Output::RemoveSandbox { .. } | Output::SampleUsage | Output::Warn(_) => {}
                 Output::RunProbe(order) => {
                     let ms = self.random.u64(1..10);
@@ -182,6 +182,13 @@ impl World {
         }
         let ms = self.random.u64(1..15);
         self.after(ms, Event::ProcessStarted { machine, boot, instance, failed });
+    }
+
+    /// What a group left goes. Nothing may live of it: whoever ends a task says so, and waits.
+    fn clean_up(&mut self, number: usize, instance: &InstanceId) {
+        if self.machines[number].processes.remove(instance).is_some_and(|process| process.is_alive()) {
+            self.broke(format!("node{number} cleans up after {instance}, which lives"));
+        }
     }
 
     fn world_time(&self, number: usize, time: Timestamp) -> Timestamp {

@@ -12,6 +12,8 @@
 mod agents;
 mod clients;
 pub mod disk;
+#[cfg(feature = "planted-bugs")]
+pub mod hunt;
 mod machine;
 mod many;
 mod master;
@@ -20,8 +22,6 @@ pub mod report;
 mod run;
 mod world;
 
-#[cfg(feature = "planted-bugs")]
-pub use many::{Hunt, hunt};
 pub use many::{Summary, run_many};
 pub use report::Report;
 pub use run::{Ended, Options, run};

@@ -105,13 +105,13 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::MasterStart => self.start_master(),
-            Event::MasterTick { life } if life == self.life => {
+            Event::MasterTick { .. } => {
                 if let Some(master) = &mut self.master {
                     master.tick_at = None;
                     self.master_input(Input::Tick);
                 }
             }
-            Event::Written { life } if life == self.life => self.written(),
+            Event::Written { .. } => self.written(),
             Event::ToMaster { link, message } => {
                 let passes = self.links.get(&link).is_some_and(|state| state.open && state.life == self.life);
                 if passes {
@@ -125,7 +125,7 @@ impl World {
                     self.agent_input(machine, hansa_node::Input::Message { stream, message: *message });
                 }
             }
-            Event::Connect { machine, epoch, stream } if self.machines[machine].epoch == epoch => {
+            Event::Connect { machine, epoch, stream } => {
                 let ms = self.random.u64(1..20);
                 if self.reaches(machine) {
                     let link = self.open_link(machine, epoch, stream);
@@ -142,7 +142,7 @@ impl World {
                     self.agent_input(machine, hansa_node::Input::Connected { stream });
                 }
             }
-            Event::AgentHearsEnd { machine, epoch, stream } if self.machines[machine].epoch == epoch => {
+            Event::AgentHearsEnd { machine, stream, .. } => {
                 let reason = "the stream broke".into();
                 self.agent_input(machine, hansa_node::Input::Disconnected { stream, reason });
             }
@@ -152,22 +152,20 @@ impl World {
                     self.master_input(Input::SessionClosed { session: link });
                 }
             }
-            Event::AgentTick { machine, epoch } if self.machines[machine].epoch == epoch => {
+            Event::AgentTick { machine, .. } => {
                 self.machines[machine].tick_at = None;
                 self.agent_input(machine, hansa_node::Input::Tick);
             }
-            Event::ProcessStarted { machine, boot, instance, failed }
-                if self.machines[machine].boots == boot =>
-            {
+            Event::ProcessStarted { machine, instance, failed, .. } => {
                 self.process_started(machine, instance, failed);
             }
-            Event::ProcessEnds { machine, boot, instance, exit } if self.machines[machine].boots == boot => {
+            Event::ProcessEnds { machine, instance, exit, .. } => {
                 self.process_ends(machine, instance, exit);
             }
-            Event::DeadlineCheck { machine, boot, instance } if self.machines[machine].boots == boot => {
+            Event::DeadlineCheck { machine, instance, .. } => {
                 self.deadline_check(machine, instance);
             }
-            Event::Probed { machine, epoch, order } if self.machines[machine].epoch == epoch => {
+            Event::Probed { machine, order, .. } => {
                 self.probed(machine, *order);
             }
             Event::AgentStart { machine } => self.start_agent(machine),
@@ -183,7 +181,7 @@ impl World {
                 let ms = self.random.u64(200..6_000);
                 self.after(ms, Event::Fault);
             }
-            // Meant for something that has died since.
+            // The faults have ended.
             _ => {}
         }
     }
@@ -306,6 +304,21 @@ impl World {
     fn check(&mut self) {
         // Readers are let in once what was restored is published.
         let Some(master) = self.master.as_ref().filter(|master| master.picture.index > 0) else { return };
+        let unreachable: Vec<usize> = self
+            .machines
+            .iter()
+            .filter(|machine| master.picture.agents.get(&machine.id) == Some(&AgentState::Unreachable))
+            .map(|machine| machine.number)
+            .collect();
+        if std::mem::take(&mut self.master_moved) {
+            self.check_master();
+        }
+        unreachable.into_iter().for_each(|machine| self.check_fence(machine));
+    }
+
+    /// What must hold after every event in which the master took part.
+    fn check_master(&mut self) {
+        let Some(master) = &self.master else { return };
         let cell = &master.cell;
         cell.kernel().check();
         let services = cell.services().check();
@@ -319,19 +332,12 @@ impl World {
                 let actual = master.picture.apps.get(app).map(|version| &version.spec);
                 self.oracle.check(app, actual).err()
             });
-        let unreachable: Vec<usize> = self
-            .machines
-            .iter()
-            .filter(|machine| master.picture.agents.get(&machine.id) == Some(&AgentState::Unreachable))
-            .map(|machine| machine.number)
-            .collect();
         if let Err(what) = services {
             return self.broke(format!("services: {what}"));
         }
         if let Some(what) = lost {
-            return self.broke(what);
+            self.broke(what);
         }
-        unreachable.into_iter().for_each(|machine| self.check_fence(machine));
     }
 
     /// Why the cluster is not yet what the clients want; None: it is.

@@ -15,7 +15,12 @@ use std::fmt::Write as _;
 const BEGINNING: Timestamp = Timestamp(1_767_225_600_000);
 
 /// More events than this at one time are a loop.
-const MAX_AT_ONCE: u32 = 100_000;
+const MAX_AT_ONCE: u32 = 10_000;
+
+/// More events than this, and so many more for each minute, are a storm: somebody repeats what nobody hears. Healthy runs
+/// stay below a tenth of it.
+const MAX_EVENTS: u64 = 50_000;
+const MAX_EVENTS_A_MINUTE: u64 = 50_000;
 
 /// What is about to happen.
 #[derive(Debug)]
@@ -106,6 +111,8 @@ pub struct World {
     pub master: Option<Master>,
     /// Counts master processes.
     pub life: u64,
+    /// Whether the master has changed since it was last checked.
+    pub master_moved: bool,
     /// Milliseconds (signed) that the master's clock is ahead.
     pub master_skew: i64,
     /// The machines.
@@ -146,6 +153,7 @@ impl World {
             disk: Disk::default(),
             master: None,
             life: 0,
+            master_moved: false,
             master_skew: 0,
             machines,
             links: BTreeMap::new(),
@@ -173,16 +181,46 @@ impl World {
 
     /// The next thing that happens, if anything does before `until`.
     pub fn next(&mut self, until: Timestamp) -> Option<Event> {
-        let entry = self.queue.first_entry().filter(|entry| entry.key().0 <= until)?;
-        let at = entry.key().0;
-        let event = entry.remove();
+        let (at, event) = loop {
+            let entry = self.queue.first_entry().filter(|entry| entry.key().0 <= until)?;
+            let (at, event) = (entry.key().0, entry.remove());
+            if !self.is_stale(at, &event) {
+                break (at, event);
+            }
+        };
         self.at_once = if at > self.now { 0 } else { self.at_once + 1 };
         self.now = at;
         if self.at_once > MAX_AT_ONCE {
             self.broke(format!("time stands still: {MAX_AT_ONCE} events at once, the last is {event:?}"));
         }
         self.report.events += 1;
+        let most = MAX_EVENTS + MAX_EVENTS_A_MINUTE * self.elapsed() / 60_000;
+        if self.report.events > most {
+            self.broke(format!("a storm: more than {most} events so far, the last is {event:?}"));
+        }
         Some(event)
+    }
+
+    /// Whether it was meant for something that has died since, or for a deadline that has moved: then it is no event.
+    fn is_stale(&self, at: Timestamp, event: &Event) -> bool {
+        match event {
+            Event::MasterTick { life } => {
+                *life != self.life || self.master.as_ref().is_none_or(|master| master.tick_at != Some(at))
+            }
+            Event::AgentTick { machine, epoch } => {
+                let machine = &self.machines[*machine];
+                machine.epoch != *epoch || machine.tick_at != Some(at)
+            }
+            Event::Written { life } => *life != self.life,
+            Event::Connect { machine, epoch, .. }
+            | Event::AgentHearsEnd { machine, epoch, .. }
+            | Event::Probed { machine, epoch, .. } => self.machines[*machine].epoch != *epoch,
+            Event::ProcessStarted { machine, boot, .. }
+            | Event::ProcessEnds { machine, boot, .. }
+            | Event::DeadlineCheck { machine, boot, .. } => self.machines[*machine].boots != *boot,
+            Event::ClientTimeout { id } => !self.asked.contains_key(id),
+            _ => false,
+        }
     }
 
     /// Whether it happens, once in `n`, while things go wrong.
@@ -322,6 +360,7 @@ impl World {
 
     /// Performs what the master wants, and keeps its tick scheduled.
     pub fn master_acts(&mut self, acts: Vec<Act>) {
+        self.master_moved = true;
         for act in acts {
             match act {
                 Act::Send(link, message) => self.send_to_agent(link, message),
@@ -369,5 +408,38 @@ impl World {
                 self.oracle.unsure(&app, intent);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A world in which one thing happens again and again, so many milliseconds later each time.
+    fn again(pause: u64) -> String {
+        let mut world = World::new(1, 1, false);
+        while world.broken.is_none() {
+            world.after(pause, Event::MasterHearsEnd { life: 0, link: 0 });
+            world.next(Timestamp(u64::MAX)).expect("something happens");
+        }
+        world.broken.expect("it has ended")
+    }
+
+    #[test]
+    fn a_run_ends_whatever_happens_in_it() {
+        assert!(again(0).starts_with("time stands still: 10000 events at once"));
+        assert!(again(1).starts_with("a storm: more than"));
+    }
+
+    #[test]
+    fn what_was_meant_for_the_dead_is_no_event() {
+        let mut world = World::new(1, 1, false);
+        world.after(1, Event::AgentTick { machine: 0, epoch: 0 });
+        world.after(2, Event::MasterTick { life: 0 });
+        assert!(world.next(Timestamp(u64::MAX)).is_none());
+        world.machines[0].tick_at = Some(world.now + 3);
+        world.after(3, Event::AgentTick { machine: 0, epoch: 0 });
+        assert!(world.next(Timestamp(u64::MAX)).is_some());
+        assert_eq!(world.report.events, 1);
     }
 }

@@ -6,14 +6,17 @@
 //! A commit is one redb transaction with immediate durability: checksummed and flipped by one write of the header, so
 //! that after a crash at any moment all of it is there or nothing. Opening after a crash reads the whole file once.
 
+use crate::measured::{Measured, Syncs};
 use crate::{Error, MAX_BATCH_MUTATIONS, Rows, Store};
 use hansa_model::planted::{Bug, planted};
 use hansa_model::record::{Mutation, Table};
+use redb::backends::FileBackend;
 use redb::{
     Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
 };
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The format of the file as this program writes it.
 const FORMAT: u32 = 1;
@@ -31,18 +34,30 @@ pub struct RedbStore {
     database: Database,
     term: u64,
     failed: bool,
+    syncs: Arc<Syncs>,
 }
 
 impl RedbStore {
     /// Opens the file, makes it if absent, and raises its term durably.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let is_new = !path.exists();
-        let database = builder().create(path).map_err(|error| opening(&path.display().to_string(), error))?;
-        let store = Self::take_office(database)?;
+        let name = path.display().to_string();
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let file = FileBackend::new(file.map_err(|error| Error::Io(format!("{name}: {error}")))?);
+        let syncs = Arc::new(Syncs::default());
+        let backend = Measured { file: file.map_err(|error| opening(&name, error))?, syncs: syncs.clone() };
+        let database = builder().create_with_backend(backend).map_err(|error| opening(&name, error))?;
+        let mut store = Self::take_office(database)?;
+        store.syncs = syncs;
         if is_new {
             sync_parent(path).map_err(io)?;
         }
         Ok(store)
+    }
+
+    /// How often the file was synced since it was opened, and how long that took; nothing over any other backend.
+    pub fn syncs(&self) -> &Arc<Syncs> {
+        &self.syncs
     }
 
     /// The same over any backend; the simulator brings one that fails.
@@ -108,7 +123,7 @@ impl RedbStore {
             last + 1
         };
         transaction.commit().map_err(io)?;
-        Ok(Self { database, term, failed: false })
+        Ok(Self { database, term, failed: false, syncs: Arc::default() })
     }
 
     fn write(&self, mutations: &[Mutation]) -> Result<(), Error> {

@@ -5,6 +5,7 @@
 //! hidden. Everywhere else device nodes cannot be opened, whoever made them.
 
 use super::inside::Inside;
+use super::own_root;
 use super::plan::{Fence, Plan, c_path};
 use super::shelf;
 use super::user::{self, Identity};
@@ -53,7 +54,7 @@ pub(super) fn arrange(plan: &mut Plan, places: &[Place]) -> Result<Vec<String>, 
     unsafe { libc::umask(0o022) };
     match (plan.fence, plan.root.clone()) {
         (Fence::Full, Some(root)) => {
-            detach()?;
+            own_root::detach()?;
             super::root::arrange(plan, &root, places)?;
         }
         (_, Some(_)) => {
@@ -75,7 +76,7 @@ pub(super) fn arrange(plan: &mut Plan, places: &[Place]) -> Result<Vec<String>, 
 }
 
 fn full(plan: &Plan, places: &[Place], missing: &mut Vec<String>) -> Result<(), LaunchError> {
-    detach()?;
+    own_root::detach()?;
     // What will lie under new mounts is held open now.
     let sandbox = hold(&plan.sandbox)?;
     let places: Vec<(&Place, OwnedFd)> =
@@ -105,7 +106,7 @@ fn full(plan: &Plan, places: &[Place], missing: &mut Vec<String>) -> Result<(), 
 /// What an ordinary user can have: own /proc and /dev/shm, the agent's files hidden. The rest is protected by being
 /// root's.
 fn inside_user_namespace(plan: &Plan, missing: &mut Vec<String>) -> Result<(), LaunchError> {
-    detach()?;
+    own_root::detach()?;
     let sandbox = hold(&plan.sandbox)?;
     let taken = take(plan)?;
     for (source, target, kind) in [("proc", "/proc", "proc"), ("shm", "/dev/shm", "tmpfs")] {
@@ -157,11 +158,6 @@ pub(super) fn mask_and_protect() -> Result<(), LaunchError> {
         }
     }
     Ok(())
-}
-
-/// Nothing that is mounted here shows outside; what the host unmounts goes away here too.
-fn detach() -> Result<(), LaunchError> {
-    mount("none", "/", "", libc::MS_REC | libc::MS_SLAVE, "")
 }
 
 /// Takes away from every mount the right to open device nodes in it.
@@ -356,7 +352,7 @@ pub(super) fn hold(path: &Path) -> Result<OwnedFd, LaunchError> {
     }
 }
 
-fn bind(source: &str, target: &str) -> Result<(), LaunchError> {
+pub(super) fn bind(source: &str, target: &str) -> Result<(), LaunchError> {
     mount(source, target, "", libc::MS_BIND, "")
 }
 

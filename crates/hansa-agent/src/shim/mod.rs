@@ -12,7 +12,7 @@ mod cleanup;
 mod client;
 mod connection;
 mod events;
-mod files;
+pub(crate) mod files;
 mod output;
 mod protocol;
 mod record;
