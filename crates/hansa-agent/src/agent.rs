@@ -7,6 +7,7 @@ use crate::cgroup::Driver;
 use crate::clock::Clock;
 use crate::containers::{Containers, Place};
 use crate::data_dir::{self, DataDir};
+use crate::fetch::Fetcher;
 use crate::http;
 use crate::journal::Journal;
 use crate::link::Stream;
@@ -16,6 +17,7 @@ use crate::network::{self, Network};
 use crate::options::Options;
 use crate::prepare::HeldImages;
 use crate::probe;
+use crate::secrets::Secrets;
 use crate::shim::{self, Client};
 use anyhow::{Context, Result, bail};
 use hansa_images::Images;
@@ -123,6 +125,9 @@ impl Agent {
         let (journal, saved) = Journal::open(&data_dir.journal())?;
         let (sender, events) = mpsc::channel(BATCH);
         let images = Arc::new(HeldImages::new(open_images(&options, &data_dir)?));
+        let secrets = Secrets::open(options.secrets_dir.as_deref())?;
+        let private =
+            std::iter::once(data_dir.root()).chain(secrets.dir()).map(std::path::Path::to_owned).collect();
         let place = Place {
             agent: config.agent.to_string(),
             runtime: data_dir.runtime(),
@@ -133,6 +138,9 @@ impl Agent {
                 None => std::env::current_exe().context("cannot find the running program")?,
             },
             clock,
+            fetcher: Fetcher::open(&data_dir.fetched(), private)
+                .context("cannot make the fetcher's directory")?,
+            secrets,
             sandboxes: data_dir.sandboxes(),
             images: images.clone(),
             network,

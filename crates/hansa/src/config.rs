@@ -135,6 +135,9 @@ pub struct AgentArgs {
     /// End all tasks when the agent or its master has been away for this long [default: never]
     #[arg(long, env = "HANSA_AGENT_STOP_DEADLINE", hide_env_values = true, value_name = "TIME")]
     pub stop_deadline: Option<Span>,
+    /// A directory (mode 700) with a file for each secret that tasks of this agent may ask for [default: none]
+    #[arg(long, env = "HANSA_AGENT_SECRETS_DIR", hide_env_values = true, value_name = "DIR")]
+    pub secrets_dir: Option<PathBuf>,
 }
 
 /// A time span such as `10s`.

@@ -121,6 +121,7 @@ fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, 
         options.bridge_subnet = Some(text.parse::<hansa_agent::network::Subnet>().map_err(wrong)?);
     }
     options.stop_deadline = args.stop_deadline.map(|span| span.0);
+    options.secrets_dir = args.secrets_dir;
     options.insecure = args.insecure.unwrap_or(options.insecure);
     options.docker_config = args.docker_config;
     options.insecure_registries = args.insecure_registry.unwrap_or_default().into_iter().collect();
