@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use hansa_model::InstanceId;
 use hansa_model::container::NetworkSpec;
 use hansa_model::task::{Exit, Limitation};
+use hansa_node::env::CONTAINER_IP;
 use hansa_node::saved::SavedGroup;
 use hansa_node::{Found, Input, Saved, ShimPlan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -254,7 +255,10 @@ async fn launch(place: &Place, plan: ShimPlan) -> Result<(Client, Vec<String>), 
         }
     };
     let mut spec = shim_spec(place, plan);
-    spec.network = attachment.as_ref().map(network::Attachment::path);
+    if let Some(attachment) = &attachment {
+        spec.network = Some(attachment.path());
+        spec.env.entry(CONTAINER_IP.into()).or_insert_with(|| attachment.address().to_string());
+    }
     let client = shim::spawn(&dir, &spec, &place.program).await.map_err(|error| error.to_string())?;
     // From here on the container holds its network itself.
     Ok((client, attachment.iter().map(|attachment| attachment.address().to_string()).collect()))

@@ -1,7 +1,7 @@
 //! A group's life on this agent: accepted, started, checked, told to stop, ended.
 
 use crate::env::{environment, own_ports};
-use crate::health::{self, Check, Due};
+use crate::health::{self, Check, Due, Reach};
 use crate::io::{Output, ProbeOrder, ProbeOutcome, ShimPlan};
 use crate::node::Node;
 use crate::saved::{Kill, Record, Released, SavedGroup};
@@ -350,6 +350,12 @@ impl Node {
         };
         let launch = &group.launch;
         let spec = &launch.group.tasks[0].health_checks[at];
+        let reach = Reach {
+            network: &launch.group.tasks[0].network,
+            ports: own_ports(launch, 0),
+            machine: &self.config.ip,
+            own: group.statuses[0].as_ref().and_then(|status| status.addresses.first()).map(String::as_str),
+        };
         let again = Timer::Check(instance.clone(), at);
         match check.due(spec, now) {
             Due::Later(then) => self.timers.set(then, again),
@@ -359,7 +365,7 @@ impl Node {
                 let cause = format!("no answer within {} ms", spec.timeout_ms);
                 self.judge(now, instance, at, ProbeOutcome::Unhealthy { cause });
             }
-            Due::Probe(number, until) => match health::target(spec, own_ports(launch, 0), &self.config.ip) {
+            Due::Probe(number, until) => match health::target(spec, reach) {
                 Ok(target) => {
                     self.timers.set(until, again);
                     self.out.push(Output::RunProbe(Box::new(ProbeOrder {
@@ -418,7 +424,6 @@ impl Node {
     }
 }
 
-/// Program and arguments of a command.
 /// Whether an id can be the name of a directory and means nothing else as one.
 fn is_file_name(id: &str) -> bool {
     !id.is_empty() && id.len() <= 255 && id != "." && id != ".." && !id.contains(['/', '\0'])
