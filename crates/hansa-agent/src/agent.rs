@@ -14,9 +14,11 @@ use crate::machine::{self, Meter};
 use crate::metering::Metering;
 use crate::network::{self, Network};
 use crate::options::Options;
+use crate::prepare::HeldImages;
 use crate::probe;
 use crate::shim::{self, Client};
 use anyhow::{Context, Result, bail};
+use hansa_images::Images;
 use hansa_model::agent::Usage;
 use hansa_model::{InstanceId, TaskId};
 use hansa_node::env::CONTAINER_IP;
@@ -25,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -119,6 +122,7 @@ impl Agent {
         let config = config(&options, &data_dir, address, missing)?;
         let (journal, saved) = Journal::open(&data_dir.journal())?;
         let (sender, events) = mpsc::channel(BATCH);
+        let images = Arc::new(HeldImages::new(open_images(&options, &data_dir)?));
         let place = Place {
             agent: config.agent.to_string(),
             runtime: data_dir.runtime(),
@@ -129,6 +133,8 @@ impl Agent {
                 None => std::env::current_exe().context("cannot find the running program")?,
             },
             clock,
+            sandboxes: data_dir.sandboxes(),
+            images: images.clone(),
             network,
         };
         let mut containers = Containers::new(place, sender.clone());
@@ -223,6 +229,21 @@ fn config(
     config.timing.stop_deadline_ms = options.stop_deadline.map(millis);
     config.keep_released_ms = millis(options.keep_sandboxes);
     Ok(config)
+}
+
+fn open_images(options: &Options, data_dir: &DataDir) -> Result<Images> {
+    let mut settings = hansa_images::Settings::new(data_dir.images());
+    settings.insecure_registries.clone_from(&options.insecure_registries);
+    settings.docker_config.clone_from(&options.docker_config);
+    settings.pull_timeout = options.pull_timeout;
+    settings.high_percent = options.images_high_percent;
+    settings.low_percent = options.images_low_percent;
+    if let Some(path) = &options.docker_config {
+        // It is read for every pull; what is wrong with it now is better told now.
+        hansa_images::Logins::read(path).context("--docker-config")?;
+    }
+    Images::open(settings)
+        .with_context(|| format!("cannot open the images in {}", data_dir.images().display()))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -7,6 +7,7 @@ use crate::agent::Event;
 use crate::cgroup::Driver;
 use crate::clock::Clock;
 use crate::network::{self, Network};
+use crate::prepare::HeldImages;
 use crate::shim::{self, Attached, Cause, Client, ExitRecord, ShimLost, ShimSpec};
 use futures_util::StreamExt;
 use hansa_model::InstanceId;
@@ -18,9 +19,8 @@ use hansa_node::{Found, Input, Saved, ShimPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Shims started at the same time: enough to keep the cores busy, few enough that none waits for long.
 const STARTS_AT_ONCE: usize = 16;
@@ -43,6 +43,10 @@ pub struct Place {
     pub program: PathBuf,
     /// The core's clock.
     pub clock: Clock,
+    /// One directory for each task.
+    pub sandboxes: PathBuf,
+    /// What containers are made of.
+    pub images: Arc<HeldImages>,
     /// Gives containers addresses of their own.
     pub network: Network,
 }
@@ -62,13 +66,14 @@ impl Place {
             }
             _ => {}
         }
+        self.images.release(dir);
     }
 }
 
 #[derive(Debug)]
 enum State {
     /// Being started. Set: it is not wanted any more.
-    Starting { unwanted: Arc<AtomicBool>, stop: Option<Duration> },
+    Starting { unwanted: watch::Sender<bool>, stop: Option<Duration> },
     /// Runs, as far as known.
     Running(Client),
 }
@@ -122,6 +127,7 @@ impl Containers {
             let group = wanted.get(&dir);
             match (group, attached) {
                 (Some(group), Some(Attached::Running(client))) => {
+                    self.place.images.recover(&dir);
                     let instance = group.launch.instance.clone();
                     keep.insert(container_name(instance.as_str()));
                     running.push((instance, dir, client));
@@ -155,19 +161,14 @@ impl Containers {
 
     /// Starts a group's container.
     pub fn start(&mut self, plan: ShimPlan) {
-        let unwanted = Arc::new(AtomicBool::new(false));
+        let (unwanted, is_unwanted) = watch::channel(false);
         let instance = plan.instance.clone();
-        self.states.insert(instance.clone(), State::Starting { unwanted: unwanted.clone(), stop: None });
+        self.states.insert(instance.clone(), State::Starting { unwanted, stop: None });
         let (place, events, starts) = (self.place.clone(), self.events.clone(), self.starts.clone());
         tokio::spawn(async move {
-            let _turn = starts.acquire().await;
-            let event = if unwanted.load(Ordering::Relaxed) {
-                Event::Node(Input::LaunchFailed { instance, message: "not wanted any more".into() })
-            } else {
-                match launch(&place, plan).await {
-                    Ok((client, addresses)) => Event::Spawned { instance, client, addresses },
-                    Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
-                }
+            let event = match launch(&place, plan, &events, &starts, is_unwanted).await {
+                Ok((client, addresses)) => Event::Spawned { instance, client, addresses },
+                Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
             };
             let _ = events.send(event).await;
         });
@@ -189,7 +190,7 @@ impl Containers {
     pub fn stop(&mut self, instance: &InstanceId, grace: Duration) {
         match self.states.get_mut(instance) {
             Some(State::Starting { unwanted, stop }) => {
-                unwanted.store(true, Ordering::Relaxed);
+                unwanted.send_replace(true);
                 *stop = Some(stop.map_or(grace, |earlier| earlier.min(grace)));
             }
             Some(State::Running(client)) => {
@@ -244,9 +245,32 @@ impl Containers {
     }
 }
 
-/// Starts a container in its network. Gives the connection to it and its own addresses.
-async fn launch(place: &Place, plan: ShimPlan) -> Result<(Client, Vec<String>), String> {
+/// Prepares and starts a container; gives the connection to it and its own addresses. What was taken for it is given
+/// back when its runtime directory is removed.
+async fn launch(
+    place: &Place,
+    plan: ShimPlan,
+    events: &mpsc::Sender<Event>,
+    starts: &Semaphore,
+    mut is_unwanted: watch::Receiver<bool>,
+) -> Result<(Client, Vec<String>), String> {
+    const UNWANTED: &str = "not wanted any more";
     let dir = place.dir(&plan.instance);
+    let say = |message: String| {
+        let input = Input::Preparing { instance: plan.instance.clone(), message };
+        // A loop that is behind will hear the next word.
+        let _ = events.try_send(Event::Node(input));
+    };
+    let image = tokio::select! {
+        biased;
+        // It ends when the container is forgotten, too.
+        _ = is_unwanted.wait_for(|unwanted| *unwanted) => return Err(UNWANTED.into()),
+        image = place.images.take(&dir, &place.sandboxes, &plan, say) => image?,
+    };
+    let _turn = starts.acquire().await;
+    if *is_unwanted.borrow() {
+        return Err(UNWANTED.into());
+    }
     let attachment = match &plan.network {
         NetworkSpec::Host => None,
         NetworkSpec::Bridge { mappings } => {
@@ -254,10 +278,13 @@ async fn launch(place: &Place, plan: ShimPlan) -> Result<(Client, Vec<String>), 
             Some(place.network.attach(&dir, mappings).await.map_err(|error| error.to_string())?)
         }
     };
-    let mut spec = shim_spec(place, plan);
+    let mut spec = shim_spec(place, &plan);
     if let Some(attachment) = &attachment {
         spec.network = Some(attachment.path());
         spec.env.entry(CONTAINER_IP.into()).or_insert_with(|| attachment.address().to_string());
+    }
+    if let Some(image) = image {
+        image.apply(&mut spec, &plan, &dir)?;
     }
     let client = shim::spawn(&dir, &spec, &place.program).await.map_err(|error| error.to_string())?;
     // From here on the container holds its network itself.
@@ -293,11 +320,11 @@ async fn end_orphans(dir: &Path) {
     }
 }
 
-fn shim_spec(place: &Place, plan: ShimPlan) -> ShimSpec {
+fn shim_spec(place: &Place, plan: &ShimPlan) -> ShimSpec {
     let name = container_name(plan.instance.as_str());
-    let mut spec = ShimSpec::new(&place.agent, &name, plan.command.argv(), plan.sandbox.into());
-    spec.env = plan.env.into_iter().collect();
-    spec.user = plan.user;
+    let mut spec = ShimSpec::new(&place.agent, &name, plan.command.argv(), plan.sandbox.clone().into());
+    spec.env = plan.env.iter().cloned().collect();
+    spec.user.clone_from(&plan.user);
     spec.hidden_paths = vec![place.data_dir.clone()];
     spec.limits.memory_bytes = Some(plan.limits.mem).filter(|bytes| *bytes > 0);
     spec.limits.cpu_millis = Some(plan.limits.cpus_milli).filter(|milli| *milli > 0);

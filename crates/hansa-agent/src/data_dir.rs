@@ -92,6 +92,11 @@ impl DataDir {
         self.root.join("runtime")
     }
 
+    /// Container images, unpacked.
+    pub fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
     /// The core's records.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")

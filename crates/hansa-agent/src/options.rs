@@ -2,7 +2,7 @@
 
 use crate::network::Subnet;
 use hansa_model::resources::Resources;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +38,16 @@ pub struct Options {
     pub bridge_subnet: Option<Subnet>,
     /// How long a released task's sandbox is kept.
     pub keep_sandboxes: Duration,
+    /// A Docker configuration file with logins for registries.
+    pub docker_config: Option<PathBuf>,
+    /// Registries (`host` or `host:port`) that plain HTTP is spoken with, besides those on loopback addresses.
+    pub insecure_registries: BTreeSet<String>,
+    /// How long pulling an image may take.
+    pub pull_timeout: Duration,
+    /// Above this percentage of the disk in use, unused images are removed …
+    pub images_high_percent: u64,
+    /// … until it is not above this one.
+    pub images_low_percent: u64,
 }
 
 impl Options {
@@ -58,6 +68,11 @@ impl Options {
             machine_lock: None,
             bridge_subnet: None,
             keep_sandboxes: Duration::from_secs(24 * 3600),
+            docker_config: None,
+            insecure_registries: BTreeSet::new(),
+            pull_timeout: Duration::from_secs(30 * 60),
+            images_high_percent: 90,
+            images_low_percent: 80,
         }
     }
 }

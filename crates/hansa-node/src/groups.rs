@@ -50,7 +50,7 @@ impl Node {
             self.repeat_updates(&instance);
             return;
         }
-        if self.saved.is_released(&instance) {
+        if self.saved.is_released(&instance) && !planted(Bug::ReleasedForgotten) {
             self.send(ToMasterBody::Released { instance });
             return;
         }

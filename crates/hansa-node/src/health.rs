@@ -150,11 +150,10 @@ pub struct Reach<'a> {
 /// The check cannot succeed, in words: it counts as a failure each time.
 pub fn target(spec: &HealthCheck, reach: Reach<'_>) -> Result<ProbeTarget, String> {
     match &spec.probe {
-        Probe::Http { tls: true, .. } => Err("checks over HTTPS are not supported yet".into()),
-        Probe::Http { path, ignore_1xx, .. } => {
+        Probe::Http { path, ignore_1xx, tls } => {
             let (host, port) = host_and_port(spec, reach)?;
             let path = if path.starts_with('/') { path.clone() } else { format!("/{path}") };
-            Ok(ProbeTarget::Http { host, port, path, ignore_1xx: *ignore_1xx })
+            Ok(ProbeTarget::Http { host, port, path, ignore_1xx: *ignore_1xx, tls: *tls })
         }
         Probe::Tcp => {
             let (host, port) = host_and_port(spec, reach)?;
@@ -368,7 +367,8 @@ mod tests {
                 host: "10.0.0.7".into(),
                 port: 31_000,
                 path: "/health?x=1".into(),
-                ignore_1xx: true
+                ignore_1xx: true,
+                tls: false,
             })
         );
         assert!(target(&http, on_host(&[])).unwrap_err().contains("index 0"));
@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(target(&tcp, on_host(&[])), Ok(ProbeTarget::Tcp { host: "127.0.0.1".into(), port: 22 }));
         let tls =
             HealthCheck { probe: Probe::Http { path: "/".into(), ignore_1xx: false, tls: true }, ..spec(3) };
-        assert!(target(&tls, on_host(&[1])).unwrap_err().contains("HTTPS"));
+        assert!(matches!(target(&tls, on_host(&[1])), Ok(ProbeTarget::Http { tls: true, port: 1, .. })));
         let command = HealthCheck { probe: Probe::Command { command: "true".into() }, port: None, ..spec(3) };
         assert_eq!(target(&command, on_host(&[])), Ok(ProbeTarget::Command { command: "true".into() }));
     }

@@ -221,7 +221,7 @@ pub struct ProbeOrder {
 /// What a probe does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeTarget {
-    /// GET over plain HTTP without following redirects; 200 to 399 is healthy.
+    /// GET without following redirects; 200 to 399 is healthy.
     Http {
         /// IP address.
         host: String,
@@ -231,6 +231,8 @@ pub enum ProbeTarget {
         path: String,
         /// Whether 100 to 199 says nothing.
         ignore_1xx: bool,
+        /// Over TLS, without looking at the certificate.
+        tls: bool,
     },
     /// A connection is accepted.
     Tcp {

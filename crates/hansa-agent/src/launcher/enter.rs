@@ -79,7 +79,7 @@ fn run(
         cgroup.enter(0).map_err(|error| broken("enter the cgroup", error))?;
     }
     join(plan, init).map_err(|error| broken("enter the namespaces", error))?;
-    std::env::set_current_dir(&plan.sandbox).map_err(|error| broken("enter the sandbox", error))?;
+    super::root::enter(&plan.inside_dir)?;
     let (setup, failures) = pipe().map_err(|error| broken("make a pipe for a command", error))?;
     let deadline = Instant::now() + timeout;
     // SAFETY: this process has one thread, so that the child may do anything.
@@ -133,18 +133,17 @@ fn await_end(command: i32, deadline: Instant) -> (i32, bool) {
 fn join(plan: &Plan, init: i32) -> io::Result<()> {
     let names: &[&str] = match plan.fence {
         Fence::None => return Ok(()),
+        Fence::Full if plan.network.is_some() => &["ipc", "uts", "cgroup", "net", "pid", "mnt"],
         Fence::Full => &["ipc", "uts", "cgroup", "pid", "mnt"],
         Fence::User => &["user", "ipc", "uts", "pid", "mnt"],
     };
-    let network = plan.network.is_some().then_some("net");
-    let names: Vec<&str> = network.into_iter().chain(names.iter().copied()).collect();
     let open = |name: &&str| File::open(format!("/proc/{init}/ns/{name}"));
     // All are opened before the first is joined: after `mnt`, /proc is another.
     let namespaces: Vec<io::Result<File>> = names.iter().map(open).collect();
     for (namespace, name) in namespaces.into_iter().zip(names) {
         let namespace = match namespace {
             // Kernels before 4.6.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && name == "cgroup" => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && *name == "cgroup" => continue,
             opened => opened?,
         };
         // SAFETY: no memory is passed.

@@ -8,9 +8,11 @@ use super::command::become_program;
 use super::mounts;
 use super::pipe::{Failures, await_setup, pipe};
 use super::plan::{Fence, Plan};
+use super::user::Identity;
 use super::{capabilities, user};
 use crate::cgroup::{Container, Place, Version};
 use crate::shim::LaunchError;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -64,7 +66,7 @@ struct Ends {
 ///
 /// # Errors
 /// Something could not be set up, or the program not be executed; nothing of it is left.
-pub(crate) fn launch(plan: &Plan, cgroup: Option<&Container>) -> Result<Init, LaunchError> {
+pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&Container>) -> Result<Init, LaunchError> {
     let broken = |error: io::Error| LaunchError::machine(format!("cannot make a pipe: {error}"));
     let (control_read, control) = pipe().map_err(broken)?;
     let (status, status_write) = pipe().map_err(broken)?;
@@ -102,11 +104,21 @@ pub(crate) fn launch(plan: &Plan, cgroup: Option<&Container>) -> Result<Init, La
         unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
         return Err(error);
     }
-    let mut text = String::new();
-    if File::from(report).read_to_string(&mut text).is_ok() {
-        init.missing.extend(text.lines().map(str::to_owned));
+    let mut text = Vec::new();
+    if File::from(report).read_to_end(&mut text).is_ok()
+        && let Ok(report) = serde_json::from_slice::<Report>(&text)
+    {
+        init.missing.extend(report.missing);
+        plan.identity = report.identity;
     }
     Ok(init)
+}
+
+/// What init found out while it set itself up.
+#[derive(Debug, Serialize, Deserialize)]
+struct Report {
+    missing: Vec<String>,
+    identity: Option<Identity>,
 }
 
 /// Puts init where it belongs and lets it go on.
@@ -163,7 +175,7 @@ fn clone_into(flags: libc::c_int, cgroup: RawFd) -> io::Result<i32> {
     }
 }
 
-fn main(plan: &Plan, places: &[Place], ends: Ends) -> ! {
+fn main(plan: &mut Plan, places: &[Place], ends: Ends) -> ! {
     die_with_shim(plan);
     // SAFETY: no memory is passed. Without a pid namespace, orphans come to us all the same.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
@@ -194,9 +206,13 @@ fn main(plan: &Plan, places: &[Place], ends: Ends) -> ! {
         // SAFETY: no memory is passed.
         unsafe { libc::unshare(libc::CLONE_NEWCGROUP) };
     }
+    if let Err(error) = name_host(plan) {
+        failures.fail(&error);
+    }
     match mounts::arrange(plan, places) {
         Ok(missing) => {
-            let _ = File::from(ends.report).write_all(missing.join("\n").as_bytes());
+            let report = Report { missing, identity: plan.identity.clone() };
+            let _ = File::from(ends.report).write_all(&serde_json::to_vec(&report).unwrap_or_default());
         }
         Err(error) => failures.fail(&error),
     }
@@ -218,7 +234,7 @@ fn main(plan: &Plan, places: &[Place], ends: Ends) -> ! {
     drop((ends.stdout, ends.stderr));
     // Not killed for what others in the container use, and harmless should anybody get hold of it.
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
-    if plan.drop_capabilities {
+    if plan.keep.is_some() {
         let _ = capabilities::bound(capabilities::KEPT_BY_INIT);
         let _ = capabilities::keep_only(capabilities::KEPT_BY_INIT);
     }
@@ -237,6 +253,23 @@ fn join_network(plan: &Plan) -> io::Result<()> {
     match unsafe { libc::setns(network.as_raw_fd(), libc::CLONE_NEWNET) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn name_host(plan: &Plan) -> Result<(), LaunchError> {
+    let Some(name) = &plan.hostname else { return Ok(()) };
+    if plan.fence == Fence::None {
+        return Err(LaunchError::machine(
+            "a host name of its own needs namespaces, which this agent has not: run it as root",
+        ));
+    }
+    // SAFETY: the pointer is to as many bytes as said.
+    match unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) } {
+        0 => Ok(()),
+        _ => {
+            let error = io::Error::last_os_error();
+            Err(LaunchError::spec(format!("cannot take the host name {name:?}: {error}")))
+        }
     }
 }
 

@@ -13,13 +13,19 @@
 mod capabilities;
 mod command;
 mod enter;
+mod image_user;
 mod init;
+mod inside;
 mod mounts;
+mod own_root;
 mod pipe;
 mod plan;
 mod root;
 pub mod seccomp;
+mod shelf;
+mod tree;
 mod user;
+mod volumes;
 
 pub use capabilities::KEPT as KEPT_CAPABILITIES;
 pub(crate) use enter::{Execution, Outcome, execute};

@@ -1,12 +1,15 @@
 //! Everything that can be found out before a process exists.
 
 use super::user::{self, Identity};
-use super::{is_root, seccomp, user_namespaces_allowed};
-use crate::shim::{LaunchError, Rlimit, ShimSpec, VERSION};
+use super::{capabilities, is_root, seccomp, user_namespaces_allowed, volumes};
+use crate::shim::{
+    EtcFiles, LaunchError, MountKind, MountSpec, Rlimit, RootSpec, SANDBOX_IN_IMAGE, ShimSpec, VERSION,
+};
 use seccompiler::BpfProgram;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -22,12 +25,19 @@ pub(super) enum Fence {
 }
 
 /// What a program is executed with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Program {
     pub argv: Vec<CString>,
     pub env: Vec<CString>,
     /// `PATH` of `env`, where a program without `/` is looked up.
     pub path: String,
+}
+
+impl std::fmt::Debug for Program {
+    /// Without the environment, in which secrets may be.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program").field("argv", &self.argv).finish_non_exhaustive()
+    }
 }
 
 /// What a POSIX system says when `PATH` is not set.
@@ -55,7 +65,34 @@ impl Program {
             path: env.get("PATH").cloned().unwrap_or_else(|| DEFAULT_PATH.into()),
         })
     }
+
+    /// Sets a variable that nobody has set.
+    fn set_default(&mut self, name: &str, value: &str) {
+        let is_set = |word: &CString| {
+            word.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+        };
+        if !self.env.iter().any(is_set)
+            && let Ok(word) = CString::new(format!("{name}={value}"))
+        {
+            self.env.push(word);
+        }
+    }
 }
+
+/// A secret that becomes a file.
+pub(super) struct Secret {
+    pub target: PathBuf,
+    pub value: Vec<u8>,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// The largest secret, in bytes.
+const SECRET_BYTES: u64 = 1 << 20;
 
 /// A container ready to be started.
 #[derive(Debug)]
@@ -70,7 +107,24 @@ pub struct Plan {
     pub(super) devices: Vec<PathBuf>,
     pub(super) rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
     pub(super) filters: Vec<BpfProgram>,
-    pub(super) drop_capabilities: bool,
+    /// The capabilities that the command keeps; None: those it has.
+    pub(super) keep: Option<u64>,
+    pub(super) no_new_privileges: bool,
+    pub(super) root: Option<RootSpec>,
+    /// As the spec says it; with a root of its own it is looked up there.
+    pub(super) user: Option<String>,
+    /// Further groups, likewise.
+    pub(super) groups: Vec<String>,
+    /// Where the command starts, as the container sees it.
+    pub(super) inside_dir: PathBuf,
+    pub(super) mounts: Vec<MountSpec>,
+    pub(super) secret_files: Vec<Secret>,
+    pub(super) hostname: Option<String>,
+    pub(super) etc: EtcFiles,
+    pub(super) privileged: bool,
+    pub(super) shm_bytes: Option<u64>,
+    pub(super) tty: bool,
+    give_sandbox: bool,
     pub(super) oom_score_adj: i32,
     /// Isolation that was asked for and cannot be given.
     pub(super) missing: Vec<String>,
@@ -93,46 +147,95 @@ impl Plan {
         if !spec.sandbox.is_absolute() {
             return Err(LaunchError::spec(format!("the sandbox {} is not absolute", spec.sandbox.display())));
         }
+        spec.mounts.iter().try_for_each(volumes::check_target)?;
+        let keep = capabilities::kept(spec)?;
         let mut missing = Vec::new();
-        let filters = match spec.isolation.seccomp {
-            true => seccomp::filters().unwrap_or_else(|error| {
+        let filters = match spec.isolation.seccomp && !spec.privileged {
+            true => seccomp::filters(keep.unwrap_or(0)).unwrap_or_else(|error| {
                 missing.push(format!("seccomp filters: {error}"));
                 Vec::new()
             }),
             false => Vec::new(),
         };
+        let mut env = spec.env.clone();
+        for (name, file) in &spec.secret_env {
+            env.insert(name.clone(), secret_text(name, file)?);
+        }
+        let own_dir = if spec.root.is_some() { SANDBOX_IN_IMAGE.into() } else { spec.sandbox.clone() };
         let plan = Self {
-            program: Program::new(&spec.argv, &spec.env)?,
+            program: Program::new(&spec.argv, &env)?,
             fence: fence(spec.isolation.namespaces, &mut missing),
-            identity: identity(spec.user.as_deref())?,
+            identity: if spec.root.is_some() { None } else { identity(spec)? },
             sandbox: spec.sandbox.clone(),
             network: spec.network.as_deref().map(network).transpose()?,
             hidden: spec.hidden_paths.clone(),
             devices: spec.isolation.devices.clone(),
             rlimits: spec.limits.rlimits.iter().map(rlimit).collect::<Result<_, _>>()?,
             filters,
-            drop_capabilities: spec.isolation.drop_capabilities,
+            keep,
+            no_new_privileges: spec.no_new_privileges || spec.root.is_none() && !spec.privileged,
+            root: spec.root.clone(),
+            user: spec.user.clone(),
+            groups: spec.groups.clone(),
+            inside_dir: spec.working_dir.clone().unwrap_or(own_dir),
+            mounts: spec.mounts.clone(),
+            secret_files: secret_files(&spec.mounts)?,
+            hostname: spec.hostname.clone(),
+            etc: spec.etc.clone(),
+            privileged: spec.privileged,
+            shm_bytes: spec.shm_bytes,
+            tty: spec.tty,
+            give_sandbox: spec.give_sandbox,
             oom_score_adj: spec.oom_score_adj.clamp(-1000, 1000),
             missing,
         };
         plan.make_sandbox()?;
+        if let Some(identity) = &plan.identity {
+            plan.give_sandbox(identity)?;
+        }
         Ok(plan)
     }
 
-    /// The sandbox is there, and the command's user owns it.
+    /// Whether the container's devices are picked one by one.
+    pub(super) fn own_devices(&self) -> bool {
+        self.root.is_some() && !self.privileged
+    }
+
+    /// What only the container's own root could tell.
+    pub(super) fn settle(&mut self, identity: Identity, home: Option<String>) {
+        self.program.set_default("HOME", home.as_deref().unwrap_or("/"));
+        self.identity = Some(identity);
+    }
+
+    /// The sandbox is there.
     fn make_sandbox(&self) -> Result<(), LaunchError> {
-        let failed = |what: &str, error: std::io::Error| {
-            LaunchError::machine(format!("cannot {what} the sandbox {}: {error}", self.sandbox.display()))
-        };
         // SAFETY: no memory is passed. The shim's own umask would shut the command's user out of what lies above.
         let umask = unsafe { libc::umask(0o022) };
         let made = std::fs::create_dir_all(&self.sandbox);
         // SAFETY: as above.
         unsafe { libc::umask(umask) };
-        made.map_err(|error| failed("make", error))?;
-        if let Some(identity) = &self.identity {
-            std::os::unix::fs::chown(&self.sandbox, Some(identity.uid), Some(identity.gid))
-                .map_err(|error| failed("give away", error))?;
+        made.map_err(|error| {
+            LaunchError::machine(format!("cannot make the sandbox {}: {error}", self.sandbox.display()))
+        })
+    }
+
+    /// The command's user owns the sandbox, and what was put there for it.
+    pub(super) fn give_sandbox(&self, identity: &Identity) -> Result<(), LaunchError> {
+        let give = |path: &std::path::Path| {
+            std::os::unix::fs::lchown(path, Some(identity.uid), Some(identity.gid)).map_err(|error| {
+                LaunchError::machine(format!("cannot give away the sandbox's {}: {error}", path.display()))
+            })
+        };
+        give(&self.sandbox)?;
+        let mut dirs = vec![self.sandbox.clone()];
+        while let Some(dir) = dirs.pop().filter(|_| self.give_sandbox) {
+            for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+                give(&entry.path())?;
+                // The entry's own type: a link to a directory is not one.
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    dirs.push(entry.path());
+                }
+            }
         }
         Ok(())
     }
@@ -177,9 +280,9 @@ fn fence(wanted: bool, missing: &mut Vec<String>) -> Fence {
 }
 
 /// None where the command runs as the caller itself and nothing is to be changed.
-fn identity(user: Option<&str>) -> Result<Option<Identity>, LaunchError> {
-    let Some(text) = user else { return Ok(None) };
-    let identity = user::resolve(text).map_err(|error| match error {
+fn identity(spec: &ShimSpec) -> Result<Option<Identity>, LaunchError> {
+    let Some(text) = spec.user.as_deref() else { return Ok(None) };
+    let identity = user::resolve(text, &spec.groups).map_err(|error| match error {
         user::UserError::Lookup { .. } => LaunchError::machine(error.to_string()),
         _ => LaunchError::spec(error.to_string()),
     })?;
@@ -194,6 +297,35 @@ fn identity(user: Option<&str>) -> Result<Option<Identity>, LaunchError> {
         "cannot run as user {text:?}: the agent runs as {} and not as root",
         user::own_name()
     )))
+}
+
+/// The content of a secret's file. What goes wrong is told without it.
+fn read_secret(file: &std::path::Path) -> Result<Vec<u8>, LaunchError> {
+    let refused = |why: &str| LaunchError::spec(format!("the secret {}: {why}", file.display()));
+    let mut value = Vec::new();
+    let opened = std::fs::File::open(file).map_err(|error| refused(&error.to_string()))?;
+    opened.take(SECRET_BYTES + 1).read_to_end(&mut value).map_err(|error| refused(&error.to_string()))?;
+    match value.len() as u64 > SECRET_BYTES {
+        true => Err(refused("it is larger than 1 MiB")),
+        false => Ok(value),
+    }
+}
+
+/// As an environment variable: text, without the line end that editors leave.
+fn secret_text(name: &str, file: &std::path::Path) -> Result<String, LaunchError> {
+    let mut text = String::from_utf8(read_secret(file)?)
+        .map_err(|_| LaunchError::spec(format!("the secret for {name} is not text: mount it as a file")))?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+fn secret_files(mounts: &[MountSpec]) -> Result<Vec<Secret>, LaunchError> {
+    let secrets = mounts.iter().filter(|mount| mount.kind == MountKind::Secret);
+    secrets
+        .map(|mount| Ok(Secret { target: mount.target.clone(), value: read_secret(&mount.source)? }))
+        .collect()
 }
 
 fn rlimit(

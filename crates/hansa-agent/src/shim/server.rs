@@ -159,7 +159,7 @@ impl Shim {
             |what: &str, error: io::Error| LaunchError::machine(format!("the shim cannot {what}: {error}"));
         // Last to be killed when memory is short: without us the container dies, and nobody says why.
         let _ = std::fs::write("/proc/self/oom_score_adj", "-999");
-        let plan = Plan::prepare(&self.spec)?;
+        let mut plan = Plan::prepare(&self.spec)?;
         let mut missing = Vec::new();
         if self.spec.isolation.cgroups {
             missing = self.make_cgroup().map_err(|error| broken("set up cgroups", error))?;
@@ -170,16 +170,18 @@ impl Shim {
         let output = |error| {
             LaunchError::machine(format!("cannot write output to {}: {error}", self.spec.sandbox.display()))
         };
-        let directory = Directory::open(&self.spec.sandbox, plan.owner()).map_err(output)?;
-        let out = Rotated::open(&directory, "stdout", &self.spec.output).map_err(output)?;
-        let err = Rotated::open(&directory, "stderr", &self.spec.output).map_err(output)?;
         let oom = self.cgroup.as_ref().and_then(Container::oom_watch);
-        let mut init = launcher::launch(&plan, self.cgroup.as_ref())?;
+        let mut init = launcher::launch(&mut plan, self.cgroup.as_ref())?;
         missing.append(&mut init.missing);
-        let streams = [
-            Stream::new(&init.stdout, out).map_err(|error| broken("read output", error))?,
-            Stream::new(&init.stderr, err).map_err(|error| broken("read output", error))?,
-        ];
+        // Only now is it known who owns the files; what the command has written meanwhile waits in the pipes.
+        let open = || {
+            let directory = Directory::open(&self.spec.sandbox, plan.owner()).map_err(output)?;
+            let out = Rotated::open(&directory, "stdout", &self.spec.output).map_err(output)?;
+            let err = Rotated::open(&directory, "stderr", &self.spec.output).map_err(output)?;
+            let read = |error| broken("read output", error);
+            Ok([Stream::new(&init.stdout, out).map_err(read)?, Stream::new(&init.stderr, err).map_err(read)?])
+        };
+        let streams = open().inspect_err(|_| init.kill())?;
         let started = Started {
             version: VERSION,
             agent: self.spec.agent.clone(),
@@ -394,7 +396,7 @@ impl Shim {
         let first = inside.kill_at_ms.is_none();
         inside.kill_at_ms = Some(inside.kill_at_ms.map_or(kill_at, |earlier| earlier.min(kill_at)));
         if first {
-            let _ = inside.init.signal(libc::SIGTERM, true);
+            let _ = inside.init.signal(self.spec.stop_signal.unwrap_or(libc::SIGTERM), true);
         }
     }
 

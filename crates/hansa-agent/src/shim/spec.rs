@@ -27,6 +27,9 @@ pub struct ShimSpec {
     /// `name`, `uid`, `name:group` or `uid:gid`; the agent's own user if absent.
     #[serde(default)]
     pub user: Option<String>,
+    /// Further groups of the user, by name or number.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// The working directory, where `stdout` and `stderr` go too. Made (and given to the user) if it is not there.
     pub sandbox: PathBuf,
     /// Directories that the container sees empty (with its own sandbox in it, if that lies below). An agent names
@@ -119,6 +122,7 @@ impl ShimSpec {
             argv,
             env: BTreeMap::new(),
             user: None,
+            groups: Vec::new(),
             sandbox,
             hidden_paths: Vec::new(),
             isolation: Isolation::default(),

@@ -8,7 +8,7 @@ mod table;
 mod values;
 
 pub use table::{DockerOption, OPTIONS, Standing};
-pub use values::signal;
+pub use values::{CAPABILITIES, signal};
 
 use crate::container::Parameter;
 use crate::resources::MIB;

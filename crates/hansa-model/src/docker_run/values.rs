@@ -4,7 +4,7 @@ use super::{HostVolume, Tmpfs, Ulimit};
 use std::net::IpAddr;
 
 /// Every capability that Linux has, without `CAP_`, in the order of their numbers.
-pub(super) const CAPABILITIES: &[&str] = &[
+pub const CAPABILITIES: &[&str] = &[
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",

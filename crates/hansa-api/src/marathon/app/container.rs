@@ -12,8 +12,14 @@ use std::collections::BTreeMap;
 /// Secrets by name, with their sources.
 type Secrets = BTreeMap<String, String>;
 
-/// Reads `container` (apart from its ports) and `tty`. None: a plain process on the machine's own file system.
-pub(super) fn read(parts: &Parts<'_>, secrets: &Secrets, faults: &mut Faults) -> Option<ContainerSpec> {
+/// Reads `container` (apart from its ports) and `tty`. None: a plain process on the machine's own file system and network
+/// (with an address of its own there always is a container).
+pub(super) fn read(
+    parts: &Parts<'_>,
+    secrets: &Secrets,
+    own_address: bool,
+    faults: &mut Faults,
+) -> Option<ContainerSpec> {
     let tty = parts.app.flag("tty", &mut faults.types).unwrap_or(false);
     let spec = parts.container.map(|container| {
         let engine = parts.engine.unwrap_or_default();
@@ -35,7 +41,7 @@ pub(super) fn read(parts: &Parts<'_>, secrets: &Secrets, faults: &mut Faults) ->
         }
     });
     match spec {
-        None if tty => Some(ContainerSpec { tty, ..ContainerSpec::default() }),
+        None if tty || own_address => Some(ContainerSpec { tty, ..ContainerSpec::default() }),
         spec => spec,
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn read_app(
     let ports = ports::read(&parts, &networks, faults);
     let secrets = env::read_secrets(&fields, faults);
     let (env, secret_env) = env::read(&fields, &secrets, faults);
-    let container = container::read(&parts, &secrets, faults);
+    let container = container::read(&parts, &secrets, !networks.is_empty(), faults);
     let needs = resources::read(&parts, faults);
     let labels = fields.text_map("labels", &mut faults.types).unwrap_or_default();
     let instances = fields.count("instances", INT, &mut faults.types).unwrap_or(1);

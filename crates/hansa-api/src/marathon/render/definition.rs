@@ -159,12 +159,8 @@ fn networks(networks: &[AppNetwork]) -> Value {
 fn container(spec: &AppSpec) -> Option<Value> {
     let on_host = spec.networks.is_empty();
     let plain = ContainerSpec { tty: true, ..ContainerSpec::default() };
-    let given = spec.container.as_ref().filter(|container| **container != plain);
-    if given.is_none() && on_host {
-        return None;
-    }
-    let default = ContainerSpec::default();
-    let container = given.unwrap_or(&default);
+    // On the host network a terminal alone makes no container.
+    let container = spec.container.as_ref().filter(|container| !on_host || **container != plain)?;
     let mut shown = json!({
         "type": match container.engine {
             Engine::Mesos => "MESOS",
