@@ -23,8 +23,9 @@ use anyhow::{Context, Result, bail};
 use hansa_images::Images;
 use hansa_model::agent::Usage;
 use hansa_model::{InstanceId, TaskId};
+use hansa_node::env::CONTAINER_IP;
 use hansa_node::{Config, Input, Node, Output, ProbeOrder, Record};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -328,13 +329,16 @@ impl Shell {
 
     fn probe(&self, order: ProbeOrder) {
         let client = self.containers.client(&order.instance).cloned();
-        let env = match self.node.saved().groups().get(&order.instance) {
-            Some(group) => hansa_node::env::environment(self.node.config(), &group.launch, 0),
-            None => Vec::new(),
-        };
+        let mut env: BTreeMap<String, String> = BTreeMap::new();
+        if let Some(group) = self.node.saved().groups().get(&order.instance) {
+            let status = group.statuses.first().and_then(Option::as_ref);
+            let address = status.and_then(|status| status.addresses.first());
+            env.extend(address.map(|address| (CONTAINER_IP.to_owned(), address.clone())));
+            env.extend(hansa_node::env::environment(self.node.config(), &group.launch, 0));
+        }
         let events = self.sender.clone();
         tokio::spawn(async move {
-            let outcome = probe::run(order.target, order.timeout_ms, client, env.into_iter().collect()).await;
+            let outcome = probe::run(order.target, order.timeout_ms, client, env).await;
             let (instance, check, number) = (order.instance, order.check, order.number);
             let _ = events.send(Event::Node(Input::Probed { instance, check, number, outcome })).await;
         });

@@ -16,6 +16,7 @@ use futures_util::StreamExt;
 use hansa_model::InstanceId;
 use hansa_model::container::NetworkSpec;
 use hansa_model::task::{Exit, Limitation};
+use hansa_node::env::CONTAINER_IP;
 use hansa_node::saved::SavedGroup;
 use hansa_node::{Found, Input, Saved, ShimPlan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -290,7 +291,10 @@ async fn launch(
         }
     };
     let mut spec = shim_spec(place, &plan);
-    spec.network = attachment.as_ref().map(network::Attachment::path);
+    if let Some(attachment) = &attachment {
+        spec.network = Some(attachment.path());
+        spec.env.entry(CONTAINER_IP.into()).or_insert_with(|| attachment.address().to_string());
+    }
     if let Some(image) = image {
         image.apply(&mut spec, &plan, &dir)?;
     }

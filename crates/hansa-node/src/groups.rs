@@ -1,7 +1,7 @@
 //! A group's life on this agent: accepted, started, checked, told to stop, ended.
 
 use crate::env::{environment, own_ports};
-use crate::health::{self, Check, Due};
+use crate::health::{self, Check, Due, Reach};
 use crate::io::{Output, ProbeOrder, ProbeOutcome, ShimPlan};
 use crate::node::Node;
 use crate::saved::{Kill, Record, Released, SavedGroup};
@@ -380,6 +380,12 @@ impl Node {
         };
         let launch = &group.launch;
         let spec = &launch.group.tasks[0].health_checks[at];
+        let reach = Reach {
+            network: &launch.group.tasks[0].network,
+            ports: own_ports(launch, 0),
+            machine: &self.config.ip,
+            own: group.statuses[0].as_ref().and_then(|status| status.addresses.first()).map(String::as_str),
+        };
         let again = Timer::Check(instance.clone(), at);
         match check.due(spec, now) {
             Due::Later(then) => self.timers.set(then, again),
@@ -389,7 +395,7 @@ impl Node {
                 let cause = format!("no answer within {} ms", spec.timeout_ms);
                 self.judge(now, instance, at, ProbeOutcome::Unhealthy { cause });
             }
-            Due::Probe(number, until) => match health::target(spec, own_ports(launch, 0), &self.config.ip) {
+            Due::Probe(number, until) => match health::target(spec, reach) {
                 Ok(target) => {
                     self.timers.set(until, again);
                     self.out.push(Output::RunProbe(Box::new(ProbeOrder {
@@ -448,7 +454,6 @@ impl Node {
     }
 }
 
-/// Program and arguments of a command.
 /// How long a group that shall end goes on so that others can turn away from it first; None: nobody has to.
 fn drains(group: &SavedGroup) -> Option<u64> {
     let spec = &group.launch.group.tasks[0];
