@@ -7,6 +7,7 @@
 use hansa_frameworks::services;
 use hansa_kernel::{self as kernel, AssignmentRecord};
 use hansa_model::app::AppVersion;
+use hansa_model::group::GroupVersion;
 use hansa_model::record::{Mutation, Table};
 use hansa_model::{Allocation, AppId, DeploymentId, SpecId, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -57,6 +58,13 @@ fn version_key(app: &AppId, version: Timestamp) -> Vec<u8> {
     key
 }
 
+fn read_version_key(key: &[u8]) -> Option<(AppId, Timestamp)> {
+    let (app, rest) = key.split_at_checked(key.len().checked_sub(9)?)?;
+    let (&[0], time) = rest.split_first_chunk::<1>()? else { return None };
+    let app = std::str::from_utf8(app).ok()?;
+    Some((AppId::from(app), Timestamp(u64::from_be_bytes(time.try_into().ok()?))))
+}
+
 /// A kernel record as a change of the store.
 pub fn encode_kernel(record: kernel::Record) -> Mutation {
     use kernel::Record::*;
@@ -94,6 +102,10 @@ pub fn encode_services(record: services::Record) -> Mutation {
             put(Table::Deployments, id.as_str(), value)
         }
         DeleteDeployment(id) => delete(Table::Deployments, id.as_str()),
+        PutGroup(group) => put(Table::Groups, version_key(&group.id, group.version), json(&group)),
+        DeleteGroup(id, version) => delete(Table::Groups, version_key(&id, version)),
+        PutRemoval(id, at) => put(Table::Removals, version_key(&id, at), json(&())),
+        DeleteRemoval(id, at) => delete(Table::Removals, version_key(&id, at)),
     }
 }
 
@@ -126,6 +138,15 @@ pub fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<Decoded, DecodeE
         }
         Table::Deployments => {
             Decoded::Services(services::Record::PutDeployment(DeploymentId::from(text(key)?), text(body)?))
+        }
+        Table::Groups => {
+            let group: Arc<GroupVersion> = from_json(table, body)?;
+            Decoded::Services(services::Record::PutGroup(group))
+        }
+        Table::Removals => {
+            let (app, at) =
+                read_version_key(key).ok_or_else(|| wrong("its key is not an app and a time".into()))?;
+            Decoded::Services(services::Record::PutRemoval(app, at))
         }
     })
 }
@@ -194,7 +215,8 @@ fn write_uuid(uuid: [u8; 16]) -> String {
     )
 }
 
-/// An assignment as it is stored. Fields are only ever added, with a new format number.
+/// An assignment as it is stored. Fields are only ever added, with a new format number; those that are rarely there follow
+/// as [`Rare`], which older programs pass over.
 #[derive(Serialize, Deserialize)]
 struct Compact {
     instance: Text,
@@ -208,6 +230,12 @@ struct Compact {
     allocation: Allocation,
     placed_at: u64,
     killing: Option<(Option<u64>, String)>,
+}
+
+/// What few assignments have; absent if it is as usual.
+#[derive(Default, Serialize, Deserialize)]
+struct Rare {
+    adopted: bool,
 }
 
 fn compact(record: &AssignmentRecord) -> Vec<u8> {
@@ -227,11 +255,17 @@ fn compact(record: &AssignmentRecord) -> Vec<u8> {
         placed_at: record.placed_at.0,
         killing: record.killing.clone(),
     };
-    postcard::to_extend(&compact, vec![FORMAT]).expect("our own types are written in memory")
+    let written = postcard::to_extend(&compact, vec![FORMAT]);
+    let rare = Rare { adopted: record.adopted };
+    let written =
+        written.and_then(|row| if rare.adopted { postcard::to_extend(&rare, row) } else { Ok(row) });
+    written.expect("our own types are written in memory")
 }
 
 fn expand(body: &[u8]) -> Result<AssignmentRecord, String> {
-    let compact: Compact = postcard::from_bytes(body).map_err(|error| error.to_string())?;
+    let (compact, rest): (Compact, _) = postcard::take_from_bytes(body).map_err(|error| error.to_string())?;
+    let rare = if rest.is_empty() { Ok(Rare::default()) } else { postcard::from_bytes::<Rare>(rest) };
+    let rare = rare.map_err(|error| error.to_string())?;
     let instance = compact.instance.text();
     let task =
         |(follows, text): &(bool, String)| if *follows { format!("{instance}{text}") } else { text.clone() };
@@ -245,6 +279,7 @@ fn expand(body: &[u8]) -> Result<AssignmentRecord, String> {
         allocation: compact.allocation,
         placed_at: Timestamp(compact.placed_at),
         killing: compact.killing,
+        adopted: rare.adopted,
         instance: instance.into(),
     })
 }
@@ -270,6 +305,7 @@ mod tests {
                 ..Allocation::default()
             },
             placed_at: Timestamp(1_700_000_000_000),
+            adopted: false,
             killing: None,
         }
     }
@@ -283,7 +319,8 @@ mod tests {
             record("", &[]),
             record("no-uuid", &["other", "no-uuid.a"]),
             record(&"é".repeat(50), &[&"é".repeat(60)]),
-            AssignmentRecord { killing: Some((Some(3000), "scaled".into())), ..whole },
+            AssignmentRecord { killing: Some((Some(3000), "scaled".into())), ..whole.clone() },
+            AssignmentRecord { adopted: true, ..whole },
         ] {
             let Mutation { table, key, value } =
                 encode_kernel(kernel::Record::PutAssignment(5, Box::new(record.clone())));
@@ -294,6 +331,30 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn groups_and_removals_read_back() {
+        let group = Arc::new(GroupVersion {
+            id: "/shop".into(),
+            version: Timestamp(9),
+            exists: true,
+            dependencies: vec!["/db".into()],
+            enforce_role: Some(true),
+        });
+        let Mutation { table, key, value } = encode_services(services::Record::PutGroup(group.clone()));
+        match decode(table, &key, &value.unwrap()).unwrap() {
+            Decoded::Services(services::Record::PutGroup(read)) => assert_eq!(read, group),
+            other => panic!("{other:?}"),
+        }
+        let removal = services::Record::PutRemoval("/shop/web".into(), Timestamp(u64::MAX - 255));
+        let Mutation { table, key, value } = encode_services(removal.clone());
+        let value = value.unwrap();
+        match decode(table, &key, &value).unwrap() {
+            Decoded::Services(read) => assert_eq!(read, removal),
+            other => panic!("{other:?}"),
+        }
+        assert!(decode(table, b"short", &value).is_err());
     }
 
     #[test]

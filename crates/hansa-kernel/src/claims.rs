@@ -146,7 +146,7 @@ impl Kernel {
             };
             Task { view: Arc::new(view), seen: 0 }
         });
-        let group = Group { tasks: tasks.collect(), boot, killing: None, accepted: false };
+        let group = Group { tasks: tasks.collect(), boot, killing: None, accepted: false, adopted: false };
         self.groups.insert(number, group);
         Ok(Granted::Now(number, rescinded))
     }

@@ -35,11 +35,23 @@ pub enum Bug {
     ExitMissed,
     /// All updates of a task bear the same number.
     UpdatesNotNumbered,
+    /// A machine is given more than it has.
+    OverCommitted,
+    /// Events are published before what they tell is durable.
+    PublishedEarly,
+    /// An agent does not remember what was released.
+    ReleasedForgotten,
+    /// A hello that was held up counts although the agent has a newer stream.
+    OldHelloTaken,
+    /// Running tasks that the store does not know are surplus.
+    AdoptedEnded,
+    /// What waits for a place is told no reason.
+    NoReasonGiven,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Bug; 13] = [
+    pub const ALL: [Bug; 19] = [
         Bug::NothingWaits,
         Bug::WritesNotSynced,
         Bug::VersionNotStored,
@@ -53,6 +65,12 @@ impl Bug {
         Bug::LaunchedTwice,
         Bug::ExitMissed,
         Bug::UpdatesNotNumbered,
+        Bug::OverCommitted,
+        Bug::PublishedEarly,
+        Bug::ReleasedForgotten,
+        Bug::OldHelloTaken,
+        Bug::AdoptedEnded,
+        Bug::NoReasonGiven,
     ];
 }
 

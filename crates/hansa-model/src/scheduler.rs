@@ -164,8 +164,10 @@ pub struct Placed {
     pub agent: AgentId,
     /// What it has there.
     pub allocation: Allocation,
-    /// When it was claimed.
+    /// When it was claimed, or adopted.
     pub placed_at: Timestamp,
+    /// Whether nobody knew of it when its agent first told of it.
+    pub adopted: bool,
     /// Since when its agent is out of reach, if it is.
     pub unreachable_since: Option<Timestamp>,
     /// Whether a kill was asked for.

@@ -9,7 +9,7 @@ use crate::saved::{Record, Released, Saved, SavedGroup};
 use crate::timers::{Timer, Timers};
 use hansa_link::session::{AgentEnd, Do};
 use hansa_link::{ToAgent, ToAgentBody, ToMasterBody};
-use hansa_model::agent::{GroupReport, Hello, Usage};
+use hansa_model::agent::{Generation, GroupReport, Hello, Usage};
 use hansa_model::task::TaskStatus;
 use hansa_model::{InstanceId, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
@@ -139,6 +139,7 @@ impl Node {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Check(instance, check) => self.check_due(now, &instance, check),
+                Timer::Drain(instance) => self.drained(now, &instance),
                 Timer::Grace(instance) => self.grace_over(now, &instance),
                 Timer::Usage if now >= self.usage_at => {
                     self.out.push(Output::SampleUsage);
@@ -193,6 +194,7 @@ impl Node {
                     unacknowledged: group.unacknowledged.clone(),
                 })
                 .collect(),
+            generation: Generation { process: self.saved.process(), stream: self.session.stream() },
         }
     }
 

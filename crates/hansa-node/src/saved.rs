@@ -20,6 +20,11 @@ pub enum Record {
         /// The term.
         term: Term,
     },
+    /// An agent process begins. Later ones have greater numbers, so that the master can tell their streams apart.
+    Began {
+        /// The number of the process.
+        process: u64,
+    },
     /// A group as it stands. Written when it is accepted, before it is started, and again when the store is rewritten.
     Group(Box<SavedGroup>),
     /// News about a task, not yet acknowledged.
@@ -57,7 +62,7 @@ pub enum Record {
 /// How a group is to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kill {
-    /// When its SIGTERM was asked for.
+    /// When its end was asked for.
     pub at: Timestamp,
     /// When it must be dead.
     pub until: Timestamp,
@@ -65,6 +70,9 @@ pub struct Kill {
     pub message: String,
     /// Whether its process ran by then.
     pub ran: bool,
+    /// It gets no SIGTERM before this, so that the world can hear of its end first.
+    #[serde(default)]
+    pub drain_until: Option<Timestamp>,
 }
 
 /// A group that the agent holds: accepted and not released.
@@ -126,6 +134,7 @@ const MAX_UNACKNOWLEDGED: usize = 16;
 pub struct Saved {
     cluster: Option<ClusterId>,
     term: Term,
+    process: u64,
     groups: BTreeMap<InstanceId, SavedGroup>,
     /// Oldest first.
     released: VecDeque<Released>,
@@ -143,6 +152,11 @@ impl Saved {
     /// The highest term seen.
     pub fn term(&self) -> Term {
         self.term
+    }
+
+    /// The number of the newest agent process; 0 before the first.
+    pub fn process(&self) -> u64 {
+        self.process
     }
 
     /// Every group held.
@@ -167,6 +181,7 @@ impl Saved {
                 self.cluster = Some(cluster.clone());
                 self.term = *term;
             }
+            Record::Began { process } => self.process = *process,
             Record::Group(group) => {
                 self.groups.insert(group.launch.instance.clone(), (**group).clone());
             }
@@ -231,6 +246,9 @@ impl Saved {
         if let Some(cluster) = &self.cluster {
             records.push(Record::Identity { cluster: cluster.clone(), term: self.term });
         }
+        if self.process > 0 {
+            records.push(Record::Began { process: self.process });
+        }
         records.extend(self.released.iter().cloned().map(Record::Released));
         let without = self.released.iter().take(self.released.len() - self.sandboxes);
         records.extend(without.map(|kept| Record::SandboxRemoved { instance: kept.instance.clone() }));
@@ -294,7 +312,13 @@ mod tests {
     fn rewriting_loses_nothing_and_survives_json() {
         let group =
             |name| Record::Group(Box::new(SavedGroup::new(Timestamp(0), BootId::from("b"), launch(name))));
-        let kill = Kill { at: Timestamp(3), until: Timestamp(9), message: "scaled".into(), ran: true };
+        let kill = Kill {
+            at: Timestamp(3),
+            until: Timestamp(9),
+            message: "scaled".into(),
+            ran: true,
+            drain_until: None,
+        };
         let released = |name: &str, at| Released {
             instance: InstanceId::from(name),
             tasks: launch(name).tasks,
@@ -302,6 +326,7 @@ mod tests {
         };
         let saved = fold(&[
             Record::Identity { cluster: ClusterId::from("c"), term: Term(3) },
+            Record::Began { process: 7 },
             group("x"),
             status("x", 1, TaskState::Starting),
             status("x", 2, TaskState::Running),

@@ -101,7 +101,7 @@ impl World {
                 }
                 Output::ExtendDeadline { until } => self.extend_deadlines(number, until),
                 Output::Open { stream } => {
-                    let ms = self.random.u64(1..20);
+                    let ms = self.travel_time();
                     self.after(ms, Event::Connect { machine: number, epoch, stream });
                 }
                 Output::Close { stream } => {
@@ -274,6 +274,7 @@ impl World {
         if unlucky {
             process.sick_until = now + sickness;
             self.report.count(Fault::Unhealthy);
+            self.restored.spared.remove(&order.instance);
         }
         let outcome = if process.sick_until > now || !process.is_alive() {
             ProbeOutcome::Unhealthy { cause: "503 Service Unavailable".into() }

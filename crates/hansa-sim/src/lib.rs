@@ -18,7 +18,9 @@ mod machine;
 mod many;
 mod master;
 mod oracle;
+mod reasons;
 pub mod report;
+mod restore;
 mod run;
 mod world;
 

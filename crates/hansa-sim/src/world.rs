@@ -1,12 +1,13 @@
 //! The world: one master, some machines, a network between them, clients, faults, and one queue of what happens next.
 
 use crate::disk::Disk;
-use crate::machine::Machine;
+use crate::machine::{Machine, narrow, roomy};
 use crate::master::{Act, Master};
 use crate::oracle::{Intent, Oracle};
 use crate::report::{Fault, Report};
+use crate::restore::Restored;
 use hansa_cell::{Input, RequestId, SessionId};
-use hansa_link::{ToAgent, ToMaster};
+use hansa_link::{ToAgent, ToMaster, ToMasterBody};
 use hansa_model::{AppId, InstanceId, TaskId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -78,6 +79,10 @@ pub struct Link {
     pub life: u64,
     /// Whether messages pass.
     pub open: bool,
+    /// Whether, although it is not open, what was on its way to the master then still arrives.
+    pub lingers_to_master: bool,
+    /// The same towards the agent.
+    pub lingers_to_agent: bool,
     /// Messages keep their order: not before these times.
     pub to_master_at: Timestamp,
     /// The other way.
@@ -126,6 +131,8 @@ pub struct World {
     pub next_request: RequestId,
     /// What was promised.
     pub oracle: Oracle,
+    /// The master's store as it was once, and what has come of putting it back.
+    pub restored: Restored,
     /// Whether things still go wrong.
     pub faults: bool,
     /// What happened.
@@ -140,8 +147,9 @@ impl World {
     /// A world in which nothing has happened.
     pub fn new(seed: u64, machines: usize, keep_trace: bool) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
+        let resources = if random.u8(0..3) == 0 { narrow() } else { roomy() };
         let machines = (0..machines)
-            .map(|number| Machine::new(number, random.u8(0..3) == 0, random.u64(0..2_000)))
+            .map(|number| Machine::new(number, random.u8(0..3) == 0, random.u64(0..2_000), resources.clone()))
             .collect();
         Self {
             now: BEGINNING,
@@ -161,6 +169,7 @@ impl World {
             asked: BTreeMap::new(),
             next_request: 1,
             oracle: Oracle::default(),
+            restored: Restored::default(),
             faults: true,
             report: Report { fingerprint: seed, ..Report::default() },
             trace: keep_trace.then(String::new),
@@ -269,7 +278,8 @@ impl World {
         self.master.is_some() && self.machines[machine].up && self.machines[machine].cut_until <= self.now
     }
 
-    fn travel_time(&mut self) -> u64 {
+    /// How long something is on its way.
+    pub fn travel_time(&mut self) -> u64 {
         if self.unlucky(200) {
             self.report.count(Fault::Delay);
             return self.random.u64(1_000..4_000);
@@ -282,14 +292,33 @@ impl World {
         let link = self.next_link;
         self.next_link += 1;
         let (open, life) = (true, self.life);
+        let (lingers_to_master, lingers_to_agent) = (false, false);
         let (to_master_at, to_agent_at) = (self.now, self.now);
-        self.links.insert(link, Link { machine, epoch, stream, life, open, to_master_at, to_agent_at });
+        self.links.insert(
+            link,
+            Link {
+                machine,
+                epoch,
+                stream,
+                life,
+                open,
+                lingers_to_master,
+                lingers_to_agent,
+                to_master_at,
+                to_agent_at,
+            },
+        );
         link
     }
 
     /// An agent says something on a stream.
     pub fn send_to_master(&mut self, link: SessionId, message: ToMaster) {
-        let travel = self.travel_time();
+        let mut travel = self.travel_time();
+        if matches!(message.body, ToMasterBody::Hello(_)) && self.unlucky(10) {
+            // So long that the agent gives the stream up and begins another.
+            self.report.count(Fault::Delay);
+            travel = self.random.u64(2_500..8_000);
+        }
         let twice = self.unlucky(100);
         let Some(state) = self.links.get_mut(&link) else { return };
         let at = state.to_master_at.max(self.now + travel);
@@ -305,7 +334,8 @@ impl World {
     pub fn send_to_agent(&mut self, link: SessionId, message: Box<ToAgent>) {
         let travel = self.travel_time();
         let twice = self.unlucky(100);
-        let Some(state) = self.links.get_mut(&link) else { return };
+        self.check_spared(&message.body);
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.open) else { return };
         let at = state.to_agent_at.max(self.now + travel);
         state.to_agent_at = at;
         if twice {
@@ -315,18 +345,30 @@ impl World {
         self.at(at, Event::ToAgent { link, message });
     }
 
-    /// A stream stops passing messages. Each end hears of it, or (silent) finds out by itself.
+    /// A stream stops passing messages. What was on its way is lost or arrives late. Each end hears of it after that, or
+    /// (silent) finds out by itself.
     pub fn cut_link(&mut self, link: SessionId, silent: bool) {
-        let Some(state) = self.links.get_mut(&link) else { return };
-        if !state.open {
-            return;
-        }
+        let lingers = (self.random.bool(), self.random.bool());
+        self.end_link(link, silent, lingers);
+    }
+
+    fn end_link(&mut self, link: SessionId, silent: bool, lingers: (bool, bool)) {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.open) else { return };
         state.open = false;
+        (state.lingers_to_master, state.lingers_to_agent) = lingers;
         let (machine, epoch, stream, life) = (state.machine, state.epoch, state.stream, state.life);
+        let (to_agent_at, to_master_at) = (state.to_agent_at, state.to_master_at);
         let silence = if silent { 8_000 } else { 1 };
         let (first, second) = (self.random.u64(0..20) * silence / 10, self.random.u64(0..20) * silence / 10);
-        self.after(first, Event::AgentHearsEnd { machine, epoch, stream });
-        self.after(second, Event::MasterHearsEnd { life, link });
+        let (mut first, mut second) = (self.now + first, self.now + second);
+        if lingers.0 {
+            second = second.max(to_master_at);
+        }
+        if lingers.1 {
+            first = first.max(to_agent_at);
+        }
+        self.at(first, Event::AgentHearsEnd { machine, epoch, stream });
+        self.at(second, Event::MasterHearsEnd { life, link });
     }
 
     /// The streams of one machine.
@@ -364,7 +406,8 @@ impl World {
         for act in acts {
             match act {
                 Act::Send(link, message) => self.send_to_agent(link, message),
-                Act::Close(link) => self.cut_link(link, false),
+                // Said and done: what it said before arrives, what comes is not read.
+                Act::Close(link) => self.end_link(link, false, (false, true)),
                 Act::StartWrite => {
                     let ms = if self.unlucky(100) { self.random.u64(50..500) } else { self.random.u64(1..4) };
                     self.after(ms, Event::Written { life: self.life });

@@ -109,7 +109,10 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&Container>) -> Result<Init
         && let Ok(report) = serde_json::from_slice::<Report>(&text)
     {
         init.missing.extend(report.missing);
-        plan.identity = report.identity;
+        match (report.identity, report.home) {
+            (Some(identity), Some(home)) => plan.settle(identity, home),
+            (identity, _) => plan.identity = identity,
+        }
     }
     Ok(init)
 }
@@ -119,6 +122,7 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&Container>) -> Result<Init
 struct Report {
     missing: Vec<String>,
     identity: Option<Identity>,
+    home: Option<String>,
 }
 
 /// Puts init where it belongs and lets it go on.
@@ -211,7 +215,7 @@ fn main(plan: &mut Plan, places: &[Place], ends: Ends) -> ! {
     }
     match mounts::arrange(plan, places) {
         Ok(missing) => {
-            let report = Report { missing, identity: plan.identity.clone() };
+            let report = Report { missing, identity: plan.identity.clone(), home: plan.home.clone() };
             let _ = File::from(ends.report).write_all(&serde_json::to_vec(&report).unwrap_or_default());
         }
         Err(error) => failures.fail(&error),

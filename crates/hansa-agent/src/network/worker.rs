@@ -121,6 +121,7 @@ impl Worker {
     fn attach(&mut self, dir: &Path, mappings: Vec<Mapping>) -> Result<Attachment, NetworkError> {
         let bridge = self.bridge()?;
         let address = self.free_address(bridge.subnet)?;
+        let gateway = bridge.subnet.gateway();
         let lease = Lease::new(self.free_link(), address, mappings);
         lease.write(dir)?;
         let made = self.make(bridge, &lease);
@@ -133,7 +134,7 @@ impl Worker {
             }
         };
         self.held.insert(dir.to_owned(), Held { lease, _ports: ports });
-        Ok(Attachment { namespace, address })
+        Ok(Attachment { namespace, address, gateway })
     }
 
     fn make(&mut self, bridge: Bridge, lease: &Lease) -> Result<(OwnedFd, Vec<Reserved>), NetworkError> {

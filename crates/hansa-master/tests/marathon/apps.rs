@@ -103,7 +103,7 @@ async fn refusals_have_marathons_shape() {
         ("DELETE", "/v2/deployments/none", "", 404, "DeploymentPlan none does not exist"),
         ("DELETE", "/v2/queue//none/delay", "", 404, "Application /none not found in tasks queue."),
         ("GET", "/v2/groups/none", "", 404, "Group '/none' does not exist"),
-        ("POST", "/v2/groups", "{}", 501, "changing groups is not supported by this version of Hansa"),
+        ("POST", "/v2/groups", "{}", 409, "Group / is already created. Use PUT to change this group."),
         ("POST", "/v2/pods", "{}", 501, "pods is not supported by this version of Hansa"),
         ("GET", "/v2/eventSubscriptions", "", 404, "URI not found"),
         ("PUT", "/v2/queue", "", 405, "HTTP 405 Method Not Allowed"),

@@ -10,6 +10,7 @@ mod change;
 mod deployments;
 mod events;
 mod groups;
+mod history;
 mod tasks;
 mod world;
 
