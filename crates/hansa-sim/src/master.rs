@@ -24,6 +24,8 @@ pub struct Picture {
     pub agents: BTreeMap<AgentId, AgentState>,
     /// Tasks that have not ended, of which instance, and how they are.
     pub tasks: BTreeMap<TaskId, (InstanceId, TaskState)>,
+    /// What was shown as ended since the last check, and how.
+    pub ended: Vec<(InstanceId, TaskState, String)>,
     /// The newest commit.
     pub index: u64,
 }
@@ -50,6 +52,7 @@ impl Picture {
                     let (task, state) = (&view.status.task, view.status.state);
                     if state.is_terminal() {
                         self.tasks.remove(task);
+                        self.ended.push((view.instance.clone(), state, view.status.message.clone()));
                     } else {
                         self.tasks.insert(task.clone(), (view.instance.clone(), state));
                     }
