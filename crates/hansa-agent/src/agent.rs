@@ -72,6 +72,7 @@ pub(crate) struct Shell {
     pub(crate) metering: Metering,
     pub(crate) clock: Clock,
     pub(crate) data_dir: DataDir,
+    images: Arc<HeldImages>,
     containers: Containers,
     driver: Option<Driver>,
     journal: Journal,
@@ -151,6 +152,7 @@ impl Agent {
             metering: Metering::default(),
             clock,
             data_dir,
+            images,
             containers,
             driver: detected.driver,
             journal,
@@ -174,8 +176,14 @@ impl Agent {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { mut shell, mut events, listener, first, loopback_only, _machine, .. } = self;
         shell.sweep_sandboxes();
+        let _relief = relieve_disk(shell.images.clone());
         shell.perform(first)?;
-        let router = http::router(shell.sender.clone(), shell.data_dir.sandboxes(), loopback_only);
+        let router = http::router(
+            shell.sender.clone(),
+            shell.data_dir.sandboxes(),
+            shell.images.clone(),
+            loopback_only,
+        );
         let served = http::serve(listener, router);
         tokio::pin!(shutdown, served);
         loop {
@@ -379,6 +387,27 @@ impl Shell {
         self.containers.leave().await;
         tracing::info!("agent stops; its tasks run on");
         Ok(())
+    }
+}
+
+/// Removes unused images from time to time if the disk is too full. Ends when dropped.
+fn relieve_disk(images: Arc<HeldImages>) -> AbortOnDrop {
+    const EVERY: Duration = Duration::from_secs(60);
+    AbortOnDrop(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let images = images.images().clone();
+            let _ = tokio::task::spawn_blocking(move || images.relieve()).await;
+        }
+    }))
+}
+
+/// A task that ends with this value.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

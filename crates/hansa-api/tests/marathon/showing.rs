@@ -42,6 +42,7 @@ fn an_app_with_everything() {
     }];
     let staged = task("t2", TaskState::Staging);
     let view = AppView {
+        failing: None,
         last_failure: Some(Arc::new(TaskFailure {
             app: "/shop/web".into(),
             task: "t0".into(),

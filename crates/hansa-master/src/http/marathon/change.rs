@@ -7,7 +7,7 @@ use crate::cell::{Answer, Failure, Request};
 use crate::read_model::ReadModel;
 use hansa_api::marathon::Problem;
 use hansa_model::app::AppVersion;
-use hansa_model::service::{AppChange, ServiceAnswer, ServiceCommand, ServiceRefusal};
+use hansa_model::service::{AppChange, Deploy, ServiceAnswer, ServiceCommand, ServiceRefusal};
 use hansa_model::{DeploymentId, Principal, Timestamp};
 use std::sync::Arc;
 
@@ -39,11 +39,32 @@ impl Api {
         force: bool,
         decide: impl Fn(&ReadModel) -> Result<Vec<AppChange>, Problem>,
     ) -> Result<Started, Refused> {
+        self.change_by(force, None, decide).await
+    }
+
+    /// The same, replacing only so many thousandths of the instances before the deployment pauses.
+    pub(super) async fn change_by(
+        &self,
+        force: bool,
+        canary_milli: Option<u16>,
+        decide: impl Fn(&ReadModel) -> Result<Vec<AppChange>, Problem>,
+    ) -> Result<Started, Refused> {
+        let decide = |model: &ReadModel| {
+            Ok(Deploy { changes: decide(model)?, force, canary_milli, ..Deploy::default() })
+        };
+        started(self.deploy(decide).await?)
+    }
+
+    /// Submits what `decide` makes of the picture, apps and groups; decides again if the picture was out of date.
+    pub(super) async fn deploy(
+        &self,
+        decide: impl Fn(&ReadModel) -> Result<Deploy, Problem>,
+    ) -> Result<ServiceAnswer, Refused> {
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            let changes = decide(&self.master.read())?;
-            match self.submit(ServiceCommand::Change { changes, force }).await {
-                Ok(answer) => return started(answer),
+            let deploy = Box::new(decide(&self.master.read())?);
+            match self.submit(ServiceCommand::Deploy(deploy)).await {
+                Ok(answer) => return Ok(answer),
                 Err(error) if is_outdated(&error) => last = Some(error),
                 Err(error) => return Err(error.into()),
             }
