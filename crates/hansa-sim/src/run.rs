@@ -382,6 +382,11 @@ impl World {
         if let Err(what) = services {
             return self.broke(format!("services: {what}"));
         }
+        let lost = lost.or_else(|| {
+            // What a group command under way makes of it, is shown before it is answered.
+            let under_way = self.asked.values().any(|asked| !asked.groups.is_empty());
+            if under_way { None } else { self.oracle.check_groups(&master.picture.groups).err() }
+        });
         if let Some(what) = early.or(lost).or(unexplained) {
             self.broke(what);
         }
