@@ -1,7 +1,6 @@
 //! Clients that create, change and remove apps, and kill tasks, without ever resting.
 
 use crate::machine::Machine;
-use crate::oracle::Intent;
 use crate::report::Fault;
 use crate::world::{Asked, Event, World};
 use hansa_cell::{Input, Request};
@@ -18,11 +17,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many apps the clients play with.
-const APPS: u32 = 6;
+pub const APPS: u32 = 6;
+
+/// From this one on they are in the group.
+pub const GROUPED: u32 = 4;
+
+/// The group that they are in.
+pub const GROUP: &str = "/shop";
 
 impl World {
     /// One client does one thing.
     pub fn client(&mut self) {
+        if self.random.u8(0..6) == 0 {
+            return self.client_of_groups();
+        }
         let app = name(self.random.u32(0..APPS));
         if self.asked.values().any(|asked| asked.intents.iter().any(|(other, _)| *other == app)) {
             return;
@@ -48,17 +56,18 @@ impl World {
                 (vec![(app.clone(), Some(spec.clone()))], change(app, Target::Spec(spec), force))
             }
         };
-        self.ask(intents, command);
+        self.ask(Asked { intents, ..Asked::default() }, command);
     }
 
     /// Makes sure of every app that something is unsure about, once the faults have stopped.
     pub fn settle(&mut self) {
+        self.resume_all();
         let all_there = self.all_there();
         let unsure: Vec<AppId> = (0..APPS)
             .map(name)
             .filter(|app| match self.oracle.sure(app) {
                 // After an older store everything is told anew, so that it is known what becomes of strays.
-                Some(_) => all_there && self.restored.untold.contains(app),
+                Some(_) => all_there && (self.restored.untold.contains(app) || self.left.contains(app)),
                 None => {
                     let unsure = self.oracle.apps().any(|known| known == app);
                     unsure || all_there && self.restored.untold.contains(app)
@@ -69,8 +78,10 @@ impl World {
             let under_way =
                 self.asked.values().any(|asked| asked.intents.iter().any(|(other, _)| *other == app));
             if !under_way {
+                self.left.remove(&app);
                 let spec = Arc::new(self.some_spec(&app));
-                self.ask(vec![(app.clone(), Some(spec.clone()))], change(app, Target::Spec(spec), true));
+                let intents = vec![(app.clone(), Some(spec.clone()))];
+                self.ask(Asked { intents, ..Asked::default() }, change(app, Target::Spec(spec), true));
             }
         }
     }
@@ -82,18 +93,19 @@ impl World {
         self.machines.iter().all(|machine| state(machine) == Some(AgentState::Active))
     }
 
-    fn ask(&mut self, intents: Vec<(AppId, Intent)>, command: ServiceCommand) {
+    /// A client sends a command that says this of apps and groups; what it kills is added here.
+    pub fn ask(&mut self, mut asked: Asked, command: ServiceCommand) {
         let id = self.next_request;
         self.next_request += 1;
         self.note(format_args!("ask {id}: {command:?}"));
         if self.master.is_none() {
             return;
         }
-        let kills = match &command {
-            ServiceCommand::Kill { tasks, .. } => tasks.clone(),
-            _ => Vec::new(),
-        };
-        self.forget_spared_of(&intents, &kills);
+        if let ServiceCommand::Kill { tasks, .. } = &command {
+            asked.kills.clone_from(tasks);
+        }
+        self.leave_others(&asked.intents, &command);
+        self.forget_spared_of(&asked.intents, &asked.kills);
         let all_there = !self.faults && self.all_there();
         if let ServiceCommand::Change { changes, .. } = &command {
             // Another number alone leaves strays of another version as they are; so does an app that is made anew, which
@@ -108,7 +120,7 @@ impl World {
                 self.restored.untold.remove(&change.id);
             }
         }
-        self.asked.insert(id, Asked { intents, kills });
+        self.asked.insert(id, asked);
         let patience = if self.unlucky(30) {
             self.report.count(Fault::ClientTimeout);
             1
@@ -133,7 +145,8 @@ impl World {
         ServiceCommand::Kill { tasks, scale: false, wipe: false, force: false }
     }
 
-    fn some_spec(&mut self, app: &AppId) -> AppSpec {
+    /// Some definition of an app.
+    pub fn some_spec(&mut self, app: &AppId) -> AppSpec {
         let version = self.random.u32(..).to_string();
         let health_checks = if self.random.bool() {
             vec![HealthCheck {
@@ -180,8 +193,9 @@ impl World {
     }
 }
 
-fn name(app: u32) -> AppId {
-    AppId::from(format!("/app{app}"))
+/// The apps' names; the last ones are in a group.
+pub fn name(app: u32) -> AppId {
+    AppId::from(if app < GROUPED { format!("/app{app}") } else { format!("{GROUP}/app{app}") })
 }
 
 fn change(id: AppId, to: Target, force: bool) -> ServiceCommand {
