@@ -61,6 +61,7 @@ pub struct Agent {
     address: SocketAddr,
     first: Vec<Output>,
     loopback_only: bool,
+    allow_exec: bool,
     /// Held as long as the agent runs.
     _machine: Option<File>,
 }
@@ -71,7 +72,7 @@ pub(crate) struct Shell {
     pub(crate) metering: Metering,
     pub(crate) clock: Clock,
     pub(crate) data_dir: DataDir,
-    containers: Containers,
+    pub(crate) containers: Containers,
     driver: Option<Driver>,
     journal: Journal,
     meter: Meter,
@@ -157,7 +158,16 @@ impl Agent {
             master: options.master,
             sender,
         };
-        Ok(Self { shell, events, listener, address, first, loopback_only, _machine: machine })
+        Ok(Self {
+            shell,
+            events,
+            listener,
+            address,
+            first,
+            loopback_only,
+            allow_exec: options.allow_exec,
+            _machine: machine,
+        })
     }
 
     /// Where its HTTP listens.
@@ -170,10 +180,11 @@ impl Agent {
     /// # Errors
     /// The journal cannot be written: an agent that cannot remember must not act.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { mut shell, mut events, listener, first, loopback_only, _machine, .. } = self;
+        let Self { mut shell, mut events, listener, first, loopback_only, allow_exec, _machine, .. } = self;
         shell.sweep_sandboxes();
         shell.perform(first)?;
-        let router = http::router(shell.sender.clone(), shell.data_dir.sandboxes(), loopback_only);
+        let router =
+            http::router(shell.sender.clone(), shell.data_dir.sandboxes(), loopback_only, allow_exec);
         let served = http::serve(listener, router);
         tokio::pin!(shutdown, served);
         loop {

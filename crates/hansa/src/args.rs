@@ -2,7 +2,7 @@
 
 use crate::commands::{
     app::AppCommand, compose::ComposeCommand, deployment::DeploymentCommand, events::EventsArgs,
-    node::NodeCommand,
+    exec::ExecArgs, node::NodeCommand,
 };
 use crate::commands::{role::RoleCommand, sim::SimArgs, task::TaskCommand};
 use crate::config::{AgentArgs, MasterArgs};
@@ -75,6 +75,7 @@ pub enum Command {
     /// Shows and sets how teams share the cluster
     #[command(subcommand)]
     Role(RoleCommand),
+    Exec(ExecArgs),
     Events(EventsArgs),
     Sim(SimArgs),
     /// Prints the versions of this program and of the master

@@ -118,6 +118,7 @@ fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, 
     options.zone = args.zone;
     options.stop_deadline = args.stop_deadline.map(|span| span.0);
     options.secrets_dir = args.secrets_dir;
+    options.allow_exec = args.allow_exec.unwrap_or(false);
     options.insecure = args.insecure.unwrap_or(options.insecure);
     Ok(options)
 }

@@ -1,8 +1,10 @@
-//! The agent's own port: health, state, files, figures. Read-only; handlers ask the loop and convert.
+//! The agent's own port: health, state, files, figures. Read-only but for commands in containers,
+//! where those are allowed; handlers ask the loop and convert.
 //!
 //! Everything also under `/slave(1)`, where Mesos' clients look. On loopback everybody on the machine may ask, but a
 //! request with a foreign `Host` or `Origin` is refused: it comes from a web page that somebody was lured to.
 
+mod exec;
 mod files;
 mod guard;
 mod state;
@@ -28,6 +30,7 @@ const MAX_CONNECTIONS: usize = 256;
 struct Context {
     events: mpsc::Sender<Event>,
     sandboxes: Arc<PathBuf>,
+    allow_exec: bool,
 }
 
 impl Context {
@@ -58,8 +61,13 @@ fn error(status: StatusCode, code: &str, message: &str) -> Response {
 }
 
 /// All routes.
-pub(crate) fn router(events: mpsc::Sender<Event>, sandboxes: PathBuf, loopback_only: bool) -> Router {
-    let context = Context { events, sandboxes: Arc::new(sandboxes) };
+pub(crate) fn router(
+    events: mpsc::Sender<Event>,
+    sandboxes: PathBuf,
+    loopback_only: bool,
+    allow_exec: bool,
+) -> Router {
+    let context = Context { events, sandboxes: Arc::new(sandboxes), allow_exec };
     let routes = Router::new()
         .route("/health", get(|| async { "" }))
         .route("/state", get(state::state))
@@ -67,6 +75,7 @@ pub(crate) fn router(events: mpsc::Sender<Event>, sandboxes: PathBuf, loopback_o
         .route("/monitor/statistics", get(state::statistics))
         .route("/monitor/statistics.json", get(state::statistics))
         .route("/hansa/v1/tasks/{task}/usage", get(state::usage))
+        .route("/hansa/v1/tasks/{task}/exec", get(exec::exec))
         .route("/files/browse", get(files::browse))
         .route("/files/browse.json", get(files::browse))
         .route("/files/read", get(files::read))
@@ -101,7 +110,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router) {
             // Small buffers: an agent is to cost its machine little.
             server.http1().timer(hyper_util::rt::TokioTimer::new()).max_buf_size(32 * 1024);
             // Errors are the client's: it went away or spoke something else.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            let _ = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
             drop(turn);
         });
     }
