@@ -138,6 +138,10 @@ pub struct AgentArgs {
     /// A directory (mode 700) with a file for each secret that tasks of this agent may ask for [default: none]
     #[arg(long, env = "HANSA_AGENT_SECRETS_DIR", hide_env_values = true, value_name = "DIR")]
     pub secrets_dir: Option<PathBuf>,
+    /// Let `hansa exec` run commands in containers. Whoever reaches the agent's port may then do so
+    #[arg(long, env = "HANSA_AGENT_ALLOW_EXEC", hide_env_values = true, num_args = 0..=1,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
+    pub allow_exec: Option<bool>,
 }
 
 /// A time span such as `10s`.

@@ -122,6 +122,7 @@ fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, 
     }
     options.stop_deadline = args.stop_deadline.map(|span| span.0);
     options.secrets_dir = args.secrets_dir;
+    options.allow_exec = args.allow_exec.unwrap_or(false);
     options.insecure = args.insecure.unwrap_or(options.insecure);
     options.docker_config = args.docker_config;
     options.insecure_registries = args.insecure_registry.unwrap_or_default().into_iter().collect();
