@@ -69,6 +69,9 @@ pub struct MasterArgs {
         alias = "max_running_deployments"
     )]
     pub max_running_deployments: Option<usize>,
+    /// A deployment without progress for this long is failing, unless its service's label says otherwise; 0: never
+    #[arg(long, env = "HANSA_MASTER_PROGRESS_DEADLINE", hide_env_values = true, value_name = "TIME")]
+    pub progress_deadline: Option<Span>,
 }
 
 /// Settings of `hansa agent`, besides `--master`.

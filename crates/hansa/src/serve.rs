@@ -75,6 +75,9 @@ pub async fn master(args: MasterArgs) -> Result<(), Failure> {
     let mut options = hansa_master::Options::new(listen, data_dir);
     options.insecure = args.insecure.unwrap_or(options.insecure);
     options.max_running_deployments = args.max_running_deployments.unwrap_or(options.max_running_deployments);
+    if let Some(crate::config::Span(span)) = args.progress_deadline {
+        options.progress_deadline_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    }
     hansa_master::run(options, stop_signal()?).await?;
     Ok(())
 }
