@@ -246,7 +246,7 @@ fn shown(uri: &str) -> String {
 }
 
 fn told(uri: &str, done: u64, all: Option<u64>) -> String {
-    let mib = |bytes: u64| format!("{}.{}", bytes >> 20, (bytes & 0xf_ffff) * 10 >> 20);
+    let mib = |bytes: u64| format!("{}.{}", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
     match all {
         Some(all) => format!("fetching {}: {} of {} MiB", shown(uri), mib(done), mib(all)),
         None => format!("fetching {}: {} MiB", shown(uri), mib(done)),

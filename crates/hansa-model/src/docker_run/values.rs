@@ -1,7 +1,7 @@
 //! The values of options, as Docker writes them.
 
 use super::{HostVolume, Tmpfs, Ulimit};
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// Every capability that Linux has, without `CAP_`, in the order of their numbers.
 pub const CAPABILITIES: &[&str] = &[
