@@ -13,6 +13,7 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test { name: "an image is pulled, unpacked, and run as it says", run: an_image },
         Test { name: "an image that cannot be had says why", run: no_image },
+        Test { name: "images stay while containers use them, whoever restarts", run: held },
     ]
 }
 
@@ -75,6 +76,58 @@ fn an_image() {
             master.state(TaskState::Killed).await;
         }
     });
+}
+
+/// Images, with the tasks that use them; asked of the agent's own port.
+fn listed(fixture: &Fixture, address: &str) -> hansa_api::hansa::Images {
+    let url = format!("http://{address}/hansa/v1/images");
+    fixture.runtime.block_on(async { reqwest::get(url).await.unwrap().json().await.unwrap() })
+}
+
+fn pruned(fixture: &Fixture, address: &str) -> Vec<String> {
+    let url = format!("http://{address}/hansa/v1/images/prune");
+    let answer: hansa_api::hansa::PrunedNode = fixture
+        .runtime
+        .block_on(async { reqwest::Client::new().post(url).send().await.unwrap().json().await.unwrap() });
+    answer.images
+}
+
+fn held() {
+    let Some(registry) = Registry::start("") else { return };
+    if !is_root() {
+        println!("not tested: containers with images need root");
+        return;
+    }
+    let mut fixture = Fixture::new();
+    let config = json!({"Entrypoint": ["sleep", "100"], "Env": ["PATH=/bin"]});
+    fixture.runtime.block_on(registry.push("kept:1", &TestImage::busybox(config)));
+    let hello = fixture.start_agent();
+    let reference = registry.reference("kept:1");
+    fixture.with_master(async |master| {
+        master.launch(of_image("keeper", &reference, Engine::Mesos, &[]));
+        master.state(TaskState::Running).await;
+    });
+    let images = listed(&fixture, &hello.address).images;
+    assert_eq!((images.len(), images[0].node.as_str()), (1, "test-node"));
+    assert_eq!(images[0].used_by, ["keeper.1".into()]);
+    assert_eq!((images[0].references.as_slice(), images[0].layers), (&[reference][..], 1));
+    assert!(images[0].bytes > images[0].pulled_bytes);
+    assert!(pruned(&fixture, &hello.address).is_empty());
+
+    fixture.kill_agent();
+    let hello = fixture.start_agent();
+    assert!(
+        pruned(&fixture, &hello.address).is_empty(),
+        "the new agent knows what the old one's container uses"
+    );
+    assert_eq!(listed(&fixture, &hello.address).images[0].used_by, ["keeper.1".into()]);
+    fixture.with_master(async |master| {
+        master.kill("keeper", 0);
+        master.state(TaskState::Killed).await;
+    });
+    fixture.until("nobody uses it", || listed(&fixture, &hello.address).images[0].used_by.is_empty());
+    assert_eq!(pruned(&fixture, &hello.address), [registry.reference("kept:1")]);
+    assert!(listed(&fixture, &hello.address).images.is_empty());
 }
 
 fn no_image() {
