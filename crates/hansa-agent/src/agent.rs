@@ -7,6 +7,7 @@ use crate::cgroup::Driver;
 use crate::clock::Clock;
 use crate::containers::{Containers, Place};
 use crate::data_dir::{self, DataDir};
+use crate::fetch::Fetcher;
 use crate::http;
 use crate::journal::Journal;
 use crate::link::Stream;
@@ -16,13 +17,15 @@ use crate::network::{self, Network};
 use crate::options::Options;
 use crate::prepare::HeldImages;
 use crate::probe;
+use crate::secrets::Secrets;
 use crate::shim::{self, Client};
 use anyhow::{Context, Result, bail};
 use hansa_images::Images;
 use hansa_model::agent::Usage;
 use hansa_model::{InstanceId, TaskId};
+use hansa_node::env::CONTAINER_IP;
 use hansa_node::{Config, Input, Node, Output, ProbeOrder, Record};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -62,6 +65,7 @@ pub struct Agent {
     address: SocketAddr,
     first: Vec<Output>,
     loopback_only: bool,
+    allow_exec: bool,
     /// Held as long as the agent runs.
     _machine: Option<File>,
 }
@@ -73,7 +77,7 @@ pub(crate) struct Shell {
     pub(crate) clock: Clock,
     pub(crate) data_dir: DataDir,
     images: Arc<HeldImages>,
-    containers: Containers,
+    pub(crate) containers: Containers,
     driver: Option<Driver>,
     journal: Journal,
     meter: Meter,
@@ -123,6 +127,9 @@ impl Agent {
         let (journal, saved) = Journal::open(&data_dir.journal())?;
         let (sender, events) = mpsc::channel(BATCH);
         let images = Arc::new(HeldImages::new(open_images(&options, &data_dir)?));
+        let secrets = Secrets::open(options.secrets_dir.as_deref())?;
+        let private =
+            std::iter::once(data_dir.root()).chain(secrets.dir()).map(std::path::Path::to_owned).collect();
         let place = Place {
             agent: config.agent.to_string(),
             runtime: data_dir.runtime(),
@@ -133,6 +140,9 @@ impl Agent {
                 None => std::env::current_exe().context("cannot find the running program")?,
             },
             clock,
+            fetcher: Fetcher::open(&data_dir.fetched(), private)
+                .context("cannot make the fetcher's directory")?,
+            secrets,
             sandboxes: data_dir.sandboxes(),
             images: images.clone(),
             network,
@@ -161,7 +171,16 @@ impl Agent {
             master: options.master,
             sender,
         };
-        Ok(Self { shell, events, listener, address, first, loopback_only, _machine: machine })
+        Ok(Self {
+            shell,
+            events,
+            listener,
+            address,
+            first,
+            loopback_only,
+            allow_exec: options.allow_exec,
+            _machine: machine,
+        })
     }
 
     /// Where its HTTP listens.
@@ -174,7 +193,7 @@ impl Agent {
     /// # Errors
     /// The journal cannot be written: an agent that cannot remember must not act.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { mut shell, mut events, listener, first, loopback_only, _machine, .. } = self;
+        let Self { mut shell, mut events, listener, first, loopback_only, allow_exec, _machine, .. } = self;
         shell.sweep_sandboxes();
         let _relief = relieve_disk(shell.images.clone());
         shell.perform(first)?;
@@ -183,6 +202,7 @@ impl Agent {
             shell.data_dir.sandboxes(),
             shell.images.clone(),
             loopback_only,
+            allow_exec,
         );
         let served = http::serve(listener, router);
         tokio::pin!(shutdown, served);
@@ -320,13 +340,16 @@ impl Shell {
 
     fn probe(&self, order: ProbeOrder) {
         let client = self.containers.client(&order.instance).cloned();
-        let env = match self.node.saved().groups().get(&order.instance) {
-            Some(group) => hansa_node::env::environment(self.node.config(), &group.launch, 0),
-            None => Vec::new(),
-        };
+        let mut env: BTreeMap<String, String> = BTreeMap::new();
+        if let Some(group) = self.node.saved().groups().get(&order.instance) {
+            let status = group.statuses.first().and_then(Option::as_ref);
+            let address = status.and_then(|status| status.addresses.first());
+            env.extend(address.map(|address| (CONTAINER_IP.to_owned(), address.clone())));
+            env.extend(hansa_node::env::environment(self.node.config(), &group.launch, 0));
+        }
         let events = self.sender.clone();
         tokio::spawn(async move {
-            let outcome = probe::run(order.target, order.timeout_ms, client, env.into_iter().collect()).await;
+            let outcome = probe::run(order.target, order.timeout_ms, client, env).await;
             let (instance, check, number) = (order.instance, order.check, order.number);
             let _ = events.send(Event::Node(Input::Probed { instance, check, number, outcome })).await;
         });

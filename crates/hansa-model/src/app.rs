@@ -299,7 +299,7 @@ pub struct AppSpec {
     pub instances: u32,
     /// Where they may run.
     pub constraints: Vec<Constraint>,
-    /// Their ports on the host network.
+    /// Their ports: of the machine, or mapped ones if they have an address of their own.
     pub ports: Vec<PortDefinition>,
     /// Whether the host ports must be the service ports.
     pub require_ports: bool,

@@ -9,10 +9,11 @@ use hansa_model::app::{
     UnreachableStrategy, UpgradeStrategy,
 };
 use hansa_model::event::AgentState;
+use hansa_model::group::{GroupChange, GroupTarget};
 use hansa_model::resources::MIB;
-use hansa_model::service::{AppChange, Expected, ServiceCommand, Target};
+use hansa_model::service::{AppChange, Deploy, Expected, ServiceCommand, Target};
 use hansa_model::spec::Command;
-use hansa_model::{AppId, Principal, TaskId};
+use hansa_model::{AppId, DeploymentId, Principal, TaskId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -51,9 +52,15 @@ impl World {
                 (vec![(app.clone(), Some(Arc::new(spec)))], change(app, Target::Scale(instances), force))
             }
             (Some(_), 4) => (Vec::new(), self.kill_some()),
-            _ => {
+            (_, 5) => (Vec::new(), self.steer()),
+            (_, kind) => {
                 let spec = Arc::new(self.some_spec(&app));
-                (vec![(app.clone(), Some(spec.clone()))], change(app, Target::Spec(spec), force))
+                let intents = vec![(app.clone(), Some(spec.clone()))];
+                let command = match kind {
+                    6 => canary(app, spec, force),
+                    _ => change(app, Target::Spec(spec), force),
+                };
+                (intents, command)
             }
         };
         self.ask(Asked { intents, ..Asked::default() }, command);
@@ -74,6 +81,12 @@ impl World {
                 }
             })
             .collect();
+        // Whoever paused a deployment, or stopped at its canary, lets it go on.
+        let paused: Vec<DeploymentId> =
+            self.master.iter().flat_map(|master| master.picture.deployments.keys().cloned()).collect();
+        for id in paused {
+            self.ask(Vec::new(), ServiceCommand::ResumeDeployment { id });
+        }
         for app in unsure {
             let under_way =
                 self.asked.values().any(|asked| asked.intents.iter().any(|(other, _)| *other == app));
@@ -130,6 +143,28 @@ impl World {
         self.after(patience, Event::ClientTimeout { id });
         let principal = Principal::loopback();
         self.master_input(Input::Request { id, principal, request: Request::Service(command) });
+    }
+
+    /// Pauses or resumes a deployment, if there is one; else changes a group.
+    fn steer(&mut self) -> ServiceCommand {
+        let known: Vec<DeploymentId> =
+            self.master.iter().flat_map(|master| master.picture.deployments.keys().cloned()).collect();
+        if !known.is_empty() && self.random.u8(0..3) > 0 {
+            let id = known[self.random.usize(0..known.len())].clone();
+            return match self.random.bool() {
+                true => ServiceCommand::PauseDeployment { id },
+                false => ServiceCommand::ResumeDeployment { id },
+            };
+        }
+        let to = match self.random.u8(0..3) {
+            0 => GroupTarget::Removed,
+            some => GroupTarget::Put {
+                dependencies: vec![AppId::from(format!("/app{some}"))],
+                enforce_role: None,
+            },
+        };
+        let group = GroupChange { id: AppId::from("/group"), must_be_new: false, to };
+        ServiceCommand::Deploy(Box::new(Deploy { groups: vec![group], ..Deploy::default() }))
     }
 
     fn kill_some(&mut self) -> ServiceCommand {
@@ -200,6 +235,18 @@ pub fn name(app: u32) -> AppId {
 
 fn change(id: AppId, to: Target, force: bool) -> ServiceCommand {
     ServiceCommand::Change { changes: vec![AppChange { id, expected: Expected::Anything, to }], force }
+}
+
+/// A change that stops when a part of the instances is replaced.
+fn canary(id: AppId, spec: Arc<AppSpec>, force: bool) -> ServiceCommand {
+    let change = AppChange { id, expected: Expected::Anything, to: Target::Spec(spec) };
+    let canary_milli = Some(300);
+    ServiceCommand::Deploy(Box::new(Deploy {
+        changes: vec![change],
+        force,
+        canary_milli,
+        ..Deploy::default()
+    }))
 }
 
 fn constraint(field: &str, operator: Operator, value: Option<&str>) -> Constraint {

@@ -15,7 +15,7 @@ mod command;
 mod enter;
 mod image_user;
 mod init;
-mod inside;
+pub(crate) mod inside;
 mod mounts;
 mod own_root;
 mod pipe;
@@ -23,15 +23,17 @@ mod plan;
 mod root;
 pub mod seccomp;
 mod shelf;
+mod terminal;
 mod tree;
 mod user;
 mod volumes;
 
 pub use capabilities::KEPT as KEPT_CAPABILITIES;
-pub(crate) use enter::{Execution, Outcome, execute};
+pub(crate) use enter::{Execution, Outcome, Wanted, execute};
 pub(crate) use init::{Init, kill_descendants, launch};
-pub(crate) use pipe::set_nonblocking;
+pub(crate) use pipe::{pipe, set_nonblocking};
 pub use plan::Plan;
+pub(crate) use terminal::{open_terminal, receive_with, resize, send_with};
 pub use user::{Identity, UserError};
 
 use std::fs;

@@ -66,6 +66,17 @@ impl Program {
         })
     }
 
+    /// Adds another program's variables, which win.
+    pub(super) fn inherit(&mut self, other: &Program) {
+        let name = |word: &CString| word.as_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
+        let theirs: Vec<_> = other.env.iter().map(name).collect();
+        self.env.retain(|word| !theirs.contains(&name(word)));
+        self.env.extend(other.env.iter().cloned());
+        if theirs.contains(&Some(b"PATH".to_vec())) {
+            self.path.clone_from(&other.path);
+        }
+    }
+
     /// Sets a variable that nobody has set.
     fn set_default(&mut self, name: &str, value: &str) {
         let is_set = |word: &CString| {
@@ -124,6 +135,8 @@ pub struct Plan {
     pub(super) privileged: bool,
     pub(super) shm_bytes: Option<u64>,
     pub(super) tty: bool,
+    /// The user's home, once the root has told it.
+    pub(super) home: Option<String>,
     give_sandbox: bool,
     pub(super) oom_score_adj: i32,
     /// Isolation that was asked for and cannot be given.
@@ -185,6 +198,7 @@ impl Plan {
             privileged: spec.privileged,
             shm_bytes: spec.shm_bytes,
             tty: spec.tty,
+            home: None,
             give_sandbox: spec.give_sandbox,
             oom_score_adj: spec.oom_score_adj.clamp(-1000, 1000),
             missing,
@@ -202,9 +216,10 @@ impl Plan {
     }
 
     /// What only the container's own root could tell.
-    pub(super) fn settle(&mut self, identity: Identity, home: Option<String>) {
-        self.program.set_default("HOME", home.as_deref().unwrap_or("/"));
+    pub(super) fn settle(&mut self, identity: Identity, home: String) {
+        self.program.set_default("HOME", &home);
         self.identity = Some(identity);
+        self.home = Some(home);
     }
 
     /// The sandbox is there.

@@ -88,7 +88,7 @@ fn no_image() {
     });
     let expected = if is_root() {
         format!(
-            "cannot pull {reference}: the registry has no such image: manifest unknown (check the name and the tag)"
+            "cannot pull {reference}: the registry has no such image: manifest unknown (404) (check the name and the tag)"
         )
     } else {
         format!("cannot run {reference}: containers with an image need an agent with all of root's rights")

@@ -25,8 +25,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let rows: Vec<Row> = examples.iter().flat_map(judge).collect();
-    let others = examples.len() - examples.iter().filter(|example| !judge(example).is_empty()).count();
+    let judged: Vec<Vec<Row>> = examples.iter().map(judge).collect();
+    let others = judged.iter().filter(|rows| rows.is_empty()).count();
+    let rows: Vec<Row> = judged.into_iter().flatten().collect();
     print(&rows, others);
     if rows.len() < FEWEST {
         eprintln!("error: only {} examples were found, at least {FEWEST} were expected", rows.len());

@@ -49,6 +49,12 @@ impl Frame {
         Self::new("event_stream_detached", at, json!({"remoteAddress": remote_address}))
     }
 
+    /// A change of apps or groups was refused after it was understood; `group` is where.
+    pub fn change_failed(at: Timestamp, group: &str, reason: &str) -> Self {
+        let fields = json!({"groupId": group, "version": at.to_rfc3339(), "reason": reason});
+        Self::new("group_change_failed", at, fields)
+    }
+
     /// A client created or changed an app.
     pub fn api_post(at: Timestamp, client_ip: &str, uri: &str, definition: &AppVersion) -> Self {
         let fields = json!({"clientIp": client_ip, "uri": uri, "appDefinition": app::version(definition)});

@@ -1,10 +1,11 @@
 //! What is shown of apps, tasks, deployments, the queue and the server.
 
 use crate::world::{World, agent, app_view, deployment, task, version};
+use hansa_api::marathon::events::Translator;
 use hansa_api::marathon::render::app::{Counts, Running, created, info, versions};
 use hansa_api::marathon::render::{self, queue};
 use hansa_api::marathon::select::Embed;
-use hansa_model::event::TaskFailure;
+use hansa_model::event::{Event, Published, TaskChange, TaskFailure};
 use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup, QueueItem};
 use hansa_model::resources::Demand;
 use hansa_model::task::{HealthResult, TaskState};
@@ -149,6 +150,31 @@ fn a_new_app_has_its_deployment_and_no_tasks() {
 }
 
 #[test]
+fn a_task_with_an_address_of_its_own_shows_it() {
+    let on_machine = render::task::task(&task("t1", TaskState::Running), &World);
+    assert_eq!(on_machine["ipAddresses"], json!([{"ipAddress": "10.0.0.1", "protocol": "IPv4"}]));
+    let mut own = task("t1", TaskState::Running);
+    own.status.addresses = vec!["172.31.0.5".into(), "fd00::5".into()];
+    let shown = render::task::task(&own, &World);
+    assert_eq!(
+        shown["ipAddresses"],
+        json!([{"ipAddress": "172.31.0.5", "protocol": "IPv4"}, {"ipAddress": "fd00::5", "protocol": "IPv6"}])
+    );
+    // What marathon-lb puts side by side: service ports and the machine's ports, by index.
+    assert_eq!((&shown["servicePorts"], &shown["ports"]), (&json!([10000]), &json!([31000])));
+    let event = Translator::default().translate(
+        &Published {
+            index: 1,
+            at: Timestamp(1),
+            events: vec![Event::Task { view: Arc::new(own), change: TaskChange::State }],
+        },
+        &World,
+    );
+    let event: Value = serde_json::from_str(&event[0].data).unwrap();
+    assert_eq!(event["ipAddresses"], shown["ipAddresses"]);
+}
+
+#[test]
 fn the_median_of_ages_is_between_the_middle_two() {
     let world = World;
     let tasks: Vec<_> = [2_000, 4_000, 9_000, 9_500]
@@ -182,7 +208,7 @@ fn versions_are_listed_newest_first() {
 
 #[test]
 fn a_deployment_under_way() {
-    let shown = render::deployment::deployment(&deployment(1));
+    let shown = render::deployment::deployment(&deployment(1), &|app| json!([app]));
     assert_eq!(
         shown,
         json!({
@@ -191,11 +217,11 @@ fn a_deployment_under_way() {
                 {"actions": [{"action": "StartApplication", "app": "/shop/web"}]},
                 {"actions": [{"action": "ScaleApplication", "app": "/shop/web"}]},
             ],
-            "currentActions": [{"action": "ScaleApplication", "app": "/shop/web", "readinessCheckResults": []}],
+            "currentActions": [{"action": "ScaleApplication", "app": "/shop/web", "readinessCheckResults": ["/shop/web"]}],
             "currentStep": 2, "totalSteps": 2,
         })
     );
-    assert_eq!(render::deployment::deployment(&deployment(2))["currentStep"], 2);
+    assert_eq!(render::deployment::deployment(&deployment(2), &|_| json!([]))["currentStep"], 2);
 }
 
 fn explanation() -> Explanation {

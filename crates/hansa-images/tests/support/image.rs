@@ -74,6 +74,7 @@ pub fn busybox_layer() -> Vec<u8> {
     {
         archive = archive.hard_link(&format!("bin/{tool}"), "bin/busybox");
     }
+    archive = archive.symlink("bin/ash", "busybox");
     let passwd = b"root:x:0:0:root:/root:/bin/sh\nweb:x:1234:1235::/srv:/bin/sh\n";
     archive.file("etc/passwd", passwd).file("etc/group", b"root:x:0:\nweb:x:1235:\nlog:x:77:web\n").finish()
 }

@@ -66,7 +66,7 @@ impl Registry {
 
     /// A reference to one of its images.
     pub fn reference(&self, name: &str) -> String {
-        format!("{}/{name}", self.address)
+        format!("{}/{name}", self.server())
     }
 
     /// Pushes blobs and manifest; the name is `repository:tag`.

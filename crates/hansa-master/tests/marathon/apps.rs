@@ -124,9 +124,13 @@ async fn refusals_have_marathons_shape() {
 async fn a_locked_app_says_by_what() {
     let marathon = Marathon::start().await;
     let created = marathon.ask("POST", "/v2/apps", app("/a")).await.expect(201);
+    let mut events = marathon.events("?event_type=group_change_failed").await;
     let refused = marathon.ask("PUT", "/v2/apps/a", json!({"instances": 5})).await.expect(409);
     assert_eq!(refused["deployments"], created["deployments"]);
     assert!(refused["message"].as_str().unwrap().starts_with("App is locked by one or more deployments."));
+    let failed = events.find("group_change_failed").await;
+    assert_eq!((&failed["groupId"], &failed["reason"]), (&json!("/"), &refused["message"]));
+    drop(events);
     marathon.ask("PUT", "/v2/apps/a?force=true", json!({"instances": 5})).await.expect(200);
     marathon.stop().await;
 }

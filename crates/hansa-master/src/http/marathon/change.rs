@@ -4,8 +4,10 @@ use super::Api;
 use super::answer::Refused;
 use crate::SubmitError;
 use crate::cell::{Answer, Failure, Request};
+use crate::clock;
 use crate::read_model::ReadModel;
 use hansa_api::marathon::Problem;
+use hansa_api::marathon::events::Frame;
 use hansa_model::app::AppVersion;
 use hansa_model::service::{AppChange, Deploy, ServiceAnswer, ServiceCommand, ServiceRefusal};
 use hansa_model::{DeploymentId, Principal, Timestamp};
@@ -27,9 +29,25 @@ pub(super) struct Started {
 impl Api {
     /// Submits a command; the read model shows what it did before this returns.
     pub(super) async fn submit(&self, command: ServiceCommand) -> Result<ServiceAnswer, SubmitError> {
-        match self.master.submit(Principal::loopback(), Request::Service(command)).await? {
-            (_, Answer::Service(answer)) => Ok(answer),
-            (_, _) => Ok(ServiceAnswer::Done),
+        match self.master.submit(Principal::loopback(), Request::Service(command)).await {
+            Ok((_, Answer::Service(answer))) => Ok(answer),
+            Ok((_, _)) => Ok(ServiceAnswer::Done),
+            Err(error) => {
+                self.announce_failure(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells the event streams of a change that was understood and not carried out.
+    fn announce_failure(&self, error: &SubmitError) {
+        use ServiceRefusal::{Invalid, Locked, TooManyDeployments};
+        if let SubmitError::Refused(Failure::Service(
+            refusal @ (Invalid(_) | Locked(_) | TooManyDeployments(_)),
+        )) = error
+            && self.hub.has_subscribers()
+        {
+            self.hub.post(Frame::change_failed(clock::now(), "/", Problem::from(refusal).message()));
         }
     }
 
