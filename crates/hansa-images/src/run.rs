@@ -34,6 +34,12 @@ pub enum RunError {
 }
 
 impl ImageConfig {
+    /// The same with another entry point (empty: none). As with `docker run --entrypoint`, the image's command goes too.
+    pub fn with_entrypoint(self, program: &str) -> Self {
+        let entrypoint = Some(program.to_owned()).filter(|program| !program.is_empty()).into_iter().collect();
+        Self { entrypoint, cmd: Vec::new(), ..self }
+    }
+
     /// Program and arguments.
     ///
     /// # Errors
@@ -166,6 +172,18 @@ mod tests {
     fn run(entrypoint: &str, cmd: &str, said: Said, rules: Rules) -> String {
         let config = ImageConfig { entrypoint: words(entrypoint), cmd: words(cmd), ..ImageConfig::default() };
         config.argv(&said, rules).map_or_else(|_| "-".into(), |argv| argv.join(" "))
+    }
+
+    #[test]
+    fn another_entry_point_takes_the_command_with_it() {
+        let config = ImageConfig { entrypoint: words("e f"), cmd: words("c"), ..ImageConfig::default() };
+        let run = |program: &str, own: &str| {
+            config.clone().with_entrypoint(program).argv(&Said::Arguments(words(own)), Rules::Docker)
+        };
+        assert_eq!(run("/bin/x", "").unwrap(), ["/bin/x"]);
+        assert_eq!(run("/bin/x", "a b").unwrap(), ["/bin/x", "a", "b"]);
+        assert_eq!(run("", "a b").unwrap(), ["a", "b"]);
+        assert_eq!(run("", "").unwrap_err(), RunError::NothingToRun);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::secrets::Secrets;
 use crate::shim::{MountKind, MountSpec, RootSpec, ShimSpec, files};
 use hansa_images::{Digest, Image, ImageConfig, Images, Lease, Logins, Request, Rules, Said};
 use hansa_model::container::Engine;
+use hansa_model::docker_run;
 use hansa_model::spec::Command;
 use hansa_node::ShimPlan;
 use hansa_node::env::DEFAULT_PATH;
@@ -170,24 +171,28 @@ impl TakenImage {
             Engine::Docker => Rules::Docker,
             Engine::Mesos => Rules::Mesos,
         };
-        spec.argv = self.config.argv(&said, rules).map_err(failed)?;
-        for (name, value) in self.config.environment() {
+        let config = match docker_run::read(&plan.container.parameters)?.entrypoint {
+            Some(program) => self.config.with_entrypoint(&program),
+            None => self.config,
+        };
+        spec.argv = config.argv(&said, rules).map_err(failed)?;
+        for (name, value) in config.environment() {
             let own = spec.env.get(&name);
             if own.is_none() || name == "PATH" && own.is_some_and(|path| path == DEFAULT_PATH) {
                 spec.env.insert(name, value);
             }
         }
         if spec.user.is_none() {
-            spec.user = Some(self.config.user.clone()).filter(|user| !user.is_empty());
+            spec.user = Some(config.user.clone()).filter(|user| !user.is_empty());
         }
         // Docker starts in the root, Mesos beside the sandbox.
         let elsewhere = (plan.container.engine == Engine::Docker).then(|| PathBuf::from("/"));
-        spec.working_dir = self.config.working_dir().or(elsewhere);
+        spec.working_dir = config.working_dir().or(elsewhere);
         spec.stop_signal = match plan.stop_signal {
             Some(signal) => Some(signal),
-            None => self.config.stop_signal().map_err(failed)?,
+            None => config.stop_signal().map_err(failed)?,
         };
-        spec.mounts.extend(self.config.volume_paths().map(|target| MountSpec {
+        spec.mounts.extend(config.volume_paths().map(|target| MountSpec {
             target,
             kind: MountKind::Anonymous,
             ..MountSpec::default()
