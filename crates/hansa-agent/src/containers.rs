@@ -6,7 +6,7 @@
 use crate::agent::Event;
 use crate::cgroup::Driver;
 use crate::clock::Clock;
-use crate::shim::{self, Attached, Cause, Client, ExitRecord, ShimLost, ShimSpec};
+use crate::shim::{self, Attached, Cause, Client, ExitRecord, Pool, ShimLost, ShimSpec};
 use futures_util::StreamExt;
 use hansa_model::InstanceId;
 use hansa_model::task::{Exit, Limitation};
@@ -36,6 +36,8 @@ pub struct Place {
     pub data_dir: PathBuf,
     /// The stop deadline's file, if there is one.
     pub deadline: Option<PathBuf>,
+    /// Gets the directories of spare shims.
+    pub spares: PathBuf,
     /// Started as `<program> shim <dir>`.
     pub program: PathBuf,
     /// The core's clock.
@@ -62,6 +64,8 @@ pub struct Containers {
     place: Arc<Place>,
     events: mpsc::Sender<Event>,
     starts: Arc<Semaphore>,
+    /// None until the agent has found out what runs.
+    pool: Option<Arc<Pool>>,
     states: BTreeMap<InstanceId, State>,
 }
 
@@ -69,7 +73,7 @@ impl Containers {
     /// None yet.
     pub fn new(place: Place, events: mpsc::Sender<Event>) -> Self {
         let starts = Arc::new(Semaphore::new(STARTS_AT_ONCE));
-        Self { place: Arc::new(place), events, starts, states: BTreeMap::new() }
+        Self { place: Arc::new(place), events, starts, pool: None, states: BTreeMap::new() }
     }
 
     /// The connection to a group's shim, if it runs.
@@ -100,12 +104,16 @@ impl Containers {
             .await;
         let mut found = BTreeMap::new();
         let mut keep = BTreeSet::new();
+        // Those of an earlier life are ending, unless they could not.
+        for spare in shim::list(&self.place.spares).unwrap_or_default() {
+            remove(&spare).await;
+        }
         for (dir, attached) in looked {
             let group = wanted.get(&dir);
             match (group, attached) {
                 (Some(group), Some(Attached::Running(client))) => {
                     let instance = group.launch.instance.clone();
-                    keep.insert(container_name(instance.as_str()));
+                    keep.insert(client.started().cgroup().to_owned());
                     self.watch(instance.clone(), client);
                     found.insert(instance, Found::Running);
                 }
@@ -125,6 +133,9 @@ impl Containers {
                 }
             }
         }
+        // Not before everything else of this agent is swept away.
+        let Place { agent, program, spares, .. } = &*self.place;
+        self.pool = Some(Arc::new(Pool::start(agent, program, spares)));
         found
     }
 
@@ -134,13 +145,19 @@ impl Containers {
         let instance = plan.instance.clone();
         self.states.insert(instance.clone(), State::Starting { unwanted: unwanted.clone(), stop: None });
         let (place, events, starts) = (self.place.clone(), self.events.clone(), self.starts.clone());
+        let pool = self.pool.clone();
         tokio::spawn(async move {
             let _turn = starts.acquire().await;
             let event = if unwanted.load(Ordering::Relaxed) {
                 Event::Node(Input::LaunchFailed { instance, message: "not wanted any more".into() })
             } else {
                 let dir = place.dir(&instance);
-                match shim::spawn(&dir, &shim_spec(&place, plan), &place.program).await {
+                let spec = shim_spec(&place, plan);
+                let spawned = match &pool {
+                    Some(pool) => pool.spawn(&dir, &spec).await,
+                    None => shim::spawn(&dir, &spec, &place.program).await,
+                };
+                match spawned {
                     Ok(client) => Event::Spawned { instance, client },
                     Err(error) => Event::Node(Input::LaunchFailed { instance, message: error.to_string() }),
                 }
@@ -366,6 +383,7 @@ mod tests {
             cpu_ns: None,
             memory_peak_bytes: Some(70),
             output_lost_bytes: 0,
+            swept: true,
         };
         let of = |cause, exit| found_ended(&record(cause, exit), 64);
         let exited =

@@ -7,6 +7,7 @@
 use super::plan::{Fence, Plan, c_path};
 use crate::cgroup::{Place, Version};
 use crate::shim::LaunchError;
+use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -64,7 +65,6 @@ fn full(plan: &Plan, places: &[Place], missing: &mut Vec<String>) -> Result<(), 
     let sandbox = hold(&plan.sandbox)?;
     let places: Vec<(&Place, OwnedFd)> =
         places.iter().map(|place| Ok((place, hold(&place.dir)?))).collect::<Result<_, LaunchError>>()?;
-    let devices = wanted_devices(plan)?;
     if forbid_devices().is_err() {
         missing.push("device nodes outside /dev can be opened: mount_setattr needs Linux 5.12".into());
     }
@@ -82,7 +82,7 @@ fn full(plan: &Plan, places: &[Place], missing: &mut Vec<String>) -> Result<(), 
         }
     }
     show_own_cgroups(&places)?;
-    make_dev(&devices)?;
+    make_dev(&plan.devices)?;
     hide(plan, &sandbox)
 }
 
@@ -150,30 +150,31 @@ fn bind_read_only(fd: &OwnedFd, target: &str) -> Result<(), LaunchError> {
     remount_read_only(target, CLEAN)
 }
 
-struct Device {
+/// A device node of the host that a container sees too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Device {
     path: PathBuf,
     mode: libc::mode_t,
     number: libc::dev_t,
     owner: (u32, u32),
 }
 
-/// The devices asked for, as they are on the host.
-fn wanted_devices(plan: &Plan) -> Result<Vec<Device>, LaunchError> {
-    let look = |path: &PathBuf| {
+impl Device {
+    /// As it is on the host.
+    pub(super) fn look(path: &PathBuf) -> Result<Self, LaunchError> {
         let refused = |why: String| LaunchError::spec(format!("device {}: {why}", path.display()));
         let data = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?;
         let kind = data.mode() & libc::S_IFMT;
         if !path.starts_with("/dev") || !matches!(kind, libc::S_IFCHR | libc::S_IFBLK) {
             return Err(refused("not a device below /dev".into()));
         }
-        Ok(Device {
+        Ok(Self {
             path: path.clone(),
             mode: data.mode(),
             number: data.rdev(),
             owner: (data.uid(), data.gid()),
         })
-    };
-    plan.devices.iter().map(look).collect()
+    }
 }
 
 fn make_dev(extra: &[Device]) -> Result<(), LaunchError> {

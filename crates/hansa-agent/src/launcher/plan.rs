@@ -1,30 +1,62 @@
-//! Everything that can be found out before a process exists.
+//! Everything that can be found out before a process exists: of any container ([`Base`]), and of this one ([`Plan`]).
 
+use super::mounts::Device;
 use super::user::{self, Identity};
 use super::{is_root, seccomp, user_namespaces_allowed};
-use crate::shim::{LaunchError, Rlimit, ShimSpec, VERSION};
+use crate::shim::title::Title;
+use crate::shim::{Isolation, LaunchError, Rlimit, ShimSpec, VERSION};
 use seccompiler::BpfProgram;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How far a container can be fenced in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Fence {
     /// Namespaces and private mounts, made by root.
     Full,
     /// Namespaces inside a user namespace; some mounts stay the host's.
     User,
     /// A plain process.
+    #[default]
     None,
 }
 
-/// What a program is executed with.
+/// What does not depend on the command: enough to start a container's first process.
 #[derive(Clone, Debug)]
+pub struct Base {
+    pub(super) fence: Fence,
+    pub(super) filters: Arc<[BpfProgram]>,
+    /// Isolation that was asked for and cannot be given.
+    pub(super) missing: Vec<String>,
+}
+
+impl Base {
+    /// Finds out how far a container can be fenced in here.
+    pub fn new(isolation: &Isolation) -> Self {
+        let mut missing = Vec::new();
+        let filters = match isolation.seccomp {
+            true => seccomp::filters().unwrap_or_else(|error| {
+                missing.push(format!("seccomp filters: {error}"));
+                Vec::new()
+            }),
+            false => Vec::new(),
+        };
+        let fence = fence(isolation.namespaces, &mut missing);
+        Self { fence, filters: filters.into(), missing }
+    }
+}
+
+/// What a program is executed with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Program {
-    pub argv: Vec<CString>,
-    pub env: Vec<CString>,
+    /// Without zero bytes, as all of it.
+    pub argv: Vec<String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
     /// `PATH` of `env`, where a program without `/` is looked up.
     pub path: String,
 }
@@ -34,43 +66,46 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 impl Program {
     pub(super) fn new(argv: &[String], env: &BTreeMap<String, String>) -> Result<Self, LaunchError> {
-        let c_string = |text: String| {
-            CString::new(text).map_err(|error| {
-                LaunchError::spec(format!("the command or its environment holds a zero byte: {error}"))
-            })
-        };
         if argv.first().is_none_or(String::is_empty) {
             return Err(LaunchError::spec("there is no command"));
         }
         if let Some(name) = env.keys().find(|name| name.is_empty() || name.contains('=')) {
             return Err(LaunchError::spec(format!("{name:?} cannot be the name of an environment variable")));
         }
+        let env_words: Vec<String> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if argv.iter().chain(&env_words).any(|word| word.contains('\0')) {
+            return Err(LaunchError::spec("the command or its environment holds a zero byte"));
+        }
         Ok(Self {
-            argv: argv.iter().cloned().map(c_string).collect::<Result<_, _>>()?,
-            env: env
-                .iter()
-                .map(|(name, value)| c_string(format!("{name}={value}")))
-                .collect::<Result<_, _>>()?,
+            argv: argv.to_vec(),
+            env: env_words,
             path: env.get("PATH").cloned().unwrap_or_else(|| DEFAULT_PATH.into()),
         })
     }
 }
 
-/// A container ready to be started.
-#[derive(Debug)]
+/// A container ready to be started. The shim makes it and sends it to the container's first process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     pub(super) program: Program,
     pub(super) fence: Fence,
     pub(super) identity: Option<Identity>,
     pub(super) sandbox: PathBuf,
     pub(super) hidden: Vec<PathBuf>,
-    pub(super) devices: Vec<PathBuf>,
-    pub(super) rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
-    pub(super) filters: Vec<BpfProgram>,
+    pub(super) devices: Vec<Device>,
+    /// Number, soft and hard limit.
+    pub(super) rlimits: Vec<(libc::__rlimit_resource_t, u64, u64)>,
+    /// Not sent: whoever receives the plan has them from the [`Base`].
+    #[serde(skip, default = "no_filters")]
+    pub(super) filters: Arc<[BpfProgram]>,
     pub(super) drop_capabilities: bool,
     pub(super) oom_score_adj: i32,
-    /// Isolation that was asked for and cannot be given.
-    pub(super) missing: Vec<String>,
+    /// The command line that the container's first process is to show, and where.
+    pub(crate) title: Option<(Title, Vec<String>)>,
+}
+
+fn no_filters() -> Arc<[BpfProgram]> {
+    Arc::default()
 }
 
 impl Plan {
@@ -78,7 +113,7 @@ impl Plan {
     ///
     /// # Errors
     /// The spec cannot be run, as it stands, on this machine.
-    pub fn prepare(spec: &ShimSpec) -> Result<Self, LaunchError> {
+    pub fn prepare(spec: &ShimSpec, base: &Base) -> Result<Self, LaunchError> {
         if spec.version != VERSION {
             return Err(LaunchError::spec(format!(
                 "the spec has version {}; this shim knows {VERSION}",
@@ -90,26 +125,22 @@ impl Plan {
         if !spec.sandbox.is_absolute() {
             return Err(LaunchError::spec(format!("the sandbox {} is not absolute", spec.sandbox.display())));
         }
-        let mut missing = Vec::new();
-        let filters = match spec.isolation.seccomp {
-            true => seccomp::filters().unwrap_or_else(|error| {
-                missing.push(format!("seccomp filters: {error}"));
-                Vec::new()
-            }),
-            false => Vec::new(),
+        let devices = match base.fence {
+            Fence::Full => spec.isolation.devices.iter().map(Device::look).collect::<Result<_, _>>()?,
+            Fence::User | Fence::None => Vec::new(),
         };
         let plan = Self {
             program: Program::new(&spec.argv, &spec.env)?,
-            fence: fence(spec.isolation.namespaces, &mut missing),
+            fence: base.fence,
             identity: identity(spec.user.as_deref())?,
             sandbox: spec.sandbox.clone(),
             hidden: spec.hidden_paths.clone(),
-            devices: spec.isolation.devices.clone(),
+            devices,
             rlimits: spec.limits.rlimits.iter().map(rlimit).collect::<Result<_, _>>()?,
-            filters,
+            filters: base.filters.clone(),
             drop_capabilities: spec.isolation.drop_capabilities,
             oom_score_adj: spec.oom_score_adj.clamp(-1000, 1000),
-            missing,
+            title: None,
         };
         plan.make_sandbox()?;
         Ok(plan)
@@ -140,7 +171,7 @@ impl Plan {
 }
 
 /// Names become directories.
-fn check_name(what: &str, name: &str) -> Result<(), LaunchError> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), LaunchError> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name.len() > 200 || name.starts_with(['.', '_']) || !name.chars().all(good) {
         return Err(LaunchError::spec(format!("{name:?} cannot be the id of {what}")));
@@ -183,9 +214,7 @@ fn identity(user: Option<&str>) -> Result<Option<Identity>, LaunchError> {
     )))
 }
 
-fn rlimit(
-    (name, limit): (&String, &Rlimit),
-) -> Result<(libc::__rlimit_resource_t, libc::rlimit), LaunchError> {
+fn rlimit((name, limit): (&String, &Rlimit)) -> Result<(libc::__rlimit_resource_t, u64, u64), LaunchError> {
     let resource = match name.as_str() {
         "as" => libc::RLIMIT_AS,
         "core" => libc::RLIMIT_CORE,
@@ -206,7 +235,7 @@ fn rlimit(
         _ => return Err(LaunchError::spec(format!("there is no resource limit {name:?}"))),
     };
     let value = |limit: Option<u64>| limit.unwrap_or(libc::RLIM_INFINITY);
-    Ok((resource, libc::rlimit { rlim_cur: value(limit.soft), rlim_max: value(limit.hard) }))
+    Ok((resource, value(limit.soft), value(limit.hard)))
 }
 
 /// A path as the kernel takes it.
@@ -223,7 +252,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut spec = ShimSpec::new("a", "c", vec!["true".into()], dir.path().join("sandbox"));
         change(&mut spec);
-        match Plan::prepare(&spec) {
+        match Plan::prepare(&spec, &Base::new(&spec.isolation)) {
             Ok(_) => "fine".into(),
             Err(error) => error.message,
         }
@@ -244,5 +273,6 @@ mod tests {
         let speed = BTreeMap::from([("speed".to_owned(), Rlimit::default())]);
         assert!(check(|s| s.limits.rlimits = speed).contains("no resource limit"));
         assert!(check(|s| s.sandbox = "here".into()).contains("not absolute"));
+        assert!(check(|s| drop(s.env.insert("A".into(), "\0".into()))).contains("zero byte"));
     }
 }

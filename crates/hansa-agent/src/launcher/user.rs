@@ -1,10 +1,11 @@
 //! Who a command runs as.
 
+use serde::{Deserialize, Serialize};
 use std::ffi::{CStr, CString};
 use std::io;
 
 /// A user as the kernel knows one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// User id.
     pub uid: libc::uid_t,

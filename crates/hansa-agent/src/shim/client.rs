@@ -63,6 +63,11 @@ pub async fn spawn(runtime_dir: &Path, spec: &ShimSpec, exe: &Path) -> Result<Cl
     // What we started has forked the shim and left at once; only if something is badly wrong is it still there.
     let _ = shim.kill();
     let _ = shim.wait();
+    first_word(first, runtime_dir).await
+}
+
+/// What a shim's first word means for whoever starts a container.
+pub(super) async fn first_word(first: io::Result<First>, runtime_dir: &Path) -> Result<Client, LaunchError> {
     match first {
         Ok(First::Running(client)) => Ok(client),
         Ok(First::Failed(error)) => Err(error),
@@ -153,7 +158,7 @@ fn read_exit(runtime_dir: &Path) -> io::Result<Option<ExitRecord>> {
 }
 
 /// Through a descriptor of the directory, as a socket's path holds only 107 bytes.
-async fn connect_socket(runtime_dir: &Path) -> io::Result<UnixStream> {
+pub(super) async fn connect_socket(runtime_dir: &Path) -> io::Result<UnixStream> {
     let dir = std::fs::File::open(runtime_dir)?;
     UnixStream::connect(format!("/proc/self/fd/{}/{}", dir.as_raw_fd(), files::SOCKET)).await
 }
@@ -208,7 +213,7 @@ type Answer = Result<Option<ExecResult>, ClientError>;
 type Pending = Mutex<Option<BTreeMap<u64, oneshot::Sender<Answer>>>>;
 
 /// A shim's first word.
-enum First {
+pub(super) enum First {
     Running(Client),
     Failed(LaunchError),
     Exited(Box<ExitRecord>),
@@ -216,7 +221,7 @@ enum First {
 
 impl Client {
     /// Reads the first event and, if the container runs, goes on reading in the background.
-    async fn connect(stream: UnixStream, runtime_dir: &Path) -> io::Result<First> {
+    pub(super) async fn connect(stream: UnixStream, runtime_dir: &Path) -> io::Result<First> {
         let (read, write) = stream.into_split();
         let mut reader = BufReader::with_capacity(1024, read);
         let first = tokio::time::timeout(FIRST_WORD, next_reply(&mut reader)).await;
@@ -317,7 +322,7 @@ impl Client {
         let mut sampler = self.inner.sampler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if sampler.is_none() {
             let started = &self.inner.started;
-            *sampler = driver.container(&started.agent, &started.container).sampler().ok();
+            *sampler = driver.container(&started.agent, started.cgroup()).sampler().ok();
         }
         sampler.as_mut()?.sample().ok()
     }

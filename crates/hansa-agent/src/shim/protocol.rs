@@ -28,6 +28,8 @@ pub(crate) struct Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum RequestBody {
+    /// To a spare shim: run what the spec in its directory says.
+    Start,
     /// Send a signal to every process of the container; SIGKILL ends it.
     Signal {
         /// Its number.

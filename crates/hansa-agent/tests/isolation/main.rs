@@ -9,6 +9,7 @@ mod fixture;
 mod guest;
 mod limits;
 mod ordinary;
+mod prepared;
 mod probe;
 mod workload;
 
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     let filters: Vec<&str> =
         rest.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();
     let plain = ends::tests().into_iter().map(Test::plain).collect();
-    let mut tests = vec![ends::tests(), limits::tests(), fences::tests()];
+    let mut tests = vec![ends::tests(), prepared::tests(), limits::tests(), fences::tests()];
     if std::env::var_os(guest::INSIDE).is_none() {
         tests.extend([plain, ordinary::tests(), guest::tests()]);
     }
