@@ -15,7 +15,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("hansa-node", &["hansa-link"]),
     ("hansa-store", &[]),
     ("hansa-api", &[]),
-    ("hansa-agent", &["hansa-node", "hansa-link", "hansa-api"]),
+    ("hansa-images", &[]),
+    ("hansa-agent", &["hansa-node", "hansa-link", "hansa-api", "hansa-images"]),
     ("hansa-console", &[]),
     ("hansa-master", &["hansa-cell", "hansa-store", "hansa-api", "hansa-link", "hansa-console"]),
     (

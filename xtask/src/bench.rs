@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how fast and how large, on the same path as production, with a baseline beside it.
 //!
 //! - `cell`: a master with simulated agents in its process takes a million instances through its HTTP port.
+//! - `link`: the same with 1,000 simulated agents in another process, each with its own gRPC stream.
 //! - `placement`: decisions a second, and packing on the openb traces beside first fit.
 //! - `store`: what a durable put costs.
 //! - `machine`: from a POST to a running process on a real agent, beside starting the same command bare; memory; and how
@@ -14,18 +15,19 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// All benches.
-pub const NAMES: [&str; 4] = ["cell", "placement", "store", "machine"];
+pub const NAMES: [&str; 5] = ["cell", "link", "placement", "store", "machine"];
 
 /// Runs the named benches; all of them if none is named. Whether all of them ran.
 pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
     for name in if names.is_empty() { &NAMES } else { names } {
-        println!("\n== {name}");
+        println!("\n== {name}; {}", load());
         match *name {
             "cell" => {
                 for agents in ["500", "5000", "20000"] {
-                    example(root, "hansa-master", "swarm", &[agents, "1000", "1000"])?;
+                    example(root, "hansa-master", "swarm", &["cell", agents, "1000", "1000"])?;
                 }
             }
+            "link" => example(root, "hansa-master", "swarm", &["link", "1000", "1000", "1000"])?,
             "placement" => example(root, "hansa-placement", "placement_bench", &[])?,
             "store" => {
                 let folder = root.join("target/bench-store");
@@ -36,8 +38,17 @@ pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
             "machine" => machine(root)?,
             other => bail!("'{other}' is not a bench; there are {}", NAMES.join(", ")),
         }
+        println!("after {name}: {}", load());
     }
     Ok(true)
+}
+
+/// Cores and load average, so that a reader can judge the numbers beside it.
+fn load() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split(' ').take(3).collect();
+    format!("{cores} cores, load average {}", load.join(" "))
 }
 
 fn example(root: &Path, package: &str, name: &str, arguments: &[&str]) -> Result<()> {
@@ -130,9 +141,20 @@ fn machine(root: &Path) -> Result<()> {
     print("POST of a service to its task running", &mut started, base);
     println!("with {STARTS} tasks:");
     memory(cluster.0.id())?;
+    println!("{}", syncs(&get("/metrics")?)?);
     drop(cluster);
     let _ = std::fs::remove_dir_all(folder);
     example(root, "hansa-master", "claims", &[&program.display().to_string(), "1000"])
+}
+
+/// What the master's own metrics say of its store.
+fn syncs(metrics: &str) -> Result<String> {
+    let value = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.trim().parse::<f64>().ok()).with_context(|| format!("no metric {name}"))
+    };
+    let (count, seconds) = (value("hansa_store_syncs_total")?, value("hansa_store_sync_seconds_total")?);
+    Ok(format!("the master's store: {count} fsyncs, {:.1} ms together", seconds * 1000.0))
 }
 
 fn timed(mut command: Command) -> Result<Duration> {
@@ -211,4 +233,17 @@ fn memory(parent: u32) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stores_syncs_are_read_from_the_metrics() {
+        let metrics = "# HELP hansa_store_syncs_total x\nhansa_store_syncs_total 7\n\
+                       hansa_store_sync_seconds_total 0.0125\nhansa_store_syncs_total_more 9\n";
+        assert_eq!(syncs(metrics).unwrap(), "the master's store: 7 fsyncs, 12.5 ms together");
+        assert!(syncs("").is_err());
+    }
 }

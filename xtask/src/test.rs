@@ -60,10 +60,10 @@ pub fn tidy_only(root: &Path) -> Result<bool> {
 /// Plants bugs and lets the simulator find them. Whether it found all. In a folder of its own, so that no program with
 /// bugs lies beside the others.
 pub fn planted(root: &Path) -> Result<bool> {
-    let arguments = ["run", "-p", "hansa", "--features", "planted-bugs", "--target-dir", "target/planted"];
-    let mut command = cargo(root, &arguments);
-    command.args(["--", "sim", "--planted"]);
-    Ok(run(command, 2 * LIMIT)?.ok)
+    let mut command =
+        cargo(root, &["run", "-p", "hansa-sim", "--features", "planted-bugs", "--bin", "planted"]);
+    command.arg("--target-dir").arg(target(root).join("planted"));
+    Ok(run(command, LIMIT)?.ok)
 }
 
 /// Everything that CI runs. Whether all of it is well.

@@ -12,10 +12,13 @@ use crate::journal::Journal;
 use crate::link::Stream;
 use crate::machine::{self, Meter};
 use crate::metering::Metering;
+use crate::network::{self, Network};
 use crate::options::Options;
+use crate::prepare::HeldImages;
 use crate::probe;
 use crate::shim::{self, Client};
 use anyhow::{Context, Result, bail};
+use hansa_images::Images;
 use hansa_model::agent::Usage;
 use hansa_model::{InstanceId, TaskId};
 use hansa_node::{Config, Input, Node, Output, ProbeOrder, Record};
@@ -23,6 +26,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -43,6 +47,8 @@ pub(crate) enum Event {
         instance: InstanceId,
         /// The connection to it.
         client: Client,
+        /// Its own addresses, if it has any besides the machine's.
+        addresses: Vec<String>,
     },
     /// Somebody wants to look at the loop's state.
     Ask(Box<dyn FnOnce(&Shell) + Send>),
@@ -105,10 +111,17 @@ impl Agent {
         let address = listener.local_addr()?;
         let clock = Clock::start();
         let detected = Driver::detect();
-        let missing = detected.missing.into_iter().chain(crate::launcher::missing_isolation()).collect();
+        let network = Network::start(network::Settings {
+            agent: data_dir.agent_id()?.to_string(),
+            data_dir: data_dir.root().to_owned(),
+            subnet: options.bridge_subnet,
+        });
+        let missing = detected.missing.into_iter().chain(crate::launcher::missing_isolation());
+        let missing = missing.chain(network.missing().map(str::to_owned)).collect();
         let config = config(&options, &data_dir, address, missing)?;
         let (journal, saved) = Journal::open(&data_dir.journal())?;
         let (sender, events) = mpsc::channel(BATCH);
+        let images = Arc::new(HeldImages::new(open_images(&options, &data_dir)?));
         let place = Place {
             agent: config.agent.to_string(),
             runtime: data_dir.runtime(),
@@ -120,6 +133,9 @@ impl Agent {
                 None => std::env::current_exe().context("cannot find the running program")?,
             },
             clock,
+            sandboxes: data_dir.sandboxes(),
+            images: images.clone(),
+            network,
         };
         let mut containers = Containers::new(place, sender.clone());
         let found = containers.recover(&saved, detected.driver.as_ref()).await;
@@ -215,6 +231,21 @@ fn config(
     Ok(config)
 }
 
+fn open_images(options: &Options, data_dir: &DataDir) -> Result<Images> {
+    let mut settings = hansa_images::Settings::new(data_dir.images());
+    settings.insecure_registries.clone_from(&options.insecure_registries);
+    settings.docker_config.clone_from(&options.docker_config);
+    settings.pull_timeout = options.pull_timeout;
+    settings.high_percent = options.images_high_percent;
+    settings.low_percent = options.images_low_percent;
+    if let Some(path) = &options.docker_config {
+        // It is read for every pull; what is wrong with it now is better told now.
+        hansa_images::Logins::read(path).context("--docker-config")?;
+    }
+    Images::open(settings)
+        .with_context(|| format!("cannot open the images in {}", data_dir.images().display()))
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -223,9 +254,9 @@ impl Shell {
     fn take(&mut self, event: Event, outputs: &mut Vec<Output>) {
         match event {
             Event::Node(input) => outputs.extend(self.node.apply(self.clock.now(), input)),
-            Event::Spawned { instance, client } => {
+            Event::Spawned { instance, client, addresses } => {
                 self.containers.spawned(&instance, client);
-                outputs.extend(self.node.apply(self.clock.now(), Input::Started { instance }));
+                outputs.extend(self.node.apply(self.clock.now(), Input::Started { instance, addresses }));
             }
             Event::Ask(question) => question(self),
         }
@@ -346,6 +377,7 @@ impl Shell {
         if let Some(stream) = self.stream.take() {
             stream.close().await;
         }
+        self.containers.leave().await;
         tracing::info!("agent stops; its tasks run on");
         Ok(())
     }

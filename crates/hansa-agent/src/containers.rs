@@ -6,18 +6,20 @@
 use crate::agent::Event;
 use crate::cgroup::Driver;
 use crate::clock::Clock;
+use crate::network::{self, Network};
+use crate::prepare::HeldImages;
 use crate::shim::{self, Attached, Cause, Client, ExitRecord, Pool, ShimLost, ShimSpec};
 use futures_util::StreamExt;
 use hansa_model::InstanceId;
+use hansa_model::container::NetworkSpec;
 use hansa_model::task::{Exit, Limitation};
 use hansa_node::saved::SavedGroup;
 use hansa_node::{Found, Input, Saved, ShimPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Shims started at the same time: enough to keep the cores busy, few enough that none waits for long.
 const STARTS_AT_ONCE: usize = 16;
@@ -42,18 +44,32 @@ pub struct Place {
     pub program: PathBuf,
     /// The core's clock.
     pub clock: Clock,
+    /// One directory for each task.
+    pub sandboxes: PathBuf,
+    /// What containers are made of.
+    pub images: Arc<HeldImages>,
+    /// Gives containers addresses of their own.
+    pub network: Network,
 }
 
 impl Place {
     fn dir(&self, instance: &InstanceId) -> PathBuf {
         self.runtime.join(container_name(instance.as_str()))
     }
+
+    /// Ends and removes whatever a runtime directory stands for.
+    async fn remove(&self, dir: &Path) {
+        end_orphans(dir).await;
+        self.network.release(dir).await;
+        remove_dir(dir);
+        self.images.release(dir);
+    }
 }
 
 #[derive(Debug)]
 enum State {
     /// Being started. Set: it is not wanted any more.
-    Starting { unwanted: Arc<AtomicBool>, stop: Option<Duration> },
+    Starting { unwanted: watch::Sender<bool>, stop: Option<Duration> },
     /// Runs, as far as known.
     Running(Client),
 }
@@ -104,25 +120,35 @@ impl Containers {
             .await;
         let mut found = BTreeMap::new();
         let mut keep = BTreeSet::new();
+        let mut running = Vec::new();
         // Those of an earlier life are ending, unless they could not.
         for spare in shim::list(&self.place.spares).unwrap_or_default() {
-            remove(&spare).await;
+            end_orphans(&spare).await;
+            remove_dir(&spare);
         }
         for (dir, attached) in looked {
             let group = wanted.get(&dir);
             match (group, attached) {
                 (Some(group), Some(Attached::Running(client))) => {
+                    self.place.images.recover(&dir);
                     let instance = group.launch.instance.clone();
                     keep.insert(client.started().cgroup().to_owned());
-                    self.watch(instance.clone(), client);
-                    found.insert(instance, Found::Running);
+                    running.push((instance, dir, client));
                 }
                 (Some(group), Some(Attached::Exited(record))) => {
                     let limit = group.launch.allocation.mem;
+                    self.place.network.release(&dir).await;
                     found.insert(group.launch.instance.clone(), found_ended(&record, limit));
                 }
-                _ => remove(&dir).await,
+                _ => self.place.remove(&dir).await,
             }
+        }
+        let dirs = running.iter().map(|(_, dir, _)| dir.clone()).collect();
+        let addresses = self.place.network.recover(dirs).await;
+        for (instance, dir, client) in running {
+            self.watch(instance.clone(), client);
+            let addresses = addresses.get(&dir).map(ToString::to_string).into_iter().collect();
+            found.insert(instance, Found::Running { addresses });
         }
         if let Some(driver) = driver {
             match driver.sweep(&self.place.agent, &keep) {
@@ -141,26 +167,15 @@ impl Containers {
 
     /// Starts a group's container.
     pub fn start(&mut self, plan: ShimPlan) {
-        let unwanted = Arc::new(AtomicBool::new(false));
+        let (unwanted, is_unwanted) = watch::channel(false);
         let instance = plan.instance.clone();
-        self.states.insert(instance.clone(), State::Starting { unwanted: unwanted.clone(), stop: None });
+        self.states.insert(instance.clone(), State::Starting { unwanted, stop: None });
         let (place, events, starts) = (self.place.clone(), self.events.clone(), self.starts.clone());
         let pool = self.pool.clone();
         tokio::spawn(async move {
-            let _turn = starts.acquire().await;
-            let event = if unwanted.load(Ordering::Relaxed) {
-                Event::Node(Input::LaunchFailed { instance, message: "not wanted any more".into() })
-            } else {
-                let dir = place.dir(&instance);
-                let spec = shim_spec(&place, plan);
-                let spawned = match &pool {
-                    Some(pool) => pool.spawn(&dir, &spec).await,
-                    None => shim::spawn(&dir, &spec, &place.program).await,
-                };
-                match spawned {
-                    Ok(client) => Event::Spawned { instance, client },
-                    Err(error) => Event::Node(Input::LaunchFailed { instance, message: error.to_string() }),
-                }
+            let event = match launch(&place, pool.as_deref(), plan, &events, &starts, is_unwanted).await {
+                Ok((client, addresses)) => Event::Spawned { instance, client, addresses },
+                Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
             };
             let _ = events.send(event).await;
         });
@@ -182,7 +197,7 @@ impl Containers {
     pub fn stop(&mut self, instance: &InstanceId, grace: Duration) {
         match self.states.get_mut(instance) {
             Some(State::Starting { unwanted, stop }) => {
-                unwanted.store(true, Ordering::Relaxed);
+                unwanted.send_replace(true);
                 *stop = Some(stop.map_or(grace, |earlier| earlier.min(grace)));
             }
             Some(State::Running(client)) => {
@@ -208,14 +223,19 @@ impl Containers {
     /// Removes what is left of a container that has ended.
     pub fn clean_up(&mut self, instance: &InstanceId) {
         self.states.remove(instance);
-        let dir = self.place.dir(instance);
-        tokio::spawn(async move { remove(&dir).await });
+        let (place, dir) = (self.place.clone(), self.place.dir(instance));
+        tokio::spawn(async move { place.remove(&dir).await });
+    }
+
+    /// The agent stops; containers run on.
+    pub async fn leave(&self) {
+        self.place.network.close().await;
     }
 
     /// Waits for a container's end and reports it.
     fn watch(&mut self, instance: InstanceId, client: Client) {
         self.states.insert(instance.clone(), State::Running(client.clone()));
-        let (events, dir) = (self.events.clone(), self.place.dir(&instance));
+        let (events, place, dir) = (self.events.clone(), self.place.clone(), self.place.dir(&instance));
         tokio::spawn(async move {
             let input = match client.wait().await {
                 Ok(record) => ended(instance, &record),
@@ -225,9 +245,59 @@ impl Containers {
                     Input::ShimGone { instance, message: String::new() }
                 }
             };
+            // Before its end is known: then its ports are free, and whoever hears of it may use them.
+            place.network.release(&dir).await;
             let _ = events.send(Event::Node(input)).await;
         });
     }
+}
+
+/// Prepares and starts a container; gives the connection to it and its own addresses. What was taken for it is given
+/// back when its runtime directory is removed.
+async fn launch(
+    place: &Place,
+    pool: Option<&Pool>,
+    plan: ShimPlan,
+    events: &mpsc::Sender<Event>,
+    starts: &Semaphore,
+    mut is_unwanted: watch::Receiver<bool>,
+) -> Result<(Client, Vec<String>), String> {
+    const UNWANTED: &str = "not wanted any more";
+    let dir = place.dir(&plan.instance);
+    let say = |message: String| {
+        let input = Input::Preparing { instance: plan.instance.clone(), message };
+        // A loop that is behind will hear the next word.
+        let _ = events.try_send(Event::Node(input));
+    };
+    let image = tokio::select! {
+        biased;
+        // It ends when the container is forgotten, too.
+        _ = is_unwanted.wait_for(|unwanted| *unwanted) => return Err(UNWANTED.into()),
+        image = place.images.take(&dir, &place.sandboxes, &plan, say) => image?,
+    };
+    let _turn = starts.acquire().await;
+    if *is_unwanted.borrow() {
+        return Err(UNWANTED.into());
+    }
+    let attachment = match &plan.network {
+        NetworkSpec::Host => None,
+        NetworkSpec::Bridge { mappings } => {
+            let mappings = network::mappings(mappings, &plan.ports).map_err(|error| error.to_string())?;
+            Some(place.network.attach(&dir, mappings).await.map_err(|error| error.to_string())?)
+        }
+    };
+    let mut spec = shim_spec(place, &plan);
+    spec.network = attachment.as_ref().map(network::Attachment::path);
+    if let Some(image) = image {
+        image.apply(&mut spec, &plan, &dir)?;
+    }
+    let spawned = match pool {
+        Some(pool) => pool.spawn(&dir, &spec).await,
+        None => shim::spawn(&dir, &spec, &place.program).await,
+    };
+    let client = spawned.map_err(|error| error.to_string())?;
+    // From here on the container holds its network itself.
+    Ok((client, attachment.iter().map(|attachment| attachment.address().to_string()).collect()))
 }
 
 /// What is found in a runtime directory; None: nothing lives there.
@@ -259,9 +329,7 @@ async fn end_orphans(dir: &Path) {
     }
 }
 
-/// Ends and removes whatever a runtime directory stands for.
-async fn remove(dir: &Path) {
-    end_orphans(dir).await;
+fn remove_dir(dir: &Path) {
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
@@ -270,11 +338,11 @@ async fn remove(dir: &Path) {
     }
 }
 
-fn shim_spec(place: &Place, plan: ShimPlan) -> ShimSpec {
+fn shim_spec(place: &Place, plan: &ShimPlan) -> ShimSpec {
     let name = container_name(plan.instance.as_str());
-    let mut spec = ShimSpec::new(&place.agent, &name, plan.argv, plan.sandbox.into());
-    spec.env = plan.env.into_iter().collect();
-    spec.user = plan.user;
+    let mut spec = ShimSpec::new(&place.agent, &name, plan.command.argv(), plan.sandbox.clone().into());
+    spec.env = plan.env.iter().cloned().collect();
+    spec.user.clone_from(&plan.user);
     spec.hidden_paths = vec![place.data_dir.clone()];
     spec.limits.memory_bytes = Some(plan.limits.mem).filter(|bytes| *bytes > 0);
     spec.limits.cpu_millis = Some(plan.limits.cpus_milli).filter(|milli| *milli > 0);
@@ -302,7 +370,7 @@ fn ended(instance: InstanceId, record: &ExitRecord) -> Input {
     match found_ended(record, 0) {
         Found::LaunchFailed { message } => Input::LaunchFailed { instance, message },
         Found::Exited { exit, limitation, message } => Input::Exited { instance, exit, limitation, message },
-        Found::Running | Found::Starting => Input::ShimGone { instance, message: String::new() },
+        Found::Running { .. } | Found::Starting => Input::ShimGone { instance, message: String::new() },
     }
 }
 

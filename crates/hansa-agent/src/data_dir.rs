@@ -97,6 +97,11 @@ impl DataDir {
         self.root.join("spares")
     }
 
+    /// Container images, unpacked.
+    pub fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
     /// The core's records.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")
@@ -139,22 +144,28 @@ pub fn boot_id() -> Result<BootId> {
     Ok(BootId::from(text.trim()))
 }
 
+/// A file that all agents of the machine have in common, to lock it; None: there is no place for one.
+pub(crate) fn shared_file(name: &str) -> Option<File> {
+    [PathBuf::from("/run"), std::env::temp_dir()].iter().find_map(|dir| open_for_all(&dir.join(name)))
+}
+
+fn open_for_all(path: &Path) -> Option<File> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o666).open(path).ok()?;
+    // For agents of other users, whatever the umask says; only the owner may.
+    let _ = file.set_permissions(fs::Permissions::from_mode(0o666));
+    Some(file)
+}
+
 /// The machine's agents know of each other by a lock: whoever takes the whole machine takes it alone, those that were told
 /// their share take it together.
 ///
 /// # Errors
 /// The machine is already shared in a way that does not go with `whole`.
 pub fn claim_machine(path: Option<&Path>, whole: bool) -> Result<Option<File>> {
-    let candidates = match path {
-        Some(path) => vec![path.to_owned()],
-        None => vec![PathBuf::from("/run/hansa-agents.lock"), std::env::temp_dir().join("hansa-agents.lock")],
+    let opened = match path {
+        Some(path) => open_for_all(path),
+        None => shared_file("hansa-agents.lock"),
     };
-    let opened = candidates.iter().find_map(|path| {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o666).open(path).ok()?;
-        // For agents of other users, whatever the umask says; only the owner may.
-        let _ = file.set_permissions(fs::Permissions::from_mode(0o666));
-        Some(file)
-    });
     let Some(file) = opened else {
         tracing::warn!("no place for a lock: other agents on this machine will not be noticed");
         return Ok(None);

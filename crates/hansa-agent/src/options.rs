@@ -1,7 +1,8 @@
 //! What an agent is told by whoever starts it.
 
+use crate::network::Subnet;
 use hansa_model::resources::Resources;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,8 +34,20 @@ pub struct Options {
     pub shim_program: Option<PathBuf>,
     /// The file by which agents of one machine know of each other.
     pub machine_lock: Option<PathBuf>,
+    /// The subnet of containers with addresses of their own; None: one that nothing on the machine uses.
+    pub bridge_subnet: Option<Subnet>,
     /// How long a released task's sandbox is kept.
     pub keep_sandboxes: Duration,
+    /// A Docker configuration file with logins for registries.
+    pub docker_config: Option<PathBuf>,
+    /// Registries (`host` or `host:port`) that plain HTTP is spoken with, besides those on loopback addresses.
+    pub insecure_registries: BTreeSet<String>,
+    /// How long pulling an image may take.
+    pub pull_timeout: Duration,
+    /// Above this percentage of the disk in use, unused images are removed …
+    pub images_high_percent: u64,
+    /// … until it is not above this one.
+    pub images_low_percent: u64,
 }
 
 impl Options {
@@ -53,7 +66,13 @@ impl Options {
             insecure: false,
             shim_program: None,
             machine_lock: None,
+            bridge_subnet: None,
             keep_sandboxes: Duration::from_secs(24 * 3600),
+            docker_config: None,
+            insecure_registries: BTreeSet::new(),
+            pull_timeout: Duration::from_secs(30 * 60),
+            images_high_percent: 90,
+            images_low_percent: 80,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Runs one probe of a health check. When to run it and what its result means is the core's.
 
+mod tls;
+
 use crate::shim::Client;
 use hansa_model::task::Exit;
 use hansa_node::{ProbeOutcome, ProbeTarget};
@@ -7,6 +9,7 @@ use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// Runs a probe. A command runs in `container` with `env`; None: the container is gone.
@@ -18,8 +21,8 @@ pub async fn run(
 ) -> ProbeOutcome {
     let timeout = Duration::from_millis(timeout_ms.max(1));
     let result = match target {
-        ProbeTarget::Http { host, port, path, ignore_1xx } => {
-            within(timeout, http(&host, port, &path, ignore_1xx)).await
+        ProbeTarget::Http { host, port, path, ignore_1xx, tls } => {
+            within(timeout, http(&host, port, &path, ignore_1xx, tls)).await
         }
         ProbeTarget::Tcp { host, port } => within(timeout, tcp(&host, port)).await,
         ProbeTarget::Command { command } => command_in(container, command, env, timeout).await,
@@ -45,7 +48,13 @@ async fn tcp(host: &str, port: u16) -> Result<ProbeOutcome, String> {
     connect(host, port).await.map(|_| ProbeOutcome::Healthy)
 }
 
-async fn http(host: &str, port: u16, path: &str, ignore_1xx: bool) -> Result<ProbeOutcome, String> {
+async fn http(
+    host: &str,
+    port: u16,
+    path: &str,
+    ignore_1xx: bool,
+    tls: bool,
+) -> Result<ProbeOutcome, String> {
     let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let request = http::Request::get(path)
         .header(http::header::HOST, &authority)
@@ -55,25 +64,39 @@ async fn http(host: &str, port: u16, path: &str, ignore_1xx: bool) -> Result<Pro
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|error| format!("the path {path:?} cannot be asked for: {error}"))?;
     let stream = connect(host, port).await?;
-    let failed = |error: hyper::Error| format!("{authority}{path}: {error}");
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    let asked = if tls {
+        match tls::over(stream, host).await {
+            Ok(stream) => ask(stream, request).await.map_err(|error| error.to_string()),
+            Err(error) => Err(format!("TLS: {error}")),
+        }
+    } else {
+        ask(stream, request).await.map_err(|error| error.to_string())
+    };
+    let status = asked.map_err(|error| format!("{authority}{path}: {error}"))?;
+    Ok(match status.as_u16() {
+        200..=399 => ProbeOutcome::Healthy,
+        100..=199 if ignore_1xx => ProbeOutcome::Ignored,
+        code => ProbeOutcome::Unhealthy { cause: format!("HTTP status {code}") },
+    })
+}
+
+/// The status that comes back for a request.
+async fn ask(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: http::Request<Empty<bytes::Bytes>>,
+) -> hyper::Result<http::StatusCode> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let mut asking = std::pin::pin!(sender.send_request(request));
     // The connection makes progress only while it is polled. It may end before the answer is taken from it; the answer's
     // body is nobody's business.
     let answer = tokio::select! {
         answer = &mut asking => answer,
         ended = connection => {
-            ended.map_err(failed)?;
+            ended?;
             asking.await
         }
     };
-    let status = answer.map_err(failed)?.status();
-    Ok(match status.as_u16() {
-        200..=399 => ProbeOutcome::Healthy,
-        100..=199 if ignore_1xx => ProbeOutcome::Ignored,
-        code => ProbeOutcome::Unhealthy { cause: format!("HTTP status {code}") },
-    })
+    Ok(answer?.status())
 }
 
 async fn command_in(
@@ -113,8 +136,9 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = vec![0; 4096];
             let read = stream.read(&mut request).await.unwrap();
+            let hello = request[0] == 0x16;
             let request = String::from_utf8_lossy(&request[..read]).to_lowercase();
-            assert!(request.is_empty() || request.contains("host: 127.0.0.1"), "{request}");
+            assert!(request.is_empty() || hello || request.contains("host: 127.0.0.1"), "{request}");
             if answer == "never" {
                 std::future::pending::<()>().await;
             }
@@ -124,9 +148,12 @@ mod tests {
     }
 
     async fn probe(port: u16, path: &str) -> ProbeOutcome {
-        let target =
-            ProbeTarget::Http { host: "127.0.0.1".into(), port, path: path.into(), ignore_1xx: true };
-        run(target, 300, None, BTreeMap::new()).await
+        ask_over(port, path, false).await
+    }
+
+    async fn ask_over(port: u16, path: &str, tls: bool) -> ProbeOutcome {
+        let (host, path) = ("127.0.0.1".to_owned(), path.to_owned());
+        run(ProbeTarget::Http { host, port, path, ignore_1xx: true, tls }, 300, None, BTreeMap::new()).await
     }
 
     fn cause(outcome: ProbeOutcome) -> String {
@@ -155,6 +182,36 @@ mod tests {
         }
         let port = server("").await;
         assert!(cause(probe(port, "/a b").await).contains("cannot be asked for"));
+    }
+
+    /// A server with a certificate that nobody has signed, for another name.
+    async fn https_server(answer: &'static str) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = tls::test_acceptor();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            // A client that does not speak TLS gets no further.
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(request[..read].starts_with(b"GET /health HTTP/1.1"));
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn https_whoever_signed_the_certificate() {
+        let ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(ask_over(https_server(ok).await, "/health", true).await, ProbeOutcome::Healthy);
+        let sick = "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(cause(ask_over(https_server(sick).await, "/health", true).await), "HTTP status 500");
+        let plain = ask_over(server(ok).await, "/health", true).await;
+        assert!(cause(plain.clone()).contains("TLS: "), "a server without TLS: {plain:?}");
+        let unexpected = ask_over(https_server(ok).await, "/health", false).await;
+        assert!(matches!(unexpected, ProbeOutcome::Unhealthy { .. }), "a client without TLS: {unexpected:?}");
     }
 
     #[tokio::test]

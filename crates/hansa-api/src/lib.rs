@@ -2,9 +2,11 @@
 //!
 //! - [`hansa`]: Hansa's own API under `/hansa/v1`, spoken by the console and the CLI.
 //! - [`marathon`]: Marathon's API under `/v2`.
+//! - [`openapi`]: both described for clients, generators and fuzzers.
 //!
 //! Wire types are a promise to clients; stored and kernel types are other promises. Here they are translated into each
 //! other. Not here: handlers (`hansa-master`, `hansa-agent`).
 
 pub mod hansa;
 pub mod marathon;
+pub mod openapi;

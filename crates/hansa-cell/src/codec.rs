@@ -194,7 +194,8 @@ fn write_uuid(uuid: [u8; 16]) -> String {
     )
 }
 
-/// An assignment as it is stored. Fields are only ever added, with a new format number.
+/// An assignment as it is stored. Fields are only ever added, with a new format number; those that are rarely there follow
+/// as [`Rare`], which older programs pass over.
 #[derive(Serialize, Deserialize)]
 struct Compact {
     instance: Text,
@@ -208,6 +209,12 @@ struct Compact {
     allocation: Allocation,
     placed_at: u64,
     killing: Option<(Option<u64>, String)>,
+}
+
+/// What few assignments have; absent if it is as usual.
+#[derive(Default, Serialize, Deserialize)]
+struct Rare {
+    adopted: bool,
 }
 
 fn compact(record: &AssignmentRecord) -> Vec<u8> {
@@ -227,11 +234,17 @@ fn compact(record: &AssignmentRecord) -> Vec<u8> {
         placed_at: record.placed_at.0,
         killing: record.killing.clone(),
     };
-    postcard::to_extend(&compact, vec![FORMAT]).expect("our own types are written in memory")
+    let written = postcard::to_extend(&compact, vec![FORMAT]);
+    let rare = Rare { adopted: record.adopted };
+    let written =
+        written.and_then(|row| if rare.adopted { postcard::to_extend(&rare, row) } else { Ok(row) });
+    written.expect("our own types are written in memory")
 }
 
 fn expand(body: &[u8]) -> Result<AssignmentRecord, String> {
-    let compact: Compact = postcard::from_bytes(body).map_err(|error| error.to_string())?;
+    let (compact, rest): (Compact, _) = postcard::take_from_bytes(body).map_err(|error| error.to_string())?;
+    let rare = if rest.is_empty() { Ok(Rare::default()) } else { postcard::from_bytes::<Rare>(rest) };
+    let rare = rare.map_err(|error| error.to_string())?;
     let instance = compact.instance.text();
     let task =
         |(follows, text): &(bool, String)| if *follows { format!("{instance}{text}") } else { text.clone() };
@@ -245,6 +258,7 @@ fn expand(body: &[u8]) -> Result<AssignmentRecord, String> {
         allocation: compact.allocation,
         placed_at: Timestamp(compact.placed_at),
         killing: compact.killing,
+        adopted: rare.adopted,
         instance: instance.into(),
     })
 }
@@ -270,6 +284,7 @@ mod tests {
                 ..Allocation::default()
             },
             placed_at: Timestamp(1_700_000_000_000),
+            adopted: false,
             killing: None,
         }
     }
@@ -283,7 +298,8 @@ mod tests {
             record("", &[]),
             record("no-uuid", &["other", "no-uuid.a"]),
             record(&"é".repeat(50), &[&"é".repeat(60)]),
-            AssignmentRecord { killing: Some((Some(3000), "scaled".into())), ..whole },
+            AssignmentRecord { killing: Some((Some(3000), "scaled".into())), ..whole.clone() },
+            AssignmentRecord { adopted: true, ..whole },
         ] {
             let Mutation { table, key, value } =
                 encode_kernel(kernel::Record::PutAssignment(5, Box::new(record.clone())));

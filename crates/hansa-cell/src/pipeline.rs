@@ -91,6 +91,9 @@ impl Pipeline {
             mutations.push(clock(self.index, now));
             out.push(Output::Commit { index: self.index, mutations });
         }
+        if planted(Bug::PublishedEarly) {
+            out.extend(batch.published.take().map(Output::Publish));
+        }
         batch.waits_for = if planted(Bug::NothingWaits) { 0 } else { self.written };
         self.held.push_back(batch);
         self.release(out);

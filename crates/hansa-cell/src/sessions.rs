@@ -1,10 +1,13 @@
 //! The master's end of the agent streams: who is on which, and what may pass.
 //!
 //! A stream begins with a hello. An agent has one stream: a newer one replaces the older, whose messages count no more.
+//! Which one is newer the agent says, by [`Generation`]: a hello that was held up on its way tells what the agent held
+//! then, and taking it for the present would declare dead what was launched since.
 
 use crate::cell::SessionId;
 use hansa_link::{ToMaster, ToMasterBody};
-use hansa_model::agent::Hello;
+use hansa_model::agent::{Generation, Hello};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::{AgentId, ClusterId, Term};
 use std::collections::BTreeMap;
 
@@ -13,6 +16,8 @@ use std::collections::BTreeMap;
 pub struct Sessions {
     agents: BTreeMap<SessionId, Option<AgentId>>,
     newest: BTreeMap<AgentId, SessionId>,
+    /// The newest stream that each agent has said hello on, open or not.
+    greeted: BTreeMap<AgentId, Generation>,
 }
 
 /// What to do with a message.
@@ -79,15 +84,22 @@ impl Sessions {
         }
         if message.term > term {
             return Verdict::Refuse(format!(
-                "this master's term {term} is over: the agent has seen {}",
+                "this master's term {term} is over: the agent has seen {}; if this master's store is an older copy, its clock \
+                 is behind that of the time before: set it right and start the master again",
                 message.term
             ));
         }
         match (known, message.body) {
-            (None, ToMasterBody::Hello(hello)) => {
+            (None, ToMasterBody::Hello(mut hello)) => {
                 let Some(agent) = hello.agent.clone() else {
                     return Verdict::Refuse("the hello names no agent".into());
                 };
+                let generation = std::mem::take(&mut hello.generation);
+                let greeted = self.greeted.entry(agent.clone()).or_default();
+                if generation < *greeted && !planted(Bug::OldHelloTaken) {
+                    return Verdict::Refuse(format!("agent {agent} has said hello on a newer stream"));
+                }
+                *greeted = generation;
                 self.agents.insert(session, Some(agent.clone()));
                 let replaced = self.newest.insert(agent.clone(), session);
                 Verdict::Hello { agent, hello, replaced }
@@ -136,6 +148,27 @@ mod tests {
         assert_eq!(sessions.closed(1), None, "the older stream's end is no news");
         assert_eq!(sessions.closed(2), Some(AgentId::from("a")));
         assert_eq!(sessions.judge(2, beat(), &cluster, Term(1)), Verdict::Ignore);
+    }
+
+    #[test]
+    fn a_hello_that_was_held_up_is_no_news() {
+        let (mut sessions, cluster) = (Sessions::default(), ClusterId::from("c"));
+        let hello = |process, stream| {
+            let mut hello = hello("a");
+            if let ToMasterBody::Hello(hello) = &mut hello.body {
+                hello.generation = Generation { process, stream };
+            }
+            hello
+        };
+        (1..=5).for_each(|session| sessions.opened(session));
+        let taken = |verdict| matches!(verdict, Verdict::Hello { .. });
+        assert!(taken(sessions.judge(1, hello(7, 2), &cluster, Term(1))));
+        assert!(matches!(sessions.judge(2, hello(7, 1), &cluster, Term(1)), Verdict::Refuse(_)));
+        assert_eq!(sessions.of(&AgentId::from("a")), Some(1), "the newer stream stays");
+        sessions.closed(1);
+        assert!(matches!(sessions.judge(3, hello(6, 9), &cluster, Term(1)), Verdict::Refuse(_)));
+        assert!(taken(sessions.judge(4, hello(7, 3), &cluster, Term(1))));
+        assert!(taken(sessions.judge(5, hello(8, 1), &cluster, Term(1))), "a new process");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::record::{AgentRecord, GivenUpRecord, Record};
 use crate::{Kernel, Step, Timer};
 use hansa_model::agent::Hello;
 use hansa_model::event::{AgentState, AgentView, Event};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::role::Totals;
 use hansa_model::scheduler::{Answer, Notice};
 use hansa_model::task::{Reason, TaskState, TaskStatus};
@@ -341,7 +342,8 @@ impl Kernel {
             .iter()
             .filter_map(|&number| self.groups.get(number))
             .map(|group| &**group.allocation());
-        let given_up = agent.given_up.iter().filter_map(|&number| self.given_up.get(number)?.held.as_ref());
+        let given_up = agent.given_up.iter().filter(|_| !planted(Bug::OverCommitted));
+        let given_up = given_up.filter_map(|&number| self.given_up.get(number)?.held.as_ref());
         live.chain(given_up)
     }
 

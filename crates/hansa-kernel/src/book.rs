@@ -4,10 +4,11 @@
 //! from are always those of its machines. A machine may hold more than it has (an adopted group, a machine that came
 //! back smaller): then what is free is clamped at zero, kind by kind, and is counted afresh whenever something ends.
 
+use hansa_model::app::Constraint;
 use hansa_model::event::AgentState;
 use hansa_model::resources::NotEnough;
 use hansa_model::role::Totals;
-use hansa_model::{AgentId, Allocation, Resources};
+use hansa_model::{AgentId, Allocation, Demand, Resources};
 use hansa_placement::{Cluster, Node};
 
 /// See the module.
@@ -25,8 +26,8 @@ impl Book {
     }
 
     /// For the packing policy, which counts what arrives.
-    pub fn observe(&mut self, demand: &hansa_model::Demand) {
-        self.cluster.observe(demand, &[]);
+    pub fn observe(&mut self, demand: &Demand, constraints: &[Constraint]) {
+        self.cluster.observe(demand, constraints);
     }
 
     /// What all machines have that are not durably out of reach.

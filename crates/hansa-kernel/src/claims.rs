@@ -8,6 +8,7 @@ use crate::groups::{Group, Task};
 use crate::offers::OfferId;
 use crate::record::Record;
 use crate::{Kernel, Step};
+use hansa_model::app::Constraint;
 use hansa_model::event::{AgentState, Event, TaskChange, TaskView};
 use hansa_model::scheduler::{Answer, Claim, Placement, Rejection};
 use hansa_model::task::{TaskState, TaskStatus};
@@ -31,13 +32,13 @@ impl Kernel {
         if claim.role.as_str().is_empty() {
             return Err(Refusal::Invalid("a claim needs a role".into()));
         }
-        let (role, placements) = (claim.role, claim.placements);
+        let (role, constraints, placements) = (claim.role, claim.constraints, claim.placements);
         let answers = if claim.gang {
-            self.claim_gang(step, owner, &role, placements)
+            self.claim_gang(step, owner, &role, &constraints, placements)
         } else {
             let mut answers = Vec::with_capacity(placements.len());
             for placement in placements {
-                let granted = self.grant(step, owner, &role, placement);
+                let granted = self.grant(step, owner, &role, &constraints, placement);
                 answers.push(granted.map(|granted| self.publish(step, granted)));
             }
             answers
@@ -51,10 +52,13 @@ impl Kernel {
         step: &mut Step,
         owner: &Owner,
         role: &RoleName,
+        constraints: &[Constraint],
         placements: Vec<Placement>,
     ) -> Vec<Result<(), Rejection>> {
-        let mut granted: Vec<Result<Granted, Rejection>> =
-            placements.into_iter().map(|placement| self.grant(step, owner, role, placement)).collect();
+        let mut granted: Vec<Result<Granted, Rejection>> = placements
+            .into_iter()
+            .map(|placement| self.grant(step, owner, role, constraints, placement))
+            .collect();
         if granted.iter().all(Result::is_ok) {
             return granted
                 .into_iter()
@@ -76,6 +80,7 @@ impl Kernel {
         step: &Step,
         owner: &Owner,
         role: &RoleName,
+        constraints: &[Constraint],
         placement: Placement,
     ) -> Result<Granted, Rejection> {
         let Placement { instance, tasks, spec, agent, allocation } = placement;
@@ -116,7 +121,7 @@ impl Kernel {
 
         // From here on it is granted.
         let origin = registered.group.origin.clone();
-        self.book.observe(&registered.demand);
+        self.book.observe(&registered.demand, constraints);
         let number = self.new_number();
         let (id, host) = self.agents.get_key_value(&agent).expect("it was there above");
         let (id, hostname, boot) = (id.clone(), host.hostname.clone(), host.boot());
@@ -141,7 +146,7 @@ impl Kernel {
             };
             Task { view: Arc::new(view), seen: 0 }
         });
-        let group = Group { tasks: tasks.collect(), boot, killing: None, accepted: false };
+        let group = Group { tasks: tasks.collect(), boot, killing: None, accepted: false, adopted: false };
         self.groups.insert(number, group);
         Ok(Granted::Now(number, rescinded))
     }

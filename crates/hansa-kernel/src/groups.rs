@@ -46,6 +46,8 @@ pub(crate) struct Group {
     pub killing: Option<Box<Killing>>,
     /// Whether its agent has ever said that it holds it: then it must not be launched again.
     pub accepted: bool,
+    /// Whether nobody knew of it when its agent first told of it.
+    pub adopted: bool,
 }
 
 impl Group {
@@ -116,6 +118,7 @@ impl Group {
             boot: self.boot.clone(),
             allocation: (*view.allocation).clone(),
             placed_at: view.staged_at,
+            adopted: self.adopted,
             killing: self.killing.as_ref().map(|kill| (kill.grace_ms, kill.message.clone())),
         }
     }
@@ -131,6 +134,7 @@ impl Group {
             agent: view.agent.clone(),
             allocation: (*view.allocation).clone(),
             placed_at: view.staged_at,
+            adopted: self.adopted,
             unreachable_since,
             killing: self.killing.is_some(),
         }

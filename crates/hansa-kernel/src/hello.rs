@@ -4,9 +4,10 @@
 //! - What it holds and was given up, or belongs to another machine by now: is killed there.
 //! - What it holds and nobody knows: is **adopted** (the store may be older than the agents), even if it does not fit.
 //! - What is assigned to it and it does not hold: launched again if it never said that it took it and the machine has
-//!   not booted since; else it is over.
+//!   not booted since, unless what was adopted needs its place; else it is over.
 
 use crate::agents::Agent;
+use crate::book::what_remains;
 use crate::command::{Effect, Refusal};
 use crate::groups::{Group, Task};
 use crate::record::{AgentRecord, GivenUpRecord, Record};
@@ -64,7 +65,7 @@ impl Kernel {
         }
         for number in self.numbers_on(&id) {
             if !ours.contains(&number) {
-                self.not_held(step, number, &boot, was_told);
+                self.not_held(step, number, &boot, was_told, adopted > 0);
             }
         }
         let given_up: Vec<u64> = self.agents[&id].given_up.iter().copied().collect();
@@ -302,7 +303,7 @@ impl Kernel {
             };
             Task { view: Arc::new(view), seen }
         });
-        let group = Group { tasks: tasks.collect(), boot, killing: None, accepted: true };
+        let group = Group { tasks: tasks.collect(), boot, killing: None, accepted: true, adopted: true };
         self.specs.refer(spec, step);
         step.record(Record::PutAssignment(number, Box::new(group.record())));
         step.notice(owner, Notice::Placed(Box::new(group.placed(None))));
@@ -322,7 +323,7 @@ impl Kernel {
     }
 
     /// A group that is assigned to the agent and that it does not hold.
-    fn not_held(&mut self, step: &mut Step, number: u64, boot: &BootId, was_told: bool) {
+    fn not_held(&mut self, step: &mut Step, number: u64, boot: &BootId, was_told: bool, adopted: bool) {
         let Some(group) = self.groups.get(number) else { return };
         let killing = group.killing.is_some();
         if group.boot != *boot {
@@ -334,6 +335,11 @@ impl Kernel {
             let state = if killing { TaskState::Killed } else { TaskState::Gone };
             self.end_group(step, number, state, |status| {
                 status.because(Reason::ReasonAgentRestarted, "its agent does not hold it any more")
+            });
+        } else if adopted && !killing && self.is_too_full(group.agent()) {
+            // Its place was given away in a time that the store knows nothing of; what lives there stays.
+            self.end_group(step, number, TaskState::Dropped, |status| {
+                status.because(Reason::ReasonAgentRestarted, "its place is taken by tasks that were adopted")
             });
         } else {
             if was_told {
@@ -348,6 +354,11 @@ impl Kernel {
                 self.send_launch(step, number);
             }
         }
+    }
+
+    /// Whether what a machine is to hold is more than it has.
+    fn is_too_full(&self, id: &AgentId) -> bool {
+        self.agents.get(id).is_some_and(|agent| !what_remains(&agent.hello.resources, self.held_on(agent)).1)
     }
 
     /// Sends the launch of a group.

@@ -67,6 +67,8 @@ pub struct AssignmentRecord {
     pub allocation: Allocation,
     /// When.
     pub placed_at: Timestamp,
+    /// Whether it was adopted then, and not claimed.
+    pub adopted: bool,
     /// The kill that was asked for: (grace, message).
     pub killing: Option<(Option<u64>, String)>,
 }

@@ -123,7 +123,7 @@ impl Kernel {
         let killing = record
             .killing
             .map(|(grace_ms, message)| Box::new(Killing { grace_ms, message, again_at: step.now }));
-        let group = Group { tasks: tasks.collect(), boot, killing, accepted: false };
+        let group = Group { tasks: tasks.collect(), boot, killing, accepted: false, adopted: record.adopted };
         self.groups.insert(number, group);
         self.specs.refer_restored(record.spec);
         if let Some(agent) = self.agents.get_mut(&id) {

@@ -73,6 +73,7 @@ fn a_million_tasks() {
             role: role.clone(),
             principal: Principal::loopback(),
             gang: false,
+            constraints: vec![],
             placements,
         };
         let start = spent();

@@ -2,6 +2,8 @@
 //! there. No per-task series: those live on the agents.
 
 use axum::http::StatusCode;
+use hansa_store::Syncs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -80,6 +82,8 @@ pub struct Metrics {
     pub http_seconds: Histogram,
     /// Time that one durable write took.
     pub write_seconds: Histogram,
+    /// The syncs of the store's file.
+    pub syncs: Arc<Syncs>,
     mutations: AtomicU64,
     sessions: AtomicU64,
     unwritten: AtomicU64,
@@ -93,6 +97,7 @@ impl Default for Metrics {
             answers: Default::default(),
             http_seconds: Histogram::default(),
             write_seconds: Histogram::default(),
+            syncs: Arc::default(),
             mutations: AtomicU64::default(),
             sessions: AtomicU64::default(),
             unwritten: AtomicU64::default(),
@@ -102,6 +107,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// All at zero, with the syncs of a store that is open already.
+    pub(crate) fn of(syncs: Arc<Syncs>) -> Self {
+        Self { syncs, ..Self::default() }
+    }
+
     /// Everything but the histograms.
     pub fn samples(&self) -> Vec<Sample> {
         let gauge = |name, help, value: &AtomicU64| Sample {
@@ -129,6 +139,20 @@ impl Metrics {
                 label: None,
                 value: self.mutations.load(Relaxed) as f64,
             },
+            Sample {
+                name: "hansa_store_syncs_total",
+                help: "Syncs of the store's file.",
+                is_counter: true,
+                label: None,
+                value: self.syncs.count() as f64,
+            },
+            Sample {
+                name: "hansa_store_sync_seconds_total",
+                help: "Time that syncs of the store's file took.",
+                is_counter: true,
+                label: None,
+                value: self.syncs.time().as_secs_f64(),
+            },
         ];
         samples.extend((1..).zip(&self.answers).map(|(class, count)| Sample {
             name: "hansa_http_answers_total",
@@ -141,7 +165,7 @@ impl Metrics {
     }
 
     /// Counts a client that follows the events, for as long as the result is held.
-    pub fn event_stream(self: &std::sync::Arc<Self>) -> EventStream {
+    pub fn event_stream(self: &Arc<Self>) -> EventStream {
         self.event_streams.fetch_add(1, Relaxed);
         EventStream(self.clone())
     }
@@ -165,7 +189,7 @@ impl Metrics {
 
 /// See [`Metrics::event_stream`].
 #[derive(Debug)]
-pub struct EventStream(std::sync::Arc<Metrics>);
+pub struct EventStream(Arc<Metrics>);
 
 impl Drop for EventStream {
     fn drop(&mut self) {

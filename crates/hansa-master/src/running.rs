@@ -12,8 +12,8 @@ use crate::{read_thread, store_thread};
 use hansa_cell::{Cell, Settings};
 use hansa_model::record::Table;
 use hansa_model::{ClusterId, Term};
-use hansa_store::Store;
 use hansa_store::redb_store::RedbStore;
+use hansa_store::{Store, Syncs};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -119,19 +119,21 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         hansa_store::Error::InUse(_) => StartError::DataDirInUse(folder),
         other => StartError::Store(path, other),
     })?;
-    lead(options, listener, Box::new(store)).await
+    let syncs = store.syncs().clone();
+    lead(options, listener, Box::new(store), syncs).await
 }
 
 /// Starts a master on any store; the data directory is not used.
 pub async fn start_with_store(options: Options, store: Box<dyn Store>) -> Result<Running, StartError> {
     let listener = listen(&options).await?;
-    lead(options, listener, store).await
+    lead(options, listener, store, Arc::default()).await
 }
 
 async fn lead(
     options: Options,
     listener: TcpListener,
     mut store: Box<dyn Store>,
+    syncs: Arc<Syncs>,
 ) -> Result<Running, StartError> {
     let address = listener.local_addr()?;
     let path = options.data_dir.join(STORE_FILE);
@@ -148,7 +150,7 @@ async fn lead(
         Identity { cluster: cell.cluster_id().clone(), term, started_at, version: env!("CARGO_PKG_VERSION") };
     info!(cluster = %identity.cluster, %term, %address, "master leads");
 
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::of(syncs));
     let shared = Arc::new(Shared::new(SUBSCRIBER_BUFFER));
     let watchers = Arc::new(AtomicUsize::new(0));
     let (events, to_loop) = mpsc::channel(EVENTS);

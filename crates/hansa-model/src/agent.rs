@@ -36,6 +36,19 @@ pub struct Hello {
     pub stop_deadline_ms: Option<u64>,
     /// Every group it holds: accepted and not yet released, terminal ones included.
     pub groups: Vec<GroupReport>,
+    /// Which of the agent's streams this is; says nothing about the agent and is not stored.
+    pub generation: Generation,
+}
+
+/// Which stream of which agent process. A later one is greater, across restarts of the agent: what it says is newer, in
+/// whatever order the streams reach the master. The default is below all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Generation {
+    /// The process.
+    pub process: u64,
+    /// Its stream.
+    pub stream: u64,
 }
 
 /// One group that an agent holds.

@@ -2,8 +2,9 @@
 //!
 //! The JSON that Marathon's clients send and read is a different promise and lives in `hansa-api`; this form is stored.
 
+use crate::container::{Artifact, ContainerSpec, NetworkSpec, PortMapping};
 use crate::id::{AppId, RoleName};
-use crate::resources::{Demand, GpuDemand, PortDemand};
+use crate::resources::{Demand, GpuDemand, MIB, PortDemand};
 use crate::spec::{Command, ExecutorSpec, GroupSpec, Origin, TaskSpec};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,7 @@ pub enum Operator {
     Is,
 }
 
-/// One port of a service on the host network.
+/// One port of a service: on the host network a port definition, otherwise a port mapping.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PortDefinition {
@@ -54,6 +55,45 @@ pub struct PortDefinition {
     pub name: Option<String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// How it leads into the container, where that has an address of its own; None: on the host network.
+    pub mapping: Option<ServiceMapping>,
+}
+
+/// How a service's port leads into a container with an address of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceMapping {
+    /// Where the container listens; 0: on the same number as the host port.
+    pub container_port: u16,
+    /// The machine's port; 0: any; None: not reached through the machine.
+    pub host_port: Option<u16>,
+    /// Which of the app's networks it is meant for; empty: all.
+    pub networks: Vec<String>,
+}
+
+/// A network that an app's instances join. None at all: the machine's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AppNetwork {
+    /// Which kind.
+    pub mode: NetworkMode,
+    /// Its name, where the mode has names.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Marathon's network modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkMode {
+    /// The machine's own.
+    Host,
+    /// The machine's bridge.
+    Bridge,
+    /// A named network across machines.
+    Container,
 }
 
 /// What a health check asks.
@@ -109,6 +149,79 @@ pub struct HealthCheck {
     pub delay_ms: u64,
     /// `IPv4` or `IPv6`.
     pub ip_protocol: String,
+}
+
+/// Asks a new instance whether it is ready to take over from an old one; only while a deployment goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ReadinessCheck {
+    /// What its results are called.
+    pub name: String,
+    /// GET over TLS, without looking at the certificate.
+    pub tls: bool,
+    /// Path and query.
+    pub path: String,
+    /// Which of the app's ports, by name.
+    pub port_name: String,
+    /// Time from one request to the next.
+    pub interval_ms: u64,
+    /// A request that takes longer says "not ready".
+    pub timeout_ms: u64,
+    /// The HTTP status codes that say "ready".
+    pub ready_codes: Vec<u16>,
+    /// Show the last answer along with the result.
+    pub preserve_last_response: bool,
+}
+
+/// Asks a running instance now and then and reports what it said; nothing follows from the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GeneralCheck {
+    /// What it asks.
+    pub question: Question,
+    /// Where; None for commands.
+    pub port: Option<CheckPort>,
+    /// Time from one question to the next.
+    pub interval_ms: u64,
+    /// A question that takes longer has no answer.
+    pub timeout_ms: u64,
+    /// Time before the first question.
+    pub delay_ms: u64,
+}
+
+/// What a general check asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// GET `path`: which status code comes?
+    Http {
+        /// Path and query.
+        path: String,
+        /// Over TLS, without looking at the certificate.
+        tls: bool,
+    },
+    /// Is a connection accepted?
+    Tcp,
+    /// Which exit code has this command, run inside the task's container?
+    Command(Command),
+}
+
+/// Limits above what is asked for, as given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResourceLimits {
+    /// Of CPU time, in thousandths of a CPU.
+    pub cpus_milli: Option<ResourceLimit>,
+    /// Of memory, in bytes.
+    pub mem: Option<ResourceLimit>,
+}
+
+/// One limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceLimit {
+    /// As much as the machine has.
+    Unlimited,
+    /// At most so much.
+    Amount(u64),
 }
 
 /// How far an update may go below and above the number of instances.
@@ -208,9 +321,37 @@ pub struct AppSpec {
     /// Apps (or groups) that must be up before this one.
     #[serde(default)]
     pub dependencies: Vec<AppId>,
-    /// Limit CPU time to `cpus` even when the machine is idle (the label `HANSA_CPU_QUOTA=true`).
+    /// Limit CPU time to `cpus` even when the machine is idle (the label `HANSA_CPU_QUOTA=true`, or a limit of as much as is
+    /// asked for).
     #[serde(default)]
     pub cpu_quota: bool,
+    /// Its container, if it says anything about one.
+    #[serde(default)]
+    pub container: Option<ContainerSpec>,
+    /// The networks that it joins; empty: the machine's own.
+    #[serde(default)]
+    pub networks: Vec<AppNetwork>,
+    /// What is fetched into the sandbox of each instance.
+    #[serde(default)]
+    pub fetch: Vec<Artifact>,
+    /// Its secrets: where each comes from, by the name that the app has for it.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    /// Environment variables that hold secrets, and the secrets' names in `secrets`.
+    #[serde(default)]
+    pub secret_env: BTreeMap<String, String>,
+    /// Readiness checks; Marathon takes at most one.
+    #[serde(default)]
+    pub readiness_checks: Vec<ReadinessCheck>,
+    /// Its general check.
+    #[serde(default)]
+    pub check: Option<GeneralCheck>,
+    /// Limits above what is asked for, shown as they were given; `cpu_quota` follows from them.
+    #[serde(default)]
+    pub limits: ResourceLimits,
+    /// Marathon's name of the executor, shown as it was given: empty or `//cmd`, which mean the same.
+    #[serde(default)]
+    pub executor: String,
 }
 
 /// One stored version of an app.
@@ -227,6 +368,45 @@ pub struct AppVersion {
 }
 
 impl AppSpec {
+    /// One instance of a command with Marathon's defaults and no ports.
+    pub fn new(id: AppId, command: Command) -> Self {
+        Self {
+            id,
+            command,
+            user: None,
+            env: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            cpus_milli: 1_000,
+            mem: 128 * MIB,
+            disk: 0,
+            gpus: 0,
+            instances: 1,
+            constraints: Vec::new(),
+            ports: Vec::new(),
+            require_ports: false,
+            health_checks: Vec::new(),
+            upgrade: UpgradeStrategy { minimum_health_milli: 1_000, maximum_over_milli: 1_000 },
+            backoff: Backoff { initial_ms: 1_000, factor_milli: 1_150, max_ms: 300_000 },
+            kill_selection: KillSelection::YoungestFirst,
+            unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
+            kill_grace_ms: 3_000,
+            kill_grace_given: false,
+            role: RoleName::any(),
+            accepted_roles: None,
+            dependencies: Vec::new(),
+            cpu_quota: false,
+            container: None,
+            networks: Vec::new(),
+            fetch: Vec::new(),
+            secrets: BTreeMap::new(),
+            secret_env: BTreeMap::new(),
+            readiness_checks: Vec::new(),
+            check: None,
+            limits: ResourceLimits::default(),
+            executor: String::new(),
+        }
+    }
+
     /// Whether going from `self` to `other` needs no new instances: they differ at most in their number.
     pub fn differs_only_in_instances(&self, other: &AppSpec) -> bool {
         let mut same = self.clone();
@@ -236,9 +416,11 @@ impl AppSpec {
 
     /// The group that one instance of this version launches.
     pub fn group(&self, version: Timestamp) -> GroupSpec {
-        let exact = |port: &PortDefinition| {
-            if self.require_ports && port.port != 0 { PortDemand::Exact(port.port) } else { PortDemand::Any }
-        };
+        let (network, ports) = self.network();
+        let on_host = self.ports.iter().filter(|port| port.is_on_host());
+        let (port_names, declared_ports) = on_host.map(|port| (port.name.clone(), port.declared())).unzip();
+        let source =
+            |(variable, name): (&String, &String)| Some((variable.clone(), self.secrets.get(name)?.clone()));
         GroupSpec {
             origin: Origin::App { id: self.id.clone(), version },
             executor: ExecutorSpec::None,
@@ -252,15 +434,60 @@ impl AppSpec {
                     mem: self.mem,
                     disk: self.disk,
                     gpus: GpuDemand::whole(self.gpus),
-                    ports: self.ports.iter().map(exact).collect(),
+                    ports,
                 },
-                port_names: self.ports.iter().map(|port| port.name.clone()).collect(),
-                declared_ports: self.ports.iter().map(|port| port.port).collect(),
+                port_names,
+                declared_ports,
                 cpu_quota: self.cpu_quota,
                 health_checks: self.health_checks.clone(),
+                readiness_checks: self.readiness_checks.clone(),
+                check: self.check.clone(),
                 kill_grace_ms: self.kill_grace_ms,
                 labels: self.labels.clone(),
+                container: self.container.clone().unwrap_or_default(),
+                network,
+                artifacts: self.fetch.clone(),
+                secret_env: self.secret_env.iter().filter_map(source).collect(),
             }],
         }
+    }
+
+    /// The network that each instance lives in, and what it demands of the machine's ports.
+    fn network(&self) -> (NetworkSpec, Vec<PortDemand>) {
+        let mut demand = Vec::new();
+        let mut mappings = Vec::new();
+        for port in &self.ports {
+            let wanted = match &port.mapping {
+                None if self.require_ports && port.port != 0 => Some(PortDemand::Exact(port.port)),
+                None | Some(ServiceMapping { host_port: Some(0), .. }) => Some(PortDemand::Any),
+                Some(ServiceMapping { host_port, .. }) => host_port.map(PortDemand::Exact),
+            };
+            let index = u16::try_from(demand.len()).ok().filter(|_| wanted.is_some());
+            demand.extend(wanted);
+            if let Some(mapping) = &port.mapping {
+                mappings.push(PortMapping {
+                    container_port: mapping.container_port,
+                    host_port: index,
+                    protocol: port.protocol.clone(),
+                    name: port.name.clone(),
+                });
+            }
+        }
+        match self.networks.iter().any(|network| network.mode != NetworkMode::Host) {
+            true => (NetworkSpec::Bridge { mappings }, demand),
+            false => (NetworkSpec::Host, demand),
+        }
+    }
+}
+
+impl PortDefinition {
+    /// The number that its program knows it by: the container's port where there is a mapping.
+    fn declared(&self) -> u16 {
+        self.mapping.as_ref().map_or(self.port, |mapping| mapping.container_port)
+    }
+
+    /// Whether it takes a port of the machine.
+    pub fn is_on_host(&self) -> bool {
+        self.mapping.as_ref().is_none_or(|mapping| mapping.host_port.is_some())
     }
 }

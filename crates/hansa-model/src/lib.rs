@@ -4,10 +4,12 @@
 //! a type that only one crate needs lives in that crate. Nothing here reads a clock, a file or a socket.
 //!
 //! Where to start: [`resources`] (what machines have and tasks take), [`spec`] (what is launched), [`app`] (what a
-//! service is), [`scheduler`] (how schedulers claim machines), [`event`] (what the world is told).
+//! service is), [`container`] (what a task finds around it), [`scheduler`] (how schedulers claim machines), [`event`] (what the world is told).
 
 pub mod agent;
 pub mod app;
+pub mod container;
+pub mod docker_run;
 pub mod event;
 pub mod explain;
 pub mod id;

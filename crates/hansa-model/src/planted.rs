@@ -1,14 +1,16 @@
 //! Bugs that can be planted, to prove that the simulator finds bugs of their kind.
 //!
-//! Only with the feature `planted-bugs`, which no shipped program has; without it [`planted`] is a constant `false` and
-//! nothing is left of it. This is the one place where pure code asks about something that is not an argument.
+//! They are one feature, `planted-bugs`, which no shipped program has, and a switch that says which of them is planted, so
+//! that one build serves all. Without the feature [`planted`] is a constant `false` and nothing is left of it. This is the
+//! one place where pure code asks about something that is not an argument.
+//!
+//! A bug belongs here if it is of a kind that the simulator promises to find. It stands where such a mistake would be made.
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Bug {
     /// What leaves the cell does not wait until it is durable.
-    NothingWaits = 1,
+    NothingWaits,
     /// The store calls a commit durable before it is on the disk.
     WritesNotSynced,
     /// A new version of an app is not stored.
@@ -33,11 +35,23 @@ pub enum Bug {
     ExitMissed,
     /// All updates of a task bear the same number.
     UpdatesNotNumbered,
+    /// A machine is given more than it has.
+    OverCommitted,
+    /// Events are published before what they tell is durable.
+    PublishedEarly,
+    /// An agent does not remember what was released.
+    ReleasedForgotten,
+    /// A hello that was held up counts although the agent has a newer stream.
+    OldHelloTaken,
+    /// Running tasks that the store does not know are surplus.
+    AdoptedEnded,
+    /// What waits for a place is told no reason.
+    NoReasonGiven,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Bug; 13] = [
+    pub const ALL: [Bug; 19] = [
         Bug::NothingWaits,
         Bug::WritesNotSynced,
         Bug::VersionNotStored,
@@ -51,22 +65,30 @@ impl Bug {
         Bug::LaunchedTwice,
         Bug::ExitMissed,
         Bug::UpdatesNotNumbered,
+        Bug::OverCommitted,
+        Bug::PublishedEarly,
+        Bug::ReleasedForgotten,
+        Bug::OldHelloTaken,
+        Bug::AdoptedEnded,
+        Bug::NoReasonGiven,
     ];
 }
 
 #[cfg(feature = "planted-bugs")]
-static PLANTED: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
 
-/// Plants a bug in the whole process, or none.
+/// Plants a bug in everything that this thread does from now on, or none.
 #[cfg(feature = "planted-bugs")]
 pub fn plant(bug: Option<Bug>) {
-    PLANTED.store(bug.map_or(0, |bug| bug as u8), std::sync::atomic::Ordering::Relaxed);
+    PLANTED.set(bug);
 }
 
 /// Whether the bug is planted.
 #[cfg(feature = "planted-bugs")]
 pub fn planted(bug: Bug) -> bool {
-    PLANTED.load(std::sync::atomic::Ordering::Relaxed) == bug as u8
+    PLANTED.get() == Some(bug)
 }
 
 /// Whether the bug is planted: never, in this build.

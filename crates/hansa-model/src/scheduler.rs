@@ -4,6 +4,7 @@
 //! decided by itself unless the claim is a gang; the test is "it fits and is allowed now", never "nothing changed
 //! since". Claimants choose ids; a repeated placement gets its first answer.
 
+use crate::app::Constraint;
 use crate::id::{AgentId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId};
 use crate::resources::{Allocation, Demand, Kind};
 use crate::spec::{GroupSpec, Origin};
@@ -23,6 +24,10 @@ pub struct Claim {
     pub principal: Principal,
     /// All or nothing.
     pub gang: bool,
+    /// Which machines the claimant chose among. They bind nobody (the claimant chose): the packing policy keeps room for
+    /// what arrives, and a GPU of one type is no room for who asks for another.
+    #[serde(default)]
+    pub constraints: Vec<Constraint>,
     /// What goes where.
     pub placements: Vec<Placement>,
 }
@@ -159,8 +164,10 @@ pub struct Placed {
     pub agent: AgentId,
     /// What it has there.
     pub allocation: Allocation,
-    /// When it was claimed.
+    /// When it was claimed, or adopted.
     pub placed_at: Timestamp,
+    /// Whether nobody knew of it when its agent first told of it.
+    pub adopted: bool,
     /// Since when its agent is out of reach, if it is.
     pub unreachable_since: Option<Timestamp>,
     /// Whether a kill was asked for.

@@ -4,7 +4,8 @@
 //! group of one task without executor. Specs are stored and sent as JSON; every field has a default, so that older and
 //! newer programs read each other's.
 
-use crate::app::HealthCheck;
+use crate::app::{GeneralCheck, HealthCheck, ReadinessCheck};
+use crate::container::{Artifact, ContainerSpec, NetworkSpec};
 use crate::id::{AppId, InstanceId, Owner, RoleName, SpecId, TaskId};
 use crate::resources::{Allocation, Demand};
 use crate::time::Timestamp;
@@ -20,6 +21,16 @@ pub enum Command {
     Shell(String),
     /// Executed as it stands; the first element is the program, found on the task's `PATH`.
     Argv(Vec<String>),
+}
+
+impl Command {
+    /// Program and arguments. Empty: nothing but what an image says.
+    pub fn argv(&self) -> Vec<String> {
+        match self {
+            Command::Shell(line) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
+            Command::Argv(argv) => argv.clone(),
+        }
+    }
 }
 
 impl Default for Command {
@@ -81,10 +92,22 @@ pub struct TaskSpec {
     pub cpu_quota: bool,
     /// Checks that decide whether the task is healthy; run by the agent.
     pub health_checks: Vec<HealthCheck>,
+    /// Checks that decide whether it may take over from an older one.
+    pub readiness_checks: Vec<ReadinessCheck>,
+    /// A check whose answers are reported, and no more.
+    pub check: Option<GeneralCheck>,
     /// Milliseconds between SIGTERM and SIGKILL.
     pub kill_grace_ms: u64,
     /// Labels, as the owner set them.
     pub labels: BTreeMap<String, String>,
+    /// What it finds around it.
+    pub container: ContainerSpec,
+    /// What network it lives in.
+    pub network: NetworkSpec,
+    /// What is fetched into its sandbox before it starts.
+    pub artifacts: Vec<Artifact>,
+    /// Environment variables whose values are secrets, and where each secret comes from.
+    pub secret_env: BTreeMap<String, String>,
 }
 
 /// An immutable group: registered with the kernel as one [`SpecId`], launched many times.

@@ -213,6 +213,9 @@ pub struct TaskStatus {
     /// The limit that it broke, if that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limitation: Option<Limitation>,
+    /// Its own addresses, if it has any besides the machine's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
 }
 
 impl TaskStatus {
@@ -230,6 +233,7 @@ impl TaskStatus {
             health: Vec::new(),
             exit: None,
             limitation: None,
+            addresses: Vec::new(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::saved::{Kill, Record, Released, SavedGroup};
 use crate::timers::Timer;
 use hansa_link::ToMasterBody;
 use hansa_model::planted::{Bug, planted};
-use hansa_model::spec::{Command, ExecutorSpec, Launch};
+use hansa_model::spec::{ExecutorSpec, Launch};
 use hansa_model::task::{Exit, Limitation, Reason, TaskState, TaskStatus};
 use hansa_model::{AgentId, BootId, InstanceId, TaskId, Timestamp};
 
@@ -50,11 +50,11 @@ impl Node {
             self.repeat_updates(&instance);
             return;
         }
-        if self.saved.is_released(&instance) {
+        if self.saved.is_released(&instance) && !planted(Bug::ReleasedForgotten) {
             self.send(ToMasterBody::Released { instance });
             return;
         }
-        let refusal = self.refuses(&launch);
+        let refusal = self.refuses(&launch).filter(|_| !planted(Bug::LaunchedTwice));
         let tasks = launch.tasks.clone();
         self.save(Record::Group(Box::new(SavedGroup::new(now, self.config.boot.clone(), launch))));
         for task in tasks {
@@ -90,7 +90,11 @@ impl Node {
         if let Some(task) = launch.tasks.iter().find(|task| self.tasks.contains_key(*task)) {
             return Some(format!("task {task} is already on this agent"));
         }
-        let argv = argv(&group.tasks[0].command);
+        let argv = group.tasks[0].command.argv();
+        let image_says = argv.is_empty() && group.tasks[0].container.image.is_some();
+        if image_says {
+            return None;
+        }
         if argv.first().is_none_or(String::is_empty) || argv.iter().any(|part| part.contains('\0')) {
             return Some("the task has no command that could be executed".into());
         }
@@ -102,8 +106,14 @@ impl Node {
         ShimPlan {
             instance: launch.instance.clone(),
             task: launch.tasks[0].clone(),
-            argv: argv(&spec.command),
+            command: spec.command.clone(),
             env: environment(&self.config, launch, 0),
+            secret_env: spec.secret_env.clone().into_iter().collect(),
+            container: spec.container.clone(),
+            network: spec.network.clone(),
+            ports: own_ports(launch, 0).to_vec(),
+            artifacts: spec.artifacts.clone(),
+            stop_signal: None,
             user: spec.user.clone(),
             sandbox: self.config.sandbox(&launch.tasks[0]),
             limits: launch.allocation.clone(),
@@ -180,8 +190,12 @@ impl Node {
         }
     }
 
-    pub(crate) fn started(&mut self, now: Timestamp, instance: &InstanceId) {
-        if self.report(now, instance, 0, TaskState::Running, |_| {}) {
+    pub(crate) fn preparing(&mut self, now: Timestamp, instance: &InstanceId, message: String) {
+        self.report(now, instance, 0, TaskState::Starting, |status| status.message = message);
+    }
+
+    pub(crate) fn started(&mut self, now: Timestamp, instance: &InstanceId, addresses: Vec<String>) {
+        if self.report(now, instance, 0, TaskState::Running, |status| status.addresses = addresses) {
             self.begin_checks(now, instance);
         }
     }
@@ -295,6 +309,7 @@ impl Node {
             status.healthy = health::healthy(&live.checks);
             status.health = live.checks.iter().map(|check| check.result.clone()).collect();
         }
+        status.addresses = newest.map(|newest| newest.addresses.clone()).unwrap_or_default();
         detail(&mut status);
         if again && status.reason.is_none() {
             // Said before, and nothing new.
@@ -404,13 +419,6 @@ impl Node {
 }
 
 /// Program and arguments of a command.
-fn argv(command: &Command) -> Vec<String> {
-    match command {
-        Command::Shell(line) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
-        Command::Argv(argv) => argv.clone(),
-    }
-}
-
 /// Whether an id can be the name of a directory and means nothing else as one.
 fn is_file_name(id: &str) -> bool {
     !id.is_empty() && id.len() <= 255 && id != "." && id != ".." && !id.contains(['/', '\0'])

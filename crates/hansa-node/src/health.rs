@@ -147,10 +147,9 @@ pub fn target(spec: &HealthCheck, ports: &[u16], ip: &str) -> Result<ProbeTarget
         None => Err("the check names no port".to_owned()),
     };
     match &spec.probe {
-        Probe::Http { tls: true, .. } => Err("checks over HTTPS are not supported yet".into()),
-        Probe::Http { path, ignore_1xx, .. } => {
+        Probe::Http { path, ignore_1xx, tls } => {
             let path = if path.starts_with('/') { path.clone() } else { format!("/{path}") };
-            Ok(ProbeTarget::Http { host, port: port()?, path, ignore_1xx: *ignore_1xx })
+            Ok(ProbeTarget::Http { host, port: port()?, path, ignore_1xx: *ignore_1xx, tls: *tls })
         }
         Probe::Tcp => Ok(ProbeTarget::Tcp { host, port: port()? }),
         Probe::Command { command } => Ok(ProbeTarget::Command { command: command.clone() }),
@@ -278,7 +277,8 @@ mod tests {
                 host: "10.0.0.7".into(),
                 port: 31_000,
                 path: "/health?x=1".into(),
-                ignore_1xx: true
+                ignore_1xx: true,
+                tls: false,
             })
         );
         assert!(target(&http, &[], "10.0.0.7").unwrap_err().contains("index 0"));
@@ -294,7 +294,7 @@ mod tests {
         );
         let tls =
             HealthCheck { probe: Probe::Http { path: "/".into(), ignore_1xx: false, tls: true }, ..spec(3) };
-        assert!(target(&tls, &[1], "10.0.0.7").unwrap_err().contains("HTTPS"));
+        assert!(matches!(target(&tls, &[1], "10.0.0.7"), Ok(ProbeTarget::Http { tls: true, port: 1, .. })));
         let command = HealthCheck { probe: Probe::Command { command: "true".into() }, port: None, ..spec(3) };
         assert_eq!(target(&command, &[], "x"), Ok(ProbeTarget::Command { command: "true".into() }));
     }

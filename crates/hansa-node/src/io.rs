@@ -3,7 +3,9 @@
 use crate::saved::Record;
 use hansa_link::{ToAgent, ToMaster};
 use hansa_model::agent::Usage;
+use hansa_model::container::{Artifact, ContainerSpec, NetworkSpec};
 use hansa_model::resources::Allocation;
+use hansa_model::spec::Command;
 use hansa_model::task::{Exit, Limitation};
 use hansa_model::{InstanceId, TaskId, Timestamp};
 
@@ -31,10 +33,19 @@ pub enum Input {
         /// What.
         message: ToAgent,
     },
+    /// The group is still being prepared, and there is something to say about it (an image is half pulled).
+    Preparing {
+        /// Which group.
+        instance: InstanceId,
+        /// In words.
+        message: String,
+    },
     /// The group's process runs.
     Started {
         /// Which group.
         instance: InstanceId,
+        /// Its own addresses, if it has any besides the machine's.
+        addresses: Vec<String>,
     },
     /// The group could not be started, and nothing of it runs.
     LaunchFailed {
@@ -162,11 +173,23 @@ pub struct ShimPlan {
     pub instance: InstanceId,
     /// Its task.
     pub task: TaskId,
-    /// Program and arguments; the program is looked for on the task's `PATH`.
-    pub argv: Vec<String>,
-    /// The whole environment.
+    /// What to execute; of an image, its entry point and command are put before and in place of arguments.
+    pub command: Command,
+    /// The whole environment, but for what an image adds and for secrets.
     pub env: Vec<(String, String)>,
-    /// The user to run as; None: the agent's own.
+    /// Environment variables whose values are secrets, and where each comes from.
+    pub secret_env: Vec<(String, String)>,
+    /// What it finds around it.
+    pub container: ContainerSpec,
+    /// What network it lives in.
+    pub network: NetworkSpec,
+    /// The machine's ports that are its own, as its network's mappings count them.
+    pub ports: Vec<u16>,
+    /// What is fetched into its sandbox before it starts.
+    pub artifacts: Vec<Artifact>,
+    /// The signal that asks it to end; None: the image's, else SIGTERM.
+    pub stop_signal: Option<i32>,
+    /// The user to run as; None: the image's, else the agent's own.
     pub user: Option<String>,
     /// The task's directory: working directory and place of `stdout` and `stderr`.
     pub sandbox: String,
@@ -198,7 +221,7 @@ pub struct ProbeOrder {
 /// What a probe does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeTarget {
-    /// GET over plain HTTP without following redirects; 200 to 399 is healthy.
+    /// GET without following redirects; 200 to 399 is healthy.
     Http {
         /// IP address.
         host: String,
@@ -208,6 +231,8 @@ pub enum ProbeTarget {
         path: String,
         /// Whether 100 to 199 says nothing.
         ignore_1xx: bool,
+        /// Over TLS, without looking at the certificate.
+        tls: bool,
     },
     /// A connection is accepted.
     Tcp {
@@ -227,7 +252,10 @@ pub enum ProbeTarget {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// Its shim is there and its process runs; news will come.
-    Running,
+    Running {
+        /// Its own addresses, if it has any besides the machine's.
+        addresses: Vec<String>,
+    },
     /// Its shim is there and still sets the group up; news will come.
     Starting,
     /// It ended while no agent looked.

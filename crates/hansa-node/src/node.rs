@@ -9,7 +9,7 @@ use crate::saved::{Record, Released, Saved, SavedGroup};
 use crate::timers::{Timer, Timers};
 use hansa_link::session::{AgentEnd, Do};
 use hansa_link::{ToAgent, ToAgentBody, ToMasterBody};
-use hansa_model::agent::{GroupReport, Hello, Usage};
+use hansa_model::agent::{Generation, GroupReport, Hello, Usage};
 use hansa_model::task::TaskStatus;
 use hansa_model::{InstanceId, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
@@ -76,7 +76,8 @@ impl Node {
                 self.unwatched_if_alone();
             }
             Input::Message { stream, message } => self.heard(now, stream, message),
-            Input::Started { instance } => self.started(now, &instance),
+            Input::Preparing { instance, message } => self.preparing(now, &instance, message),
+            Input::Started { instance, addresses } => self.started(now, &instance, addresses),
             Input::LaunchFailed { instance, message } => self.launch_failed(now, &instance, message),
             Input::Exited { instance, exit, limitation, message } => {
                 self.exited(now, &instance, exit, limitation, message);
@@ -192,6 +193,7 @@ impl Node {
                     unacknowledged: group.unacknowledged.clone(),
                 })
                 .collect(),
+            generation: Generation { process: self.saved.process(), stream: self.session.stream() },
         }
     }
 

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::groups::Task;
 use crate::io::{Found, Output};
 use crate::node::Node;
-use crate::saved::{Saved, SavedGroup};
+use crate::saved::{Record, Saved, SavedGroup};
 use hansa_model::planted::{Bug, planted};
 use hansa_model::task::TaskState;
 use hansa_model::{InstanceId, Timestamp};
@@ -22,6 +22,9 @@ impl Node {
         let held: Vec<(InstanceId, SavedGroup)> =
             saved.groups().iter().map(|(instance, group)| (instance.clone(), group.clone())).collect();
         let mut node = Node::empty(config, saved, now);
+        // The clock, so that numbers rise even if the store is lost or an older one is put back.
+        let process = now.0.max(node.saved.process() + 1);
+        node.save(Record::Began { process });
         for (instance, group) in &held {
             for task in &group.launch.tasks {
                 node.tasks.entry(task.clone()).or_insert_with(|| instance.clone());
@@ -46,8 +49,9 @@ impl Node {
             return self.lost(now, instance, TaskState::Gone, "the machine was rebooted");
         }
         match found {
-            Some(Found::Running) => {
-                self.report(now, instance, 0, TaskState::Running, |_| {});
+            Some(Found::Running { addresses }) => {
+                let addresses = addresses.clone();
+                self.report(now, instance, 0, TaskState::Running, |status| status.addresses = addresses);
                 self.begin_checks(now, instance);
                 self.stop_if_wanted(now, instance, group);
             }

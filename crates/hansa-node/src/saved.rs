@@ -20,6 +20,11 @@ pub enum Record {
         /// The term.
         term: Term,
     },
+    /// An agent process begins. Later ones have greater numbers, so that the master can tell their streams apart.
+    Began {
+        /// The number of the process.
+        process: u64,
+    },
     /// A group as it stands. Written when it is accepted, before it is started, and again when the store is rewritten.
     Group(Box<SavedGroup>),
     /// News about a task, not yet acknowledged.
@@ -126,6 +131,7 @@ const MAX_UNACKNOWLEDGED: usize = 16;
 pub struct Saved {
     cluster: Option<ClusterId>,
     term: Term,
+    process: u64,
     groups: BTreeMap<InstanceId, SavedGroup>,
     /// Oldest first.
     released: VecDeque<Released>,
@@ -143,6 +149,11 @@ impl Saved {
     /// The highest term seen.
     pub fn term(&self) -> Term {
         self.term
+    }
+
+    /// The number of the newest agent process; 0 before the first.
+    pub fn process(&self) -> u64 {
+        self.process
     }
 
     /// Every group held.
@@ -167,6 +178,7 @@ impl Saved {
                 self.cluster = Some(cluster.clone());
                 self.term = *term;
             }
+            Record::Began { process } => self.process = *process,
             Record::Group(group) => {
                 self.groups.insert(group.launch.instance.clone(), (**group).clone());
             }
@@ -230,6 +242,9 @@ impl Saved {
         let mut records = Vec::new();
         if let Some(cluster) = &self.cluster {
             records.push(Record::Identity { cluster: cluster.clone(), term: self.term });
+        }
+        if self.process > 0 {
+            records.push(Record::Began { process: self.process });
         }
         records.extend(self.released.iter().cloned().map(Record::Released));
         let without = self.released.iter().take(self.released.len() - self.sandboxes);
@@ -302,6 +317,7 @@ mod tests {
         };
         let saved = fold(&[
             Record::Identity { cluster: ClusterId::from("c"), term: Term(3) },
+            Record::Began { process: 7 },
             group("x"),
             status("x", 1, TaskState::Starting),
             status("x", 2, TaskState::Running),

@@ -185,7 +185,7 @@ impl World {
                 .map(|(instance, shim)| {
                     let found = match shim {
                         Shim::Starting { .. } => Found::Starting,
-                        Shim::Running => Found::Running,
+                        Shim::Running => Found::Running { addresses: Vec::new() },
                         Shim::Ended(exit) => {
                             Found::Exited { exit: *exit, limitation: None, message: String::new() }
                         }
@@ -478,7 +478,7 @@ impl World {
             }
             Shim::Starting { stop: false } => {
                 self.shims.insert(instance.clone(), Shim::Running);
-                Input::Started { instance }
+                Input::Started { instance, addresses: Vec::new() }
             }
             Shim::Running if what.is_multiple_of(2) => {
                 let exit = Exit::Code(i32::from(what % 3));

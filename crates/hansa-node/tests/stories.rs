@@ -278,7 +278,7 @@ fn masters_of_other_clusters_and_terms_command_nothing() {
     let shown = stage.input(Input::Message { stream, message: message("c", 0) });
     assert!(shown.contains("term 0 is over") && !shown.contains("stop"), "{shown}");
     // Nor after a restart.
-    let (mut stage, _) = stage.restart("b1", &[("x", Found::Running)]);
+    let (mut stage, _) = stage.restart("b1", &[("x", Found::Running { addresses: Vec::new() })]);
     stage.connect();
     let stream = stage.stream;
     let shown = stage.input(Input::Message { stream, message: message("c", 0) });
@@ -289,11 +289,11 @@ fn masters_of_other_clusters_and_terms_command_nothing() {
 fn restarts() {
     let ended = |exit| Found::Exited { exit, limitation: None, message: String::new() };
     let cases = [
-        ("b1", Some(Found::Running), ""),
+        ("b1", Some(Found::Running { addresses: Vec::new() }), ""),
         ("b1", Some(ended(Exit::Code(7))), "store #3 TASK_FAILED\nclean up x"),
         ("b1", None, "store #3 TASK_FAILED\nclean up x"),
         ("b2", None, "store #3 TASK_GONE\nclean up x"),
-        ("b2", Some(Found::Running), "store #3 TASK_GONE\nclean up x"),
+        ("b2", Some(Found::Running { addresses: Vec::new() }), "store #3 TASK_GONE\nclean up x"),
     ];
     for (boot, found, expected) in cases {
         let found: Vec<_> = found.into_iter().map(|found| ("x", found)).collect();
@@ -324,12 +324,13 @@ fn a_restart_in_the_middle_of_a_start() {
     let (mut stage, first) = starting().restart("b1", &[("x", Found::Starting)]);
     check(&first, "");
     assert!(stage.input(started("x")).starts_with("store #2 TASK_RUNNING"));
-    let (_, first) = starting().restart("b1", &[("x", Found::Running)]);
+    let (_, first) = starting().restart("b1", &[("x", Found::Running { addresses: Vec::new() })]);
     check(&first, "store #2 TASK_RUNNING");
     let failed = Found::LaunchFailed { message: "no such user".into() };
     let (_, first) = starting().restart("b1", &[("x", failed)]);
     check(&first, "store #2 TASK_FAILED\nclean up x");
-    let (_, first) = starting().restart("b1", &[("stranger", Found::Running), ("x", Found::Starting)]);
+    let (_, first) = starting()
+        .restart("b1", &[("stranger", Found::Running { addresses: Vec::new() }), ("x", Found::Starting)]);
     check(&first, "clean up stranger");
 }
 
@@ -338,7 +339,7 @@ fn a_restart_in_the_middle_of_a_kill() {
     let mut stage = running();
     stage.hear(kill("x", None));
     stage.wait(1_000);
-    let (mut stage, first) = stage.restart("b1", &[("x", Found::Running)]);
+    let (mut stage, first) = stage.restart("b1", &[("x", Found::Running { addresses: Vec::new() })]);
     check(&first, "stop x in 2000");
     assert!(stage.wait(4_000).contains("5000 kill x"));
     check(&stage.input(exited("x", Exit::Signal(9))), "store #4 TASK_KILLED\nclean up x");
@@ -368,7 +369,7 @@ fn health_is_reported_when_it_changes() {
     }
     assert_eq!(reports, [2, 2, 2, 0, 0, 0], "one more than the maximum of 2, since the count before decides");
     // After a restart the count goes on, and with it the check.
-    let (mut stage, first) = stage.restart("b1", &[("x", Found::Running)]);
+    let (mut stage, first) = stage.restart("b1", &[("x", Found::Running { addresses: Vec::new() })]);
     check(&first, "");
     stage.connect();
     check(&stage.wait(10), "");

@@ -18,9 +18,11 @@ fn openb_is_packed_better_than_by_first_fit_in_any_order_of_machines() {
         let first_fit = data.run(trace, openb::Order::File, 42, None);
         assert!(outcome.at_130 > first_fit.at_130 + 0.8, "{trace}: first fit does {first_fit:?}");
     }
-    let [file, shuffled] = [openb::Order::File, openb::Order::Shuffled(3)]
+    let [file, reversed, shuffled] = [openb::Order::File, openb::Order::Reversed, openb::Order::Shuffled(3)]
         .map(|order| data.run("default", order, 42, Some(&policy)));
-    assert!((file.at_130 - shuffled.at_130).abs() < 0.15, "{file:?} {shuffled:?}");
+    for other in [reversed, shuffled] {
+        assert!((file.at_130 - other.at_130).abs() < 0.15, "{file:?} {other:?}");
+    }
     let known = [file.first_refusal, shuffled.first_refusal];
     assert!(known.iter().all(|first| *first >= 94.0) && file.tasks > 10_000, "{file:?} {shuffled:?}");
 }

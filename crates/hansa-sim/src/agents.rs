@@ -93,7 +93,7 @@ impl World {
                 Output::StartGroup(plan) => self.start_group(number, *plan),
                 Output::StopGroup { instance, grace_ms } => self.stop_group(number, &instance, grace_ms),
                 Output::KillGroup { instance } => self.end_process(number, instance, SIGKILL, 1),
-                Output::CleanUp { instance } => drop(self.machines[number].processes.remove(&instance)),
+                Output::CleanUp { instance } => self.clean_up(number, &instance),
                 Output::RemoveSandbox { .. } | Output::SampleUsage | Output::Warn(_) => {}
                 Output::RunProbe(order) => {
                     let ms = self.random.u64(1..10);
@@ -101,7 +101,7 @@ impl World {
                 }
                 Output::ExtendDeadline { until } => self.extend_deadlines(number, until),
                 Output::Open { stream } => {
-                    let ms = self.random.u64(1..20);
+                    let ms = self.travel_time();
                     self.after(ms, Event::Connect { machine: number, epoch, stream });
                 }
                 Output::Close { stream } => {
@@ -184,6 +184,13 @@ impl World {
         self.after(ms, Event::ProcessStarted { machine, boot, instance, failed });
     }
 
+    /// What a group left goes. Nothing may live of it: whoever ends a task says so, and waits.
+    fn clean_up(&mut self, number: usize, instance: &InstanceId) {
+        if self.machines[number].processes.remove(instance).is_some_and(|process| process.is_alive()) {
+            self.broke(format!("node{number} cleans up after {instance}, which lives"));
+        }
+    }
+
     fn world_time(&self, number: usize, time: Timestamp) -> Timestamp {
         Timestamp(time.0.saturating_sub(self.machines[number].skew))
     }
@@ -207,7 +214,7 @@ impl World {
             let ms = self.random.u64(10..60_000);
             self.end_process(number, instance.clone(), exit, ms);
         }
-        self.agent_input(number, Input::Started { instance });
+        self.agent_input(number, Input::Started { instance, addresses: Vec::new() });
     }
 
     fn stop_group(&mut self, number: usize, instance: &InstanceId, grace_ms: u64) {
@@ -267,6 +274,7 @@ impl World {
         if unlucky {
             process.sick_until = now + sickness;
             self.report.count(Fault::Unhealthy);
+            self.restored.spared.remove(&order.instance);
         }
         let outcome = if process.sick_until > now || !process.is_alive() {
             ProbeOutcome::Unhealthy { cause: "503 Service Unavailable".into() }

@@ -1,17 +1,19 @@
 //! Clients that create, change and remove apps, and kill tasks, without ever resting.
 
+use crate::machine::Machine;
 use crate::oracle::Intent;
 use crate::report::Fault;
 use crate::world::{Asked, Event, World};
 use hansa_cell::{Input, Request};
 use hansa_model::app::{
-    AppSpec, Backoff, CheckPort, Constraint, HealthCheck, KillSelection, Operator, PortDefinition, Probe,
+    AppSpec, Backoff, CheckPort, Constraint, HealthCheck, Operator, PortDefinition, Probe,
     UnreachableStrategy, UpgradeStrategy,
 };
+use hansa_model::event::AgentState;
 use hansa_model::resources::MIB;
 use hansa_model::service::{AppChange, Expected, ServiceCommand, Target};
 use hansa_model::spec::Command;
-use hansa_model::{AppId, Principal, RoleName, TaskId};
+use hansa_model::{AppId, Principal, TaskId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ const APPS: u32 = 6;
 impl World {
     /// One client does one thing.
     pub fn client(&mut self) {
-        let app = AppId::from(format!("/app{}", self.random.u32(0..APPS)));
+        let app = name(self.random.u32(0..APPS));
         if self.asked.values().any(|asked| asked.intents.iter().any(|(other, _)| *other == app)) {
             return;
         }
@@ -51,8 +53,18 @@ impl World {
 
     /// Makes sure of every app that something is unsure about, once the faults have stopped.
     pub fn settle(&mut self) {
-        let unsure: Vec<AppId> =
-            self.oracle.apps().filter(|app| self.oracle.sure(app).is_none()).cloned().collect();
+        let all_there = self.all_there();
+        let unsure: Vec<AppId> = (0..APPS)
+            .map(name)
+            .filter(|app| match self.oracle.sure(app) {
+                // After an older store everything is told anew, so that it is known what becomes of strays.
+                Some(_) => all_there && self.restored.untold.contains(app),
+                None => {
+                    let unsure = self.oracle.apps().any(|known| known == app);
+                    unsure || all_there && self.restored.untold.contains(app)
+                }
+            })
+            .collect();
         for app in unsure {
             let under_way =
                 self.asked.values().any(|asked| asked.intents.iter().any(|(other, _)| *other == app));
@@ -61,6 +73,13 @@ impl World {
                 self.ask(vec![(app.clone(), Some(spec.clone()))], change(app, Target::Spec(spec), true));
             }
         }
+    }
+
+    /// Whether the master shows every machine at work.
+    fn all_there(&self) -> bool {
+        let Some(master) = &self.master else { return false };
+        let state = |machine: &Machine| master.picture.agents.get(&machine.id).copied();
+        self.machines.iter().all(|machine| state(machine) == Some(AgentState::Active))
     }
 
     fn ask(&mut self, intents: Vec<(AppId, Intent)>, command: ServiceCommand) {
@@ -74,6 +93,21 @@ impl World {
             ServiceCommand::Kill { tasks, .. } => tasks.clone(),
             _ => Vec::new(),
         };
+        self.forget_spared_of(&intents, &kills);
+        let all_there = !self.faults && self.all_there();
+        if let ServiceCommand::Change { changes, .. } = &command {
+            // Another number alone leaves strays of another version as they are; so does an app that is made anew, which
+            // takes them for its own; and of strays on machines that are away nobody can say anything. Only who replaces an
+            // app's instances when all machines are there says of all of them what they are to be.
+            let picture = self.master.as_ref().map(|master| &master.picture).filter(|_| all_there);
+            let replaces = |change: &&AppChange| {
+                !matches!(change.to, Target::Scale(_))
+                    && picture.is_some_and(|picture| picture.apps.contains_key(&change.id))
+            };
+            for change in changes.iter().filter(replaces) {
+                self.restored.untold.remove(&change.id);
+            }
+        }
         self.asked.insert(id, Asked { intents, kills });
         let patience = if self.unlucky(30) {
             self.report.count(Fault::ClientTimeout);
@@ -127,35 +161,27 @@ impl World {
             _ => UnreachableStrategy::Disabled,
         };
         AppSpec {
-            id: app.clone(),
-            command: Command::Shell("serve".into()),
-            user: None,
             env: BTreeMap::from([("VERSION".to_string(), version)]),
-            labels: BTreeMap::new(),
             cpus_milli: self.random.u64(1..5) * 100,
             mem: self.random.u64(1..9) * 32 * MIB,
-            disk: 0,
-            gpus: 0,
             instances: self.random.u32(0..6),
             constraints,
             ports: vec![PortDefinition { protocol: "tcp".into(), ..PortDefinition::default() }],
-            require_ports: false,
             health_checks,
             upgrade: UpgradeStrategy {
                 minimum_health_milli: [0, 500, 1000][self.random.usize(0..3)],
                 maximum_over_milli: [200, 1000][self.random.usize(0..2)],
             },
             backoff: Backoff { initial_ms: 500, factor_milli: 1_150, max_ms: 5_000 },
-            kill_selection: KillSelection::YoungestFirst,
             unreachable,
             kill_grace_ms: 1_000,
-            kill_grace_given: false,
-            role: RoleName::any(),
-            accepted_roles: None,
-            dependencies: Vec::new(),
-            cpu_quota: false,
+            ..AppSpec::new(app.clone(), Command::Shell("serve".into()))
         }
     }
+}
+
+fn name(app: u32) -> AppId {
+    AppId::from(format!("/app{app}"))
 }
 
 fn change(id: AppId, to: Target, force: bool) -> ServiceCommand {

@@ -90,6 +90,19 @@ impl Disk {
         self.lock().failing_syncs = 1;
     }
 
+    /// A copy of what a crash cannot take away, as a backup would be.
+    pub fn copy(&self) -> Vec<u8> {
+        self.lock().durable.clone()
+    }
+
+    /// Puts a copy in the place of everything.
+    pub fn put_back(&self, copy: Vec<u8>) {
+        let mut state = self.lock();
+        state.pending.clear();
+        state.current.clone_from(&copy);
+        state.durable = copy;
+    }
+
     /// Syncs that succeeded so far.
     pub fn syncs(&self) -> u64 {
         self.lock().syncs

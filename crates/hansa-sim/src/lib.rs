@@ -12,16 +12,18 @@
 mod agents;
 mod clients;
 pub mod disk;
+#[cfg(feature = "planted-bugs")]
+pub mod hunt;
 mod machine;
 mod many;
 mod master;
 mod oracle;
+mod reasons;
 pub mod report;
+mod restore;
 mod run;
 mod world;
 
-#[cfg(feature = "planted-bugs")]
-pub use many::{Hunt, hunt};
 pub use many::{Summary, run_many};
 pub use report::Report;
 pub use run::{Ended, Options, run};

@@ -65,17 +65,26 @@ pub struct Machine {
     pub tick_at: Option<Timestamp>,
 }
 
+/// What a machine has usually: room for everything on two or three of them.
+pub fn roomy() -> Resources {
+    "cpus:8;mem:16384;disk:10000;ports:[31000-31050]".parse().expect("a valid notation")
+}
+
+/// What machines have in worlds where instances wait for each other's places.
+pub fn narrow() -> Resources {
+    "cpus:1.5;mem:1024;disk:10000;ports:[31000-31050]".parse().expect("a valid notation")
+}
+
 /// Milliseconds after which a fenced machine's shims end everything.
 pub const STOP_DEADLINE_MS: u64 = 7_000;
 
 impl Machine {
     /// A machine that is switched off.
-    pub fn new(number: usize, fenced: bool, skew: u64) -> Self {
-        let resources = "cpus:8;mem:16384;disk:10000;ports:[31000-31050]";
+    pub fn new(number: usize, fenced: bool, skew: u64, resources: Resources) -> Self {
         Self {
             number,
             id: AgentId::from(format!("agent-{number}")),
-            resources: resources.parse().expect("a valid notation"),
+            resources,
             node: None,
             epoch: 0,
             boots: 0,
@@ -105,7 +114,7 @@ impl Machine {
         let found = |process: &Process| match process.exit {
             Some(exit) => Found::Exited { exit, limitation: None, message: String::new() },
             None if process.starting => Found::Starting,
-            None => Found::Running,
+            None => Found::Running { addresses: Vec::new() },
         };
         self.processes.iter().map(|(instance, process)| (instance.clone(), found(process))).collect()
     }

@@ -44,29 +44,3 @@ pub fn run_many(first: u64, count: u64, done: impl Fn(&Ended) + Sync) -> Summary
     }
     summary
 }
-
-/// How one planted bug fared.
-#[cfg(feature = "planted-bugs")]
-#[derive(Debug)]
-pub struct Hunt {
-    /// The bug.
-    pub bug: hansa_model::planted::Bug,
-    /// The first seed that showed it, and what it showed; None: it was not found.
-    pub found: Option<(u64, String)>,
-}
-
-/// Plants one bug after another and looks for each in at most `most` seeds. For a process of its own: bugs are planted
-/// in all of it.
-#[cfg(feature = "planted-bugs")]
-pub fn hunt(most: u64, done: impl Fn(&Hunt)) -> Vec<Hunt> {
-    use hansa_model::planted::{Bug, plant};
-    let hunts = Bug::ALL.map(|bug| {
-        plant(Some(bug));
-        let shows = |seed| run(&Options::new(seed)).broken.map(|what| (seed, what));
-        let hunt = Hunt { bug, found: (1..=most).find_map(shows) };
-        done(&hunt);
-        hunt
-    });
-    plant(None);
-    hunts.into()
-}

@@ -6,7 +6,8 @@ use hansa_link::ToAgent;
 use hansa_model::app::AppVersion;
 use hansa_model::event::{AgentState, Event, Published};
 use hansa_model::record::{Mutation, Table};
-use hansa_model::{AgentId, AppId, ClusterId, DeploymentId, Term, Timestamp};
+use hansa_model::task::TaskState;
+use hansa_model::{AgentId, AppId, ClusterId, DeploymentId, InstanceId, TaskId, Term, Timestamp};
 use hansa_store::Store;
 use hansa_store::redb_store::RedbStore;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +18,12 @@ use std::sync::Arc;
 pub struct Picture {
     /// Apps as they are.
     pub apps: BTreeMap<AppId, Arc<AppVersion>>,
-    /// Deployments under way.
-    pub deployments: BTreeSet<DeploymentId>,
+    /// Deployments under way, and the apps they touch.
+    pub deployments: BTreeMap<DeploymentId, Vec<AppId>>,
     /// Agents by state.
     pub agents: BTreeMap<AgentId, AgentState>,
+    /// Tasks that have not ended, of which instance, and how they are.
+    pub tasks: BTreeMap<TaskId, (InstanceId, TaskState)>,
     /// The newest commit.
     pub index: u64,
 }
@@ -39,8 +42,19 @@ impl Picture {
                 Event::Deployment { view, change: Succeeded | Failed(_) } => {
                     self.deployments.remove(&view.id);
                 }
-                Event::Deployment { view, .. } => drop(self.deployments.insert(view.id.clone())),
+                Event::Deployment { view, .. } => {
+                    self.deployments.insert(view.id.clone(), view.affected.clone());
+                }
                 Event::Agent(view) => drop(self.agents.insert(view.id.clone(), view.state)),
+                Event::Task { view, .. } => {
+                    let (task, state) = (&view.status.task, view.status.state);
+                    if state.is_terminal() {
+                        self.tasks.remove(task);
+                    } else {
+                        self.tasks.insert(task.clone(), (view.instance.clone(), state));
+                    }
+                }
+                Event::TaskRemoved(task) => drop(self.tasks.remove(task)),
                 Event::AgentRemoved(agent) => drop(self.agents.remove(agent)),
                 _ => {}
             }
@@ -63,6 +77,10 @@ pub struct Master {
     pub picture: Picture,
     /// Requests whose reply has not come.
     pub asked: BTreeSet<RequestId>,
+    /// Commits that are not durable.
+    uncommitted: BTreeSet<u64>,
+    /// What left although something that it rests on is not durable.
+    pub early: Option<String>,
     /// The tick that is scheduled.
     pub tick_at: Option<Timestamp>,
 }
@@ -101,7 +119,7 @@ impl From<hansa_store::Error> for StartError {
 impl Master {
     /// A process that starts on what the disk holds.
     pub fn start(disk: &Disk, now: Timestamp) -> Result<(Self, Vec<Act>), StartError> {
-        let mut store = RedbStore::with_backend(disk.clone())?;
+        let mut store = RedbStore::with_backend(disk.clone(), now.0)?;
         let mut tables = Vec::new();
         for table in Table::ALL {
             tables.push((table, store.load(table)?));
@@ -118,6 +136,8 @@ impl Master {
             writing: false,
             picture: Picture::default(),
             asked: BTreeSet::new(),
+            uncommitted: BTreeSet::new(),
+            early: None,
             tick_at: None,
         };
         let acts = master.perform(outputs);
@@ -139,6 +159,7 @@ impl Master {
         let batch = std::mem::take(&mut self.queue);
         let index = self.queued_index;
         self.store.commit(&batch).ok()?;
+        self.uncommitted.retain(|&commit| commit > index);
         let mut acts = self.apply(now, Input::Committed { index });
         if !self.queue.is_empty() && !self.writing {
             self.writing = true;
@@ -147,11 +168,19 @@ impl Master {
         Some(acts)
     }
 
+    /// What rests on a commit leaves the master.
+    fn leaves(&mut self, what: &str, index: u64) {
+        if let Some(commit) = self.uncommitted.first().filter(|&&commit| commit <= index) {
+            self.early.get_or_insert(format!("{what} of {index} left before commit {commit} was durable"));
+        }
+    }
+
     fn perform(&mut self, outputs: Vec<Output>) -> Vec<Act> {
         let mut acts = Vec::new();
         for output in outputs {
             match output {
                 Output::Commit { index, mutations } => {
+                    self.uncommitted.insert(index);
                     self.queue.extend(mutations);
                     self.queued_index = index;
                     if !self.writing {
@@ -159,8 +188,12 @@ impl Master {
                         acts.push(Act::StartWrite);
                     }
                 }
-                Output::Publish(published) => self.picture.fold(&published),
-                Output::Reply { id, answer, .. } => {
+                Output::Publish(published) => {
+                    self.leaves("events", published.index);
+                    self.picture.fold(&published);
+                }
+                Output::Reply { id, index, answer } => {
+                    self.leaves("an answer", index);
                     self.asked.remove(&id);
                     acts.push(Act::Reply(id, answer));
                 }

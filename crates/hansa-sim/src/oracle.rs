@@ -18,7 +18,7 @@ struct Known {
 }
 
 /// All promises.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Oracle {
     apps: BTreeMap<AppId, Known>,
     /// Tasks that were promised to end.

@@ -30,6 +30,10 @@ pub enum Fault {
     LostWrite,
     /// A crash tore a write of the store's file.
     TornWrite,
+    /// A message of a stream that had broken arrived all the same, later than those of the next stream may have.
+    LateMessage,
+    /// The master lost its store and started from an older copy.
+    OlderStore,
     /// The master's clock was elsewhere after a restart.
     ClockStep,
     /// A task's process ended by itself.

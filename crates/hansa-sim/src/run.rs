@@ -1,12 +1,13 @@
 //! One run: a while of faults, then peace, and checks after every event.
 
-use crate::machine::version_of;
+use crate::machine::{roomy, version_of};
 use crate::master::{Master, StartError};
 use crate::report::{Fault, Report};
 use crate::world::{Event, World};
 use hansa_cell::Input;
 use hansa_model::event::AgentState;
-use hansa_model::{AppId, Timestamp};
+use hansa_model::task::TaskState;
+use hansa_model::{AppId, InstanceId, Timestamp};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -105,28 +106,37 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::MasterStart => self.start_master(),
-            Event::MasterTick { life } if life == self.life => {
+            Event::MasterTick { .. } => {
                 if let Some(master) = &mut self.master {
                     master.tick_at = None;
                     self.master_input(Input::Tick);
                 }
             }
-            Event::Written { life } if life == self.life => self.written(),
+            Event::Written { .. } => self.written(),
             Event::ToMaster { link, message } => {
-                let passes = self.links.get(&link).is_some_and(|state| state.open && state.life == self.life);
-                if passes {
+                let Some(state) = self.links.get(&link).filter(|state| state.life == self.life) else {
+                    return;
+                };
+                if state.open || state.lingers_to_master {
+                    if !state.open {
+                        self.report.count(Fault::LateMessage);
+                    }
                     self.master_input(Input::FromAgent { session: link, message: *message });
                 }
             }
             Event::ToAgent { link, message } => {
-                let Some(state) = self.links.get(&link).filter(|state| state.open) else { return };
-                let (machine, epoch, stream) = (state.machine, state.epoch, state.stream);
+                let passes = |state: &&crate::world::Link| state.open || state.lingers_to_agent;
+                let Some(state) = self.links.get(&link).filter(passes) else { return };
+                let (machine, epoch, stream, late) = (state.machine, state.epoch, state.stream, !state.open);
                 if self.machines[machine].epoch == epoch {
+                    if late {
+                        self.report.count(Fault::LateMessage);
+                    }
                     self.agent_input(machine, hansa_node::Input::Message { stream, message: *message });
                 }
             }
-            Event::Connect { machine, epoch, stream } if self.machines[machine].epoch == epoch => {
-                let ms = self.random.u64(1..20);
+            Event::Connect { machine, epoch, stream } => {
+                let ms = self.travel_time();
                 if self.reaches(machine) {
                     let link = self.open_link(machine, epoch, stream);
                     self.master_input(Input::SessionOpened { session: link });
@@ -142,7 +152,7 @@ impl World {
                     self.agent_input(machine, hansa_node::Input::Connected { stream });
                 }
             }
-            Event::AgentHearsEnd { machine, epoch, stream } if self.machines[machine].epoch == epoch => {
+            Event::AgentHearsEnd { machine, stream, .. } => {
                 let reason = "the stream broke".into();
                 self.agent_input(machine, hansa_node::Input::Disconnected { stream, reason });
             }
@@ -152,22 +162,20 @@ impl World {
                     self.master_input(Input::SessionClosed { session: link });
                 }
             }
-            Event::AgentTick { machine, epoch } if self.machines[machine].epoch == epoch => {
+            Event::AgentTick { machine, .. } => {
                 self.machines[machine].tick_at = None;
                 self.agent_input(machine, hansa_node::Input::Tick);
             }
-            Event::ProcessStarted { machine, boot, instance, failed }
-                if self.machines[machine].boots == boot =>
-            {
+            Event::ProcessStarted { machine, instance, failed, .. } => {
                 self.process_started(machine, instance, failed);
             }
-            Event::ProcessEnds { machine, boot, instance, exit } if self.machines[machine].boots == boot => {
+            Event::ProcessEnds { machine, instance, exit, .. } => {
                 self.process_ends(machine, instance, exit);
             }
-            Event::DeadlineCheck { machine, boot, instance } if self.machines[machine].boots == boot => {
+            Event::DeadlineCheck { machine, instance, .. } => {
                 self.deadline_check(machine, instance);
             }
-            Event::Probed { machine, epoch, order } if self.machines[machine].epoch == epoch => {
+            Event::Probed { machine, order, .. } => {
                 self.probed(machine, *order);
             }
             Event::AgentStart { machine } => self.start_agent(machine),
@@ -183,7 +191,7 @@ impl World {
                 let ms = self.random.u64(200..6_000);
                 self.after(ms, Event::Fault);
             }
-            // Meant for something that has died since.
+            // The faults have ended.
             _ => {}
         }
     }
@@ -209,7 +217,8 @@ impl World {
         }
     }
 
-    fn crash_master(&mut self) {
+    /// The master process dies.
+    pub fn crash_master(&mut self) {
         let Some(master) = self.master.take() else { return };
         self.note(format_args!("master dies"));
         drop(master);
@@ -253,7 +262,9 @@ impl World {
 
     fn fault(&mut self) {
         let machine = self.random.usize(0..self.machines.len());
-        match self.random.u8(0..12) {
+        match self.random.u8(0..15) {
+            12 | 13 => self.copy_store(),
+            14 => self.put_back_store(),
             0 | 1 => {
                 self.report.count(Fault::MasterCrash);
                 self.crash_master();
@@ -294,6 +305,13 @@ impl World {
     fn calm(&mut self) {
         self.note(format_args!("peace"));
         self.faults = false;
+        for number in 0..self.machines.len() {
+            if self.machines[number].resources != roomy() {
+                // More memory and another CPU: its agent says so when it starts again.
+                self.machines[number].resources = roomy();
+                self.crash_agent(number);
+            }
+        }
         for machine in &mut self.machines {
             machine.cut_until = Timestamp(0);
             for process in machine.processes.values_mut() {
@@ -306,9 +324,33 @@ impl World {
     fn check(&mut self) {
         // Readers are let in once what was restored is published.
         let Some(master) = self.master.as_ref().filter(|master| master.picture.index > 0) else { return };
+        let unreachable: Vec<usize> = self
+            .machines
+            .iter()
+            .filter(|machine| master.picture.agents.get(&machine.id) == Some(&AgentState::Unreachable))
+            .map(|machine| machine.number)
+            .collect();
+        if std::mem::take(&mut self.master_moved) {
+            self.look_at_restored();
+            self.check_master();
+        }
+        self.forget_spared_on(&unreachable);
+        for machine in unreachable {
+            if !self.restored.unseen.contains(&machine) {
+                self.check_fence(machine);
+            }
+        }
+    }
+
+    /// What must hold after every event in which the master took part.
+    fn check_master(&mut self) {
+        let Some(master) = &self.master else { return };
         let cell = &master.cell;
         cell.kernel().check();
         let services = cell.services().check();
+        let early = master.early.clone();
+        // A placement pass for everything that waits takes its time: not after every event.
+        let unexplained = if self.report.events.is_multiple_of(8) { self.unexplained() } else { None };
         let lost = self
             .oracle
             .apps()
@@ -319,19 +361,12 @@ impl World {
                 let actual = master.picture.apps.get(app).map(|version| &version.spec);
                 self.oracle.check(app, actual).err()
             });
-        let unreachable: Vec<usize> = self
-            .machines
-            .iter()
-            .filter(|machine| master.picture.agents.get(&machine.id) == Some(&AgentState::Unreachable))
-            .map(|machine| machine.number)
-            .collect();
         if let Err(what) = services {
             return self.broke(format!("services: {what}"));
         }
-        if let Some(what) = lost {
-            return self.broke(what);
+        if let Some(what) = early.or(lost).or(unexplained) {
+            self.broke(what);
         }
-        unreachable.into_iter().for_each(|machine| self.check_fence(machine));
     }
 
     /// Why the cluster is not yet what the clients want; None: it is.
@@ -353,8 +388,7 @@ impl World {
                         process.task, machine.id
                     ));
                 }
-                let name = instance.as_str().split(".instance-").next().unwrap_or_default();
-                let app = AppId::from(format!("/{}", name.replace('_', "/")));
+                let app = app_of(instance);
                 let Some(spec) = master.picture.apps.get(&app).map(|version| &version.spec) else {
                     return Some(format!("{instance} runs on {}, and its app is gone", machine.id));
                 };
@@ -370,11 +404,29 @@ impl World {
                 return Some(format!("{app} has {runs} processes of {wanted}"));
             }
         }
-        if let Some(deployment) = master.picture.deployments.first() {
+        let runs = |instance: &InstanceId| {
+            let process = self.machines.iter().find_map(|machine| machine.processes.get(instance));
+            process.is_some_and(crate::machine::Process::is_alive)
+        };
+        let shown = &master.picture.tasks;
+        if let Some((instance, state)) = shown.values().find(|(instance, _)| !runs(instance)) {
+            return Some(format!("{instance} is shown as {state:?}, and does not run"));
+        }
+        let all: u32 = running.values().sum();
+        if shown.len() != all as usize || shown.values().any(|(_, state)| *state != TaskState::Running) {
+            return Some(format!("{all} processes run, and {} are shown: {shown:?}", shown.len()));
+        }
+        if let Some((deployment, _)) = master.picture.deployments.first_key_value() {
             return Some(format!("deployment {deployment} goes on"));
         }
         None
     }
+}
+
+/// The app that an instance is of.
+pub fn app_of(instance: &InstanceId) -> AppId {
+    let name = instance.as_str().split(".instance-").next().unwrap_or_default();
+    AppId::from(format!("/{}", name.replace('_', "/")))
 }
 
 /// An event in a line of the trace.

@@ -1,12 +1,13 @@
 //! The world: one master, some machines, a network between them, clients, faults, and one queue of what happens next.
 
 use crate::disk::Disk;
-use crate::machine::Machine;
+use crate::machine::{Machine, narrow, roomy};
 use crate::master::{Act, Master};
 use crate::oracle::{Intent, Oracle};
 use crate::report::{Fault, Report};
+use crate::restore::Restored;
 use hansa_cell::{Input, RequestId, SessionId};
-use hansa_link::{ToAgent, ToMaster};
+use hansa_link::{ToAgent, ToMaster, ToMasterBody};
 use hansa_model::{AppId, InstanceId, TaskId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,7 +16,12 @@ use std::fmt::Write as _;
 const BEGINNING: Timestamp = Timestamp(1_767_225_600_000);
 
 /// More events than this at one time are a loop.
-const MAX_AT_ONCE: u32 = 100_000;
+const MAX_AT_ONCE: u32 = 10_000;
+
+/// More events than this, and so many more for each minute, are a storm: somebody repeats what nobody hears. Healthy runs
+/// stay below a tenth of it.
+const MAX_EVENTS: u64 = 50_000;
+const MAX_EVENTS_A_MINUTE: u64 = 50_000;
 
 /// What is about to happen.
 #[derive(Debug)]
@@ -73,6 +79,10 @@ pub struct Link {
     pub life: u64,
     /// Whether messages pass.
     pub open: bool,
+    /// Whether, although it is not open, what was on its way to the master then still arrives.
+    pub lingers_to_master: bool,
+    /// The same towards the agent.
+    pub lingers_to_agent: bool,
     /// Messages keep their order: not before these times.
     pub to_master_at: Timestamp,
     /// The other way.
@@ -106,6 +116,8 @@ pub struct World {
     pub master: Option<Master>,
     /// Counts master processes.
     pub life: u64,
+    /// Whether the master has changed since it was last checked.
+    pub master_moved: bool,
     /// Milliseconds (signed) that the master's clock is ahead.
     pub master_skew: i64,
     /// The machines.
@@ -119,6 +131,8 @@ pub struct World {
     pub next_request: RequestId,
     /// What was promised.
     pub oracle: Oracle,
+    /// The master's store as it was once, and what has come of putting it back.
+    pub restored: Restored,
     /// Whether things still go wrong.
     pub faults: bool,
     /// What happened.
@@ -133,8 +147,9 @@ impl World {
     /// A world in which nothing has happened.
     pub fn new(seed: u64, machines: usize, keep_trace: bool) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
+        let resources = if random.u8(0..3) == 0 { narrow() } else { roomy() };
         let machines = (0..machines)
-            .map(|number| Machine::new(number, random.u8(0..3) == 0, random.u64(0..2_000)))
+            .map(|number| Machine::new(number, random.u8(0..3) == 0, random.u64(0..2_000), resources.clone()))
             .collect();
         Self {
             now: BEGINNING,
@@ -146,6 +161,7 @@ impl World {
             disk: Disk::default(),
             master: None,
             life: 0,
+            master_moved: false,
             master_skew: 0,
             machines,
             links: BTreeMap::new(),
@@ -153,6 +169,7 @@ impl World {
             asked: BTreeMap::new(),
             next_request: 1,
             oracle: Oracle::default(),
+            restored: Restored::default(),
             faults: true,
             report: Report { fingerprint: seed, ..Report::default() },
             trace: keep_trace.then(String::new),
@@ -173,16 +190,46 @@ impl World {
 
     /// The next thing that happens, if anything does before `until`.
     pub fn next(&mut self, until: Timestamp) -> Option<Event> {
-        let entry = self.queue.first_entry().filter(|entry| entry.key().0 <= until)?;
-        let at = entry.key().0;
-        let event = entry.remove();
+        let (at, event) = loop {
+            let entry = self.queue.first_entry().filter(|entry| entry.key().0 <= until)?;
+            let (at, event) = (entry.key().0, entry.remove());
+            if !self.is_stale(at, &event) {
+                break (at, event);
+            }
+        };
         self.at_once = if at > self.now { 0 } else { self.at_once + 1 };
         self.now = at;
         if self.at_once > MAX_AT_ONCE {
             self.broke(format!("time stands still: {MAX_AT_ONCE} events at once, the last is {event:?}"));
         }
         self.report.events += 1;
+        let most = MAX_EVENTS + MAX_EVENTS_A_MINUTE * self.elapsed() / 60_000;
+        if self.report.events > most {
+            self.broke(format!("a storm: more than {most} events so far, the last is {event:?}"));
+        }
         Some(event)
+    }
+
+    /// Whether it was meant for something that has died since, or for a deadline that has moved: then it is no event.
+    fn is_stale(&self, at: Timestamp, event: &Event) -> bool {
+        match event {
+            Event::MasterTick { life } => {
+                *life != self.life || self.master.as_ref().is_none_or(|master| master.tick_at != Some(at))
+            }
+            Event::AgentTick { machine, epoch } => {
+                let machine = &self.machines[*machine];
+                machine.epoch != *epoch || machine.tick_at != Some(at)
+            }
+            Event::Written { life } => *life != self.life,
+            Event::Connect { machine, epoch, .. }
+            | Event::AgentHearsEnd { machine, epoch, .. }
+            | Event::Probed { machine, epoch, .. } => self.machines[*machine].epoch != *epoch,
+            Event::ProcessStarted { machine, boot, .. }
+            | Event::ProcessEnds { machine, boot, .. }
+            | Event::DeadlineCheck { machine, boot, .. } => self.machines[*machine].boots != *boot,
+            Event::ClientTimeout { id } => !self.asked.contains_key(id),
+            _ => false,
+        }
     }
 
     /// Whether it happens, once in `n`, while things go wrong.
@@ -231,7 +278,8 @@ impl World {
         self.master.is_some() && self.machines[machine].up && self.machines[machine].cut_until <= self.now
     }
 
-    fn travel_time(&mut self) -> u64 {
+    /// How long something is on its way.
+    pub fn travel_time(&mut self) -> u64 {
         if self.unlucky(200) {
             self.report.count(Fault::Delay);
             return self.random.u64(1_000..4_000);
@@ -244,14 +292,33 @@ impl World {
         let link = self.next_link;
         self.next_link += 1;
         let (open, life) = (true, self.life);
+        let (lingers_to_master, lingers_to_agent) = (false, false);
         let (to_master_at, to_agent_at) = (self.now, self.now);
-        self.links.insert(link, Link { machine, epoch, stream, life, open, to_master_at, to_agent_at });
+        self.links.insert(
+            link,
+            Link {
+                machine,
+                epoch,
+                stream,
+                life,
+                open,
+                lingers_to_master,
+                lingers_to_agent,
+                to_master_at,
+                to_agent_at,
+            },
+        );
         link
     }
 
     /// An agent says something on a stream.
     pub fn send_to_master(&mut self, link: SessionId, message: ToMaster) {
-        let travel = self.travel_time();
+        let mut travel = self.travel_time();
+        if matches!(message.body, ToMasterBody::Hello(_)) && self.unlucky(10) {
+            // So long that the agent gives the stream up and begins another.
+            self.report.count(Fault::Delay);
+            travel = self.random.u64(2_500..8_000);
+        }
         let twice = self.unlucky(100);
         let Some(state) = self.links.get_mut(&link) else { return };
         let at = state.to_master_at.max(self.now + travel);
@@ -267,7 +334,8 @@ impl World {
     pub fn send_to_agent(&mut self, link: SessionId, message: Box<ToAgent>) {
         let travel = self.travel_time();
         let twice = self.unlucky(100);
-        let Some(state) = self.links.get_mut(&link) else { return };
+        self.check_spared(&message.body);
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.open) else { return };
         let at = state.to_agent_at.max(self.now + travel);
         state.to_agent_at = at;
         if twice {
@@ -277,18 +345,30 @@ impl World {
         self.at(at, Event::ToAgent { link, message });
     }
 
-    /// A stream stops passing messages. Each end hears of it, or (silent) finds out by itself.
+    /// A stream stops passing messages. What was on its way is lost or arrives late. Each end hears of it after that, or
+    /// (silent) finds out by itself.
     pub fn cut_link(&mut self, link: SessionId, silent: bool) {
-        let Some(state) = self.links.get_mut(&link) else { return };
-        if !state.open {
-            return;
-        }
+        let lingers = (self.random.bool(), self.random.bool());
+        self.end_link(link, silent, lingers);
+    }
+
+    fn end_link(&mut self, link: SessionId, silent: bool, lingers: (bool, bool)) {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.open) else { return };
         state.open = false;
+        (state.lingers_to_master, state.lingers_to_agent) = lingers;
         let (machine, epoch, stream, life) = (state.machine, state.epoch, state.stream, state.life);
+        let (to_agent_at, to_master_at) = (state.to_agent_at, state.to_master_at);
         let silence = if silent { 8_000 } else { 1 };
         let (first, second) = (self.random.u64(0..20) * silence / 10, self.random.u64(0..20) * silence / 10);
-        self.after(first, Event::AgentHearsEnd { machine, epoch, stream });
-        self.after(second, Event::MasterHearsEnd { life, link });
+        let (mut first, mut second) = (self.now + first, self.now + second);
+        if lingers.0 {
+            second = second.max(to_master_at);
+        }
+        if lingers.1 {
+            first = first.max(to_agent_at);
+        }
+        self.at(first, Event::AgentHearsEnd { machine, epoch, stream });
+        self.at(second, Event::MasterHearsEnd { life, link });
     }
 
     /// The streams of one machine.
@@ -322,10 +402,12 @@ impl World {
 
     /// Performs what the master wants, and keeps its tick scheduled.
     pub fn master_acts(&mut self, acts: Vec<Act>) {
+        self.master_moved = true;
         for act in acts {
             match act {
                 Act::Send(link, message) => self.send_to_agent(link, message),
-                Act::Close(link) => self.cut_link(link, false),
+                // Said and done: what it said before arrives, what comes is not read.
+                Act::Close(link) => self.end_link(link, false, (false, true)),
                 Act::StartWrite => {
                     let ms = if self.unlucky(100) { self.random.u64(50..500) } else { self.random.u64(1..4) };
                     self.after(ms, Event::Written { life: self.life });
@@ -369,5 +451,38 @@ impl World {
                 self.oracle.unsure(&app, intent);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A world in which one thing happens again and again, so many milliseconds later each time.
+    fn again(pause: u64) -> String {
+        let mut world = World::new(1, 1, false);
+        while world.broken.is_none() {
+            world.after(pause, Event::MasterHearsEnd { life: 0, link: 0 });
+            world.next(Timestamp(u64::MAX)).expect("something happens");
+        }
+        world.broken.expect("it has ended")
+    }
+
+    #[test]
+    fn a_run_ends_whatever_happens_in_it() {
+        assert!(again(0).starts_with("time stands still: 10000 events at once"));
+        assert!(again(1).starts_with("a storm: more than"));
+    }
+
+    #[test]
+    fn what_was_meant_for_the_dead_is_no_event() {
+        let mut world = World::new(1, 1, false);
+        world.after(1, Event::AgentTick { machine: 0, epoch: 0 });
+        world.after(2, Event::MasterTick { life: 0 });
+        assert!(world.next(Timestamp(u64::MAX)).is_none());
+        world.machines[0].tick_at = Some(world.now + 3);
+        world.after(3, Event::AgentTick { machine: 0, epoch: 0 });
+        assert!(world.next(Timestamp(u64::MAX)).is_some());
+        assert_eq!(world.report.events, 1);
     }
 }

@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             slowest = slowest.max(one.elapsed());
         }
         let took = begun.elapsed();
+        let (syncs, sync_time) = (store.syncs().count(), store.syncs().time());
         let begun = Instant::now();
         let rows = store.load(Table::Assignments)?.len();
         let loaded = begun.elapsed();
@@ -40,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let puts = rows as f64 / took.as_secs_f64();
         let bytes = std::fs::metadata(&path)?.len() / (1 << 20);
         println!(
-            "batch {batch_size:>5}: {puts:>9.0} puts/s, slowest batch {slowest:?}, {batches} fsyncs; \
+            "batch {batch_size:>5}: {puts:>9.0} puts/s, slowest batch {slowest:?}, {syncs} fsyncs took {sync_time:.2?}; \
              load {rows} in {loaded:?}; open {opened:?}, after a crash {repair:?}; {bytes} MiB"
         );
         std::fs::remove_file(&path)?;

@@ -5,9 +5,12 @@
 
 use hansa_model::record::{Mutation, Table};
 
+mod measured;
 pub mod memory;
 pub mod redb_store;
 pub mod suite;
+
+pub use measured::Syncs;
 
 /// The most mutations in one batch; larger intents write immutable versions first and one pointer last.
 pub const MAX_BATCH_MUTATIONS: usize = 100_000;

@@ -6,19 +6,23 @@
 //! A commit is one redb transaction with immediate durability: checksummed and flipped by one write of the header, so
 //! that after a crash at any moment all of it is there or nothing. Opening after a crash reads the whole file once.
 
+use crate::measured::{Measured, Syncs};
 use crate::{Error, MAX_BATCH_MUTATIONS, Rows, Store};
 use hansa_model::planted::{Bug, planted};
 use hansa_model::record::{Mutation, Table};
+use redb::backends::FileBackend;
 use redb::{
     Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
 };
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The format of the file as this program writes it.
 const FORMAT: u32 = 1;
 
-/// Numbers about the file itself: `format` and `term`.
+/// Numbers about the file itself: `format` and `term` (see [`RedbStore::open`]).
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("hansa");
 
 /// Bytes of pages that redb keeps in memory. Everything is read once at start and held by the cell from then on; the
@@ -31,24 +35,40 @@ pub struct RedbStore {
     database: Database,
     term: u64,
     failed: bool,
+    syncs: Arc<Syncs>,
 }
 
 impl RedbStore {
     /// Opens the file, makes it if absent, and raises its term durably.
+    ///
+    /// Terms are the milliseconds of the clock, or one more than the last if that is behind: so that a leadership begun
+    /// from an older copy of the file is higher than those that the copy knows nothing of.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let is_new = !path.exists();
-        let database = builder().create(path).map_err(|error| opening(&path.display().to_string(), error))?;
-        let store = Self::take_office(database)?;
+        let name = path.display().to_string();
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let file = FileBackend::new(file.map_err(|error| Error::Io(format!("{name}: {error}")))?);
+        let syncs = Arc::new(Syncs::default());
+        let backend = Measured { file: file.map_err(|error| opening(&name, error))?, syncs: syncs.clone() };
+        let database = builder().create_with_backend(backend).map_err(|error| opening(&name, error))?;
+        let mut store = Self::take_office(database, u64::try_from(clock).unwrap_or(0))?;
+        store.syncs = syncs;
         if is_new {
             sync_parent(path).map_err(io)?;
         }
         Ok(store)
     }
 
-    /// The same over any backend; the simulator brings one that fails.
-    pub fn with_backend(backend: impl StorageBackend) -> Result<Self, Error> {
+    /// How often the file was synced since it was opened, and how long that took; nothing over any other backend.
+    pub fn syncs(&self) -> &Arc<Syncs> {
+        &self.syncs
+    }
+
+    /// The same over any backend, with a term of at least `clock`; the simulator brings one that fails.
+    pub fn with_backend(backend: impl StorageBackend, clock: u64) -> Result<Self, Error> {
         let database = builder().create_with_backend(backend).map_err(|error| opening("the store", error))?;
-        Self::take_office(database)
+        Self::take_office(database, clock)
     }
 
     /// Writes everything as it is now into a new file, which becomes visible under its name only when it is complete and
@@ -90,7 +110,7 @@ impl RedbStore {
     }
 
     /// Checks the format and begins a new term.
-    fn take_office(database: Database) -> Result<Self, Error> {
+    fn take_office(database: Database, clock: u64) -> Result<Self, Error> {
         let transaction = begin(&database)?;
         let term = {
             let mut about = transaction.open_table(ABOUT).map_err(io)?;
@@ -104,11 +124,12 @@ impl RedbStore {
                 None => drop(about.insert("format", u64::from(FORMAT)).map_err(io)?),
             }
             let last = about.get("term").map_err(io)?.map_or(0, |number| number.value());
-            about.insert("term", last + 1).map_err(io)?;
-            last + 1
+            let term = clock.max(last + 1);
+            about.insert("term", term).map_err(io)?;
+            term
         };
         transaction.commit().map_err(io)?;
-        Ok(Self { database, term, failed: false })
+        Ok(Self { database, term, failed: false, syncs: Arc::default() })
     }
 
     fn write(&self, mutations: &[Mutation]) -> Result<(), Error> {

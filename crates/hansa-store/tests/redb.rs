@@ -100,9 +100,17 @@ fn a_copy_holds_everything_and_lets_go() {
     store.commit(&[put(Table::Apps, "/later", "1")]).unwrap();
     store.copy_to(&folder.path().join("second.redb")).unwrap();
     let mut copied = RedbStore::open(&copy).unwrap();
+    let mut last = copied.term();
     assert_eq!(copied.load(Table::Apps).unwrap(), [(b"/a".to_vec(), b"1".to_vec())]);
     assert_eq!(copied.load(Table::Specs).unwrap(), [(b"s".to_vec(), b"2".to_vec())]);
     assert!(copied.term() > store.term());
+    drop((store, copied));
+    for file in [&path, &path, &path, &copy] {
+        // However often the other was opened since the copy was made.
+        let store = RedbStore::open(file).unwrap();
+        assert!(store.term() > last, "term {} of {file:?}, after {last}", store.term());
+        last = store.term();
+    }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "no partial file is left");
 }
 
@@ -195,7 +203,7 @@ fn a_failing_disk_tears_nothing() {
     let mut failures = 0;
     for operations in 0.. {
         let disk = FailingDisk::default();
-        let mut store = RedbStore::with_backend(disk.clone()).unwrap();
+        let mut store = RedbStore::with_backend(disk.clone(), 1).unwrap();
         store.commit(&[put(Table::Apps, "/a", "old"), put(Table::Specs, "s", "old")]).unwrap();
         disk.0.lock().unwrap().operations_left = Some(operations);
         let change: Vec<_> = (0..100_u64)
@@ -214,7 +222,7 @@ fn a_failing_disk_tears_nothing() {
         let mut state = DiskState::default();
         state.synced.clone_from(&disk.0.lock().unwrap().synced);
         state.written.clone_from(&state.synced);
-        let mut store = RedbStore::with_backend(FailingDisk(Arc::new(Mutex::new(state)))).unwrap();
+        let mut store = RedbStore::with_backend(FailingDisk(Arc::new(Mutex::new(state))), 1).unwrap();
         let (app, spec) = (store.load(Table::Apps).unwrap(), store.load(Table::Specs).unwrap());
         assert_eq!((app.len(), spec.len()), (1, 1));
         assert_eq!(app[0].1, spec[0].1, "one half is new, the other old, after {operations} operations");

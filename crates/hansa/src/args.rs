@@ -1,7 +1,8 @@
 //! The command line.
 
 use crate::commands::{
-    app::AppCommand, deployment::DeploymentCommand, events::EventsArgs, node::NodeCommand,
+    app::AppCommand, compose::ComposeCommand, deployment::DeploymentCommand, events::EventsArgs,
+    node::NodeCommand,
 };
 use crate::commands::{role::RoleCommand, sim::SimArgs, task::TaskCommand};
 use crate::config::{AgentArgs, MasterArgs};
@@ -59,6 +60,9 @@ pub enum Command {
     /// Runs, shows and changes services
     #[command(subcommand)]
     App(AppCommand),
+    /// Runs what a compose.yaml describes
+    #[command(subcommand)]
+    Compose(ComposeCommand),
     /// Shows and cancels changes under way
     #[command(subcommand)]
     Deployment(DeploymentCommand),

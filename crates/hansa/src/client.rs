@@ -132,14 +132,18 @@ fn refusal(status: StatusCode, text: &str) -> Failure {
         return Failure { exit, cause, place: None, remedy: error.remedy };
     }
     let body: Value = serde_json::from_str(text).unwrap_or(Value::Null);
-    let mut failure = match body["message"].as_str() {
-        Some(message) => Failure::new(exit, format!("{}{}", lower_first(message), details(&body["details"]))),
-        None => {
-            let said = crate::text::one_line(text, 200);
-            let reason = status.canonical_reason().unwrap_or("unknown status");
-            Failure::new(exit, format!("the master answered {} {reason}: {said}", status.as_u16()))
-        }
-    };
+    if body["message"].is_string() {
+        return marathon_refusal(exit, &body);
+    }
+    let said = crate::text::one_line(text, 200);
+    let reason = status.canonical_reason().unwrap_or("unknown status");
+    Failure::new(exit, format!("the master answered {} {reason}: {said}", status.as_u16()))
+}
+
+/// A refusal in Marathon's shape.
+pub fn marathon_refusal(exit: Exit, body: &Value) -> Failure {
+    let message = body["message"].as_str().unwrap_or("refused");
+    let mut failure = Failure::new(exit, format!("{}{}", lower_first(message), details(&body["details"])));
     if let Some(id) = body["deployments"][0]["id"].as_str() {
         failure = failure.remedy(format!(
             "wait for it, or `hansa deployment cancel {id}`, or repeat the command with --force"

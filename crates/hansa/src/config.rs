@@ -97,6 +97,10 @@ pub struct AgentArgs {
     /// The zone it is in
     #[arg(long, env = "HANSA_AGENT_ZONE", hide_env_values = true, value_name = "NAME")]
     pub zone: Option<String>,
+    /// The subnet of containers with addresses of their own (container/bridge), such as 172.20.4.0/22
+    /// [default: one that nothing on the machine uses]
+    #[arg(long, env = "HANSA_AGENT_BRIDGE_SUBNET", hide_env_values = true, value_name = "CIDR")]
+    pub bridge_subnet: Option<String>,
     /// Listen on other addresses than loopback although there is no login yet
     #[arg(long, env = "HANSA_AGENT_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]

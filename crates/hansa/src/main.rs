@@ -1,12 +1,13 @@
 //! The one binary: master, agent, shim, development cluster and command line. Wiring only.
 //!
 //! `shim` is dispatched first, before any thread or runtime starts. Then: [`args`] is the command line, [`config`] joins
-//! it with the settings file, [`commands`] talk to a master over HTTP, [`serve`] runs a master or an agent, [`dev`] a
+//! it with the settings file, [`commands`] talk to a master over HTTP, [`compose`] reads compose files, [`serve`] runs a master or an agent, [`dev`] a
 //! whole cluster.
 
 mod args;
 mod client;
 mod commands;
+mod compose;
 mod config;
 mod context;
 mod dev;
@@ -79,6 +80,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
 async fn client_command(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::App(command) => commands::app::run(command, context).await,
+        Command::Compose(command) => commands::compose::run(command, context).await,
         Command::Deployment(command) => commands::deployment::run(command, context).await,
         Command::Task(command) => commands::task::run(command, context).await,
         Command::Node(command) => commands::node::run(command, context).await,

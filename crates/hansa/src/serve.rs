@@ -116,6 +116,10 @@ fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, 
     options.attributes = attributes(args.attributes.as_deref().unwrap_or_default())?.into_iter().collect();
     options.region = args.region;
     options.zone = args.zone;
+    if let Some(text) = args.bridge_subnet {
+        let wrong = |error| Failure::new(Exit::Usage, format!("--bridge-subnet: {error}"));
+        options.bridge_subnet = Some(text.parse::<hansa_agent::network::Subnet>().map_err(wrong)?);
+    }
     options.stop_deadline = args.stop_deadline.map(|span| span.0);
     options.insecure = args.insecure.unwrap_or(options.insecure);
     Ok(options)

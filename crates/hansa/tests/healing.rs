@@ -190,12 +190,12 @@ async fn a_lost_machine_is_replaced_by_the_others_and_may_return() {
 
 #[tokio::test]
 async fn a_master_killed_in_the_middle_of_a_deployment_goes_on_with_it() {
-    const INSTANCES: u32 = 40;
-    let mut cluster = Cluster::start(2).await;
+    const INSTANCES: u32 = 500;
+    let mut cluster = Cluster::start(4).await;
     let definition = app(APP, &cluster.journal().sleeper(), INSTANCES);
     let started: Value = cluster.http.post("/v2/apps", &definition).await.unwrap();
     // Kill it three times, as soon as something has been started each time; whatever is half done then stays so.
-    for least in [1, 10, 20] {
+    for least in [1, 100, 300] {
         until("some have started", async || so(cluster.journal().starts().len() >= least, ())).await;
         cluster.kill_master().await;
         cluster.start_master();

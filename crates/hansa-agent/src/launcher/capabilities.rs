@@ -1,5 +1,6 @@
 //! Capabilities: which a command may keep, and dropping the others.
 
+use crate::shim::{LaunchError, ShimSpec};
 use std::io;
 
 // Numbers from the kernel's capability.h; part of its interface.
@@ -25,6 +26,57 @@ pub const KEPT: u64 = 1 << CHOWN
     | 1 << SETUID
     | 1 << NET_BIND_SERVICE
     | 1 << SYS_CHROOT;
+
+/// What a command of root keeps besides, where the root file system is its own: then it is Docker's default, which images
+/// are made for (package managers set file capabilities, `ping` opens raw sockets). Devices that it makes cannot be opened,
+/// as every mount forbids it.
+const KEPT_IN_IMAGE: &[&str] = &["SETPCAP", "NET_RAW", "MKNOD", "AUDIT_WRITE", "SETFCAP"];
+
+/// What a command that is started by this spec keeps; None: whatever the agent itself has.
+///
+/// # Errors
+/// A name is no capability's.
+pub(super) fn kept(spec: &ShimSpec) -> Result<Option<u64>, LaunchError> {
+    if spec.privileged || !spec.isolation.drop_capabilities {
+        return Ok(None);
+    }
+    let mut kept = KEPT;
+    if spec.root.is_some() {
+        for name in KEPT_IN_IMAGE {
+            kept |= bit(name)?;
+        }
+    }
+    for name in &spec.cap_drop {
+        kept &= if plain(name) == "ALL" { 0 } else { !bit(name)? };
+    }
+    for name in &spec.cap_add {
+        kept |= bit(name)?;
+    }
+    Ok(Some(kept))
+}
+
+fn plain(name: &str) -> String {
+    let upper = name.trim().to_ascii_uppercase();
+    upper.strip_prefix("CAP_").map_or(upper.clone(), str::to_owned)
+}
+
+/// A set of one, by its name.
+fn bit(name: &str) -> Result<u64, LaunchError> {
+    let number = hansa_model::docker_run::CAPABILITIES.iter().position(|known| *known == plain(name));
+    number
+        .map(|number| 1 << number)
+        .ok_or_else(|| LaunchError::spec(format!("there is no capability {name:?}")))
+}
+
+/// The set of those with these names.
+pub(super) fn set<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
+    names.filter_map(|name| bit(name).ok()).fold(0, |set, bit| set | bit)
+}
+
+/// Whether a set holds the capability of that name.
+pub(super) fn holds(set: u64, name: &str) -> bool {
+    bit(name).is_ok_and(|bit| set & bit != 0)
+}
 
 /// What a container's init keeps: the signals it passes on may be for another user's processes.
 pub(super) const KEPT_BY_INIT: u64 = 1 << KILL;

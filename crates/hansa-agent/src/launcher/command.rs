@@ -2,7 +2,7 @@
 
 use super::pipe::Failures;
 use super::plan::{Plan, Program};
-use super::{capabilities, user};
+use super::{capabilities, seccomp, user};
 use crate::shim::{LaunchError, LaunchErrorKind};
 use std::ffi::CString;
 use std::io;
@@ -44,27 +44,38 @@ fn prepare(plan: &Plan, stdout: RawFd, stderr: RawFd) -> Result<(), LaunchError>
             return Err(LaunchError::spec(format!("cannot set resource limit {resource}: {error}")));
         }
     }
-    if plan.drop_capabilities {
-        step("drop capabilities", capabilities::bound(capabilities::KEPT))?;
+    if plan.no_new_privileges {
+        // SAFETY: no memory is passed.
+        if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+            return step("set no_new_privs", Err(io::Error::last_os_error()));
+        }
+    } else {
+        // Without that flag only root may install filters, so they come before its rights go. They deny nothing that
+        // follows here.
+        filter(plan)?;
+    }
+    if let Some(keep) = plan.keep {
+        step("drop capabilities", capabilities::bound(keep))?;
     }
     if let Some(identity) = &plan.identity {
         step("become the user", user::become_user(identity))?;
     }
-    if plan.drop_capabilities {
-        step("drop capabilities", capabilities::keep_only(capabilities::KEPT))?;
+    if let Some(keep) = plan.keep {
+        step("drop capabilities", capabilities::keep_only(keep))?;
     }
     // SAFETY: no memory is passed. The parent's death must come after the change of user, which forgets it.
-    unsafe {
-        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
-            return step("set no_new_privs", Err(io::Error::last_os_error()));
-        }
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
-    }
-    for filter in plan.filters.iter() {
-        seccompiler::apply_filter(filter)
-            .map_err(|error| LaunchError::machine(format!("cannot install the seccomp filter: {error}")))?;
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
+    if plan.no_new_privileges {
+        filter(plan)?;
     }
     Ok(())
+}
+
+fn filter(plan: &Plan) -> Result<(), LaunchError> {
+    plan.filters
+        .iter()
+        .try_for_each(|filter| seccomp::install(filter))
+        .map_err(|error| LaunchError::machine(format!("cannot install the seccomp filter: {error}")))
 }
 
 /// Every signal does what it does by default and none is blocked.

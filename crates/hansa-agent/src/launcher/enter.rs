@@ -79,7 +79,7 @@ fn run(
         cgroup.enter(0).map_err(|error| broken("enter the cgroup", error))?;
     }
     join(plan, init).map_err(|error| broken("enter the namespaces", error))?;
-    std::env::set_current_dir(&plan.sandbox).map_err(|error| broken("enter the sandbox", error))?;
+    super::root::enter(&plan.inside_dir)?;
     let (setup, failures) = pipe().map_err(|error| broken("make a pipe for a command", error))?;
     let deadline = Instant::now() + timeout;
     // SAFETY: this process has one thread, so that the child may do anything.
@@ -133,6 +133,7 @@ fn await_end(command: i32, deadline: Instant) -> (i32, bool) {
 fn join(plan: &Plan, init: i32) -> io::Result<()> {
     let names: &[&str] = match plan.fence {
         Fence::None => return Ok(()),
+        Fence::Full if plan.network.is_some() => &["ipc", "uts", "cgroup", "net", "pid", "mnt"],
         Fence::Full => &["ipc", "uts", "cgroup", "pid", "mnt"],
         Fence::User => &["user", "ipc", "uts", "pid", "mnt"],
     };

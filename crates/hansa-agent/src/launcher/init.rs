@@ -8,9 +8,11 @@ use super::command::become_program;
 use super::mounts;
 use super::pipe::{Failures, await_setup, pipe, receive, send};
 use super::plan::{Base, Fence, Plan};
+use super::user::Identity;
 use super::{capabilities, user};
 use crate::cgroup::{Container, Place, Version};
 use crate::shim::LaunchError;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -117,11 +119,11 @@ impl Waiting {
         self.init.pid
     }
 
-    /// Hands over the plan and waits until the program runs.
+    /// Hands over the plan and waits until the program runs. What was found out on the way becomes part of the plan.
     ///
     /// # Errors
     /// Something could not be set up, or the program not be executed; nothing of it is left.
-    pub fn run(mut self, plan: &Plan) -> Result<Init, LaunchError> {
+    pub fn run(mut self, plan: &mut Plan) -> Result<Init, LaunchError> {
         let sent = send(&self.init.control, plan)
             .map_err(|error| LaunchError::machine(format!("cannot start the container: {error}")));
         // A process that could not even wait has said why.
@@ -130,9 +132,13 @@ impl Waiting {
             self.end();
             return Err(error);
         }
-        let mut text = String::new();
-        if File::from(self.report).read_to_string(&mut text).is_ok() {
-            self.init.missing.extend(text.lines().map(str::to_owned));
+        self.init.missing.extend_from_slice(&plan.missing);
+        let mut text = Vec::new();
+        if File::from(self.report).read_to_end(&mut text).is_ok()
+            && let Ok(report) = serde_json::from_slice::<Report>(&text)
+        {
+            self.init.missing.extend(report.missing);
+            plan.identity = report.identity;
         }
         Ok(self.init)
     }
@@ -143,6 +149,13 @@ impl Waiting {
         // SAFETY: the pointer may be null; the process is our child.
         unsafe { libc::waitpid(self.init.pid, std::ptr::null_mut(), 0) };
     }
+}
+
+/// What init found out while it set itself up.
+#[derive(Debug, Serialize, Deserialize)]
+struct Report {
+    missing: Vec<String>,
+    identity: Option<Identity>,
 }
 
 /// Puts init where it belongs and lets it go on.
@@ -227,12 +240,16 @@ fn main(base: &Base, places: &[Place], ends: Ends) -> ! {
         // SAFETY: no memory is passed.
         unsafe { libc::unshare(libc::CLONE_NEWCGROUP) };
     }
-    let plan = match receive::<Plan>(&control) {
-        Ok(Some(plan)) => &Plan { filters: base.filters.clone(), ..plan },
+    let mut plan = match receive::<Plan>(&control) {
+        Ok(Some(plan)) => plan,
         // The shim is gone, or does not need us.
         Ok(None) => exit(0),
         Err(error) => failures.fail(&LaunchError::machine(format!("cannot read the plan: {error}"))),
     };
+    let plan = &mut plan;
+    if let Err(error) = plan.take_filters(base).and_then(|()| join_network(plan)) {
+        failures.fail(&error);
+    }
     if let Some((title, words)) = &plan.title {
         title.set(words);
     }
@@ -243,9 +260,13 @@ fn main(base: &Base, places: &[Place], ends: Ends) -> ! {
             failures.fail(&LaunchError::machine(format!("cannot make a mount namespace: {error}")));
         }
     }
+    if let Err(error) = name_host(plan) {
+        failures.fail(&error);
+    }
     match mounts::arrange(plan, places) {
         Ok(missing) => {
-            let _ = File::from(ends.report).write_all(missing.join("\n").as_bytes());
+            let report = Report { missing, identity: plan.identity.clone() };
+            let _ = File::from(ends.report).write_all(&serde_json::to_vec(&report).unwrap_or_default());
         }
         Err(error) => failures.fail(&error),
     }
@@ -267,7 +288,7 @@ fn main(base: &Base, places: &[Place], ends: Ends) -> ! {
     drop((ends.stdout, ends.stderr));
     // Not killed for what others in the container use, and harmless should anybody get hold of it.
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
-    if plan.drop_capabilities {
+    if plan.keep.is_some() {
         let _ = capabilities::bound(capabilities::KEPT_BY_INIT);
         let _ = capabilities::keep_only(capabilities::KEPT_BY_INIT);
     }
@@ -277,6 +298,39 @@ fn main(base: &Base, places: &[Place], ends: Ends) -> ! {
     die_with_shim(plan.fence);
     drop(failures);
     supervise(plan, command, control, &signals, ends.status)
+}
+
+/// Before anything is mounted: /sys shows the network that its mounter is in.
+fn join_network(plan: &Plan) -> Result<(), LaunchError> {
+    let Some(path) = &plan.network else { return Ok(()) };
+    let network = File::open(path).map_err(|error| {
+        LaunchError::machine(format!("cannot open the network {}: {error}", path.display()))
+    })?;
+    // SAFETY: no memory is passed; this process has one thread.
+    match unsafe { libc::setns(network.as_raw_fd(), libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => {
+            let error = io::Error::last_os_error();
+            Err(LaunchError::machine(format!("cannot join the container's network: {error}")))
+        }
+    }
+}
+
+fn name_host(plan: &Plan) -> Result<(), LaunchError> {
+    let Some(name) = &plan.hostname else { return Ok(()) };
+    if plan.fence == Fence::None {
+        return Err(LaunchError::machine(
+            "a host name of its own needs namespaces, which this agent has not: run it as root",
+        ));
+    }
+    // SAFETY: the pointer is to as many bytes as said.
+    match unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) } {
+        0 => Ok(()),
+        _ => {
+            let error = io::Error::last_os_error();
+            Err(LaunchError::spec(format!("cannot take the host name {name:?}: {error}")))
+        }
+    }
 }
 
 /// The shim's death is ours, and with a pid namespace everybody's in it. Without one we outlive it for as long as it takes

@@ -7,18 +7,25 @@
 //!
 //! The parts, in the order they act: [`prepare`] clones the container's init, which waits for its plan; [`Plan::prepare`]
 //! finds out everything about the command that can be found out from outside; `init` gets it, sets up mounts and forks
-//! the command, then reaps; `command` turns itself into the program. An error on the way is sent back through a pipe that closes when the program runs, so
-//! the caller knows at once. All of it runs in a single-threaded process: see [`crate::shim`].
+//! the command, then reaps; `command` turns itself into the program. An error on the way is sent back through a pipe that
+//! closes when the program runs, so the caller knows at once. All of it runs in a single-threaded process: see [`crate::shim`].
 
 mod capabilities;
 mod command;
 mod enter;
+mod image_user;
 mod init;
+mod inside;
 mod mounts;
+mod own_root;
 mod pipe;
 mod plan;
+mod root;
 pub mod seccomp;
+mod shelf;
+mod tree;
 mod user;
+mod volumes;
 
 pub use capabilities::KEPT as KEPT_CAPABILITIES;
 pub(crate) use enter::{Execution, Outcome, execute};

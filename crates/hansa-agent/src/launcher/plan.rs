@@ -1,14 +1,17 @@
 //! Everything that can be found out before a process exists: of any container ([`Base`]), and of this one ([`Plan`]).
 
-use super::mounts::Device;
 use super::user::{self, Identity};
-use super::{is_root, seccomp, user_namespaces_allowed};
+use super::{capabilities, is_root, seccomp, user_namespaces_allowed, volumes};
 use crate::shim::title::Title;
-use crate::shim::{Isolation, LaunchError, Rlimit, ShimSpec, VERSION};
+use crate::shim::{
+    EtcFiles, Isolation, LaunchError, MountKind, MountSpec, Rlimit, RootSpec, SANDBOX_IN_IMAGE, ShimSpec,
+    VERSION,
+};
 use seccompiler::BpfProgram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,29 +32,54 @@ pub(super) enum Fence {
 #[derive(Clone, Debug)]
 pub struct Base {
     pub(super) fence: Fence,
-    pub(super) filters: Arc<[BpfProgram]>,
+    /// Which filters these are, as [`filtered`] says it.
+    filtered: Option<u64>,
+    filters: Arc<[BpfProgram]>,
     /// Isolation that was asked for and cannot be given.
     pub(super) missing: Vec<String>,
 }
 
 impl Base {
+    /// For containers that ask for nothing special.
+    pub fn usual() -> Self {
+        Self::new(&Isolation::default(), Some(seccomp::significant(capabilities::KEPT)))
+    }
+
+    /// For the container of this spec.
+    pub fn of(spec: &ShimSpec) -> Self {
+        Self::new(&spec.isolation, filtered(spec).unwrap_or_default())
+    }
+
     /// Finds out how far a container can be fenced in here.
-    pub fn new(isolation: &Isolation) -> Self {
+    fn new(isolation: &Isolation, filtered: Option<u64>) -> Self {
         let mut missing = Vec::new();
-        let filters = match isolation.seccomp {
-            true => seccomp::filters().unwrap_or_else(|error| {
-                missing.push(format!("seccomp filters: {error}"));
-                Vec::new()
-            }),
-            false => Vec::new(),
-        };
         let fence = fence(isolation.namespaces, &mut missing);
-        Self { fence, filters: filters.into(), missing }
+        // Without filters whoever wants some tries again, and tells what went wrong.
+        let made = filtered.and_then(|kept| Some((kept, seccomp::filters(kept).ok()?)));
+        let (filtered, filters) = made.unzip();
+        Self { fence, filtered, filters: filters.unwrap_or_default().into(), missing }
+    }
+
+    /// The filters for a container: these here, or others if it needs others.
+    fn filters(&self, filtered: Option<u64>) -> Result<Arc<[BpfProgram]>, seccompiler::Error> {
+        match filtered {
+            same if same == self.filtered => Ok(self.filters.clone()),
+            Some(kept) => Ok(seccomp::filters(kept)?.into()),
+            None => Ok(Arc::default()),
+        }
     }
 }
 
+/// For which capabilities a container's filters are made; None: it has none.
+fn filtered(spec: &ShimSpec) -> Result<Option<u64>, LaunchError> {
+    if spec.privileged || !spec.isolation.seccomp {
+        return Ok(None);
+    }
+    Ok(Some(seccomp::significant(capabilities::kept(spec)?.unwrap_or(0))))
+}
+
 /// What a program is executed with.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Program {
     /// Without zero bytes, as all of it.
     pub argv: Vec<String>,
@@ -59,6 +87,13 @@ pub(super) struct Program {
     pub env: Vec<String>,
     /// `PATH` of `env`, where a program without `/` is looked up.
     pub path: String,
+}
+
+impl std::fmt::Debug for Program {
+    /// Without the environment, in which secrets may be.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program").field("argv", &self.argv).finish_non_exhaustive()
+    }
 }
 
 /// What a POSIX system says when `PATH` is not set.
@@ -82,7 +117,31 @@ impl Program {
             path: env.get("PATH").cloned().unwrap_or_else(|| DEFAULT_PATH.into()),
         })
     }
+
+    /// Sets a variable that nobody has set.
+    fn set_default(&mut self, name: &str, value: &str) {
+        let is_set = |word: &String| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('='));
+        if !self.env.iter().any(is_set) && !value.contains('\0') {
+            self.env.push(format!("{name}={value}"));
+        }
+    }
 }
+
+/// A secret that becomes a file.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Secret {
+    pub target: PathBuf,
+    pub value: Vec<u8>,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// The largest secret, in bytes.
+const SECRET_BYTES: u64 = 1 << 20;
 
 /// A container ready to be started. The shim makes it and sends it to the container's first process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,15 +150,38 @@ pub struct Plan {
     pub(super) fence: Fence,
     pub(super) identity: Option<Identity>,
     pub(super) sandbox: PathBuf,
+    /// The network namespace to join; None: the machine's own. Whoever made it holds it until the program runs.
+    pub(super) network: Option<PathBuf>,
     pub(super) hidden: Vec<PathBuf>,
-    pub(super) devices: Vec<Device>,
+    pub(super) devices: Vec<PathBuf>,
     /// Number, soft and hard limit.
     pub(super) rlimits: Vec<(libc::__rlimit_resource_t, u64, u64)>,
-    /// Not sent: whoever receives the plan has them from the [`Base`].
+    /// Which filters, as [`filtered`] says it.
+    filtered: Option<u64>,
+    /// Not sent: whoever receives the plan has the usual ones already and can make others.
     #[serde(skip, default = "no_filters")]
     pub(super) filters: Arc<[BpfProgram]>,
-    pub(super) drop_capabilities: bool,
+    /// The capabilities that the command keeps; None: those it has.
+    pub(super) keep: Option<u64>,
+    pub(super) no_new_privileges: bool,
+    pub(super) root: Option<RootSpec>,
+    /// As the spec says it; with a root of its own it is looked up there.
+    pub(super) user: Option<String>,
+    /// Further groups, likewise.
+    pub(super) groups: Vec<String>,
+    /// Where the command starts, as the container sees it.
+    pub(super) inside_dir: PathBuf,
+    pub(super) mounts: Vec<MountSpec>,
+    pub(super) secret_files: Vec<Secret>,
+    pub(super) hostname: Option<String>,
+    pub(super) etc: EtcFiles,
+    pub(super) privileged: bool,
+    pub(super) shm_bytes: Option<u64>,
+    pub(super) tty: bool,
+    give_sandbox: bool,
     pub(super) oom_score_adj: i32,
+    /// Isolation that was asked for and cannot be given, besides what the [`Base`] lacks.
+    pub(super) missing: Vec<String>,
     /// The command line that the container's first process is to show, and where.
     pub(crate) title: Option<(Title, Vec<String>)>,
 }
@@ -125,41 +207,107 @@ impl Plan {
         if !spec.sandbox.is_absolute() {
             return Err(LaunchError::spec(format!("the sandbox {} is not absolute", spec.sandbox.display())));
         }
-        let devices = match base.fence {
-            Fence::Full => spec.isolation.devices.iter().map(Device::look).collect::<Result<_, _>>()?,
-            Fence::User | Fence::None => Vec::new(),
-        };
+        spec.mounts.iter().try_for_each(volumes::check_target)?;
+        let keep = capabilities::kept(spec)?;
+        let mut missing = Vec::new();
+        let mut filtered = filtered(spec)?;
+        let filters = base.filters(filtered).unwrap_or_else(|error| {
+            missing.push(format!("seccomp filters: {error}"));
+            filtered = None;
+            no_filters()
+        });
+        if spec.network.is_some() && !is_root() {
+            return Err(LaunchError::machine("cannot join a network: the agent is not root"));
+        }
+        let mut env = spec.env.clone();
+        for (name, file) in &spec.secret_env {
+            env.insert(name.clone(), secret_text(name, file)?);
+        }
+        let own_dir = if spec.root.is_some() { SANDBOX_IN_IMAGE.into() } else { spec.sandbox.clone() };
         let plan = Self {
-            program: Program::new(&spec.argv, &spec.env)?,
+            program: Program::new(&spec.argv, &env)?,
             fence: base.fence,
-            identity: identity(spec.user.as_deref())?,
+            identity: if spec.root.is_some() { None } else { identity(spec)? },
             sandbox: spec.sandbox.clone(),
+            network: spec.network.clone(),
             hidden: spec.hidden_paths.clone(),
-            devices,
+            devices: spec.isolation.devices.clone(),
             rlimits: spec.limits.rlimits.iter().map(rlimit).collect::<Result<_, _>>()?,
-            filters: base.filters.clone(),
-            drop_capabilities: spec.isolation.drop_capabilities,
+            filtered,
+            filters,
+            keep,
+            no_new_privileges: spec.no_new_privileges || spec.root.is_none() && !spec.privileged,
+            root: spec.root.clone(),
+            user: spec.user.clone(),
+            groups: spec.groups.clone(),
+            inside_dir: spec.working_dir.clone().unwrap_or(own_dir),
+            mounts: spec.mounts.clone(),
+            secret_files: secret_files(&spec.mounts)?,
+            hostname: spec.hostname.clone(),
+            etc: spec.etc.clone(),
+            privileged: spec.privileged,
+            shm_bytes: spec.shm_bytes,
+            tty: spec.tty,
+            give_sandbox: spec.give_sandbox,
             oom_score_adj: spec.oom_score_adj.clamp(-1000, 1000),
+            missing,
             title: None,
         };
         plan.make_sandbox()?;
+        if let Some(identity) = &plan.identity {
+            plan.give_sandbox(identity)?;
+        }
         Ok(plan)
     }
 
-    /// The sandbox is there, and the command's user owns it.
+    /// After the plan has been received: the filters, which are not sent.
+    pub(super) fn take_filters(&mut self, base: &Base) -> Result<(), LaunchError> {
+        self.filters = base
+            .filters(self.filtered)
+            .map_err(|error| LaunchError::machine(format!("cannot make the seccomp filters: {error}")))?;
+        Ok(())
+    }
+
+    /// Whether the container's devices are picked one by one.
+    pub(super) fn own_devices(&self) -> bool {
+        self.root.is_some() && !self.privileged
+    }
+
+    /// What only the container's own root could tell.
+    pub(super) fn settle(&mut self, identity: Identity, home: Option<String>) {
+        self.program.set_default("HOME", home.as_deref().unwrap_or("/"));
+        self.identity = Some(identity);
+    }
+
+    /// The sandbox is there.
     fn make_sandbox(&self) -> Result<(), LaunchError> {
-        let failed = |what: &str, error: std::io::Error| {
-            LaunchError::machine(format!("cannot {what} the sandbox {}: {error}", self.sandbox.display()))
-        };
         // SAFETY: no memory is passed. The shim's own umask would shut the command's user out of what lies above.
         let umask = unsafe { libc::umask(0o022) };
         let made = std::fs::create_dir_all(&self.sandbox);
         // SAFETY: as above.
         unsafe { libc::umask(umask) };
-        made.map_err(|error| failed("make", error))?;
-        if let Some(identity) = &self.identity {
-            std::os::unix::fs::chown(&self.sandbox, Some(identity.uid), Some(identity.gid))
-                .map_err(|error| failed("give away", error))?;
+        made.map_err(|error| {
+            LaunchError::machine(format!("cannot make the sandbox {}: {error}", self.sandbox.display()))
+        })
+    }
+
+    /// The command's user owns the sandbox, and what was put there for it.
+    pub(super) fn give_sandbox(&self, identity: &Identity) -> Result<(), LaunchError> {
+        let give = |path: &std::path::Path| {
+            std::os::unix::fs::lchown(path, Some(identity.uid), Some(identity.gid)).map_err(|error| {
+                LaunchError::machine(format!("cannot give away the sandbox's {}: {error}", path.display()))
+            })
+        };
+        give(&self.sandbox)?;
+        let mut dirs = vec![self.sandbox.clone()];
+        while let Some(dir) = dirs.pop().filter(|_| self.give_sandbox) {
+            for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+                give(&entry.path())?;
+                // The entry's own type: a link to a directory is not one.
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    dirs.push(entry.path());
+                }
+            }
         }
         Ok(())
     }
@@ -195,9 +343,9 @@ fn fence(wanted: bool, missing: &mut Vec<String>) -> Fence {
 }
 
 /// None where the command runs as the caller itself and nothing is to be changed.
-fn identity(user: Option<&str>) -> Result<Option<Identity>, LaunchError> {
-    let Some(text) = user else { return Ok(None) };
-    let identity = user::resolve(text).map_err(|error| match error {
+fn identity(spec: &ShimSpec) -> Result<Option<Identity>, LaunchError> {
+    let Some(text) = spec.user.as_deref() else { return Ok(None) };
+    let identity = user::resolve(text, &spec.groups).map_err(|error| match error {
         user::UserError::Lookup { .. } => LaunchError::machine(error.to_string()),
         _ => LaunchError::spec(error.to_string()),
     })?;
@@ -212,6 +360,35 @@ fn identity(user: Option<&str>) -> Result<Option<Identity>, LaunchError> {
         "cannot run as user {text:?}: the agent runs as {} and not as root",
         user::own_name()
     )))
+}
+
+/// The content of a secret's file. What goes wrong is told without it.
+fn read_secret(file: &std::path::Path) -> Result<Vec<u8>, LaunchError> {
+    let refused = |why: &str| LaunchError::spec(format!("the secret {}: {why}", file.display()));
+    let mut value = Vec::new();
+    let opened = std::fs::File::open(file).map_err(|error| refused(&error.to_string()))?;
+    opened.take(SECRET_BYTES + 1).read_to_end(&mut value).map_err(|error| refused(&error.to_string()))?;
+    match value.len() as u64 > SECRET_BYTES {
+        true => Err(refused("it is larger than 1 MiB")),
+        false => Ok(value),
+    }
+}
+
+/// As an environment variable: text, without the line end that editors leave.
+fn secret_text(name: &str, file: &std::path::Path) -> Result<String, LaunchError> {
+    let mut text = String::from_utf8(read_secret(file)?)
+        .map_err(|_| LaunchError::spec(format!("the secret for {name} is not text: mount it as a file")))?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+fn secret_files(mounts: &[MountSpec]) -> Result<Vec<Secret>, LaunchError> {
+    let secrets = mounts.iter().filter(|mount| mount.kind == MountKind::Secret);
+    secrets
+        .map(|mount| Ok(Secret { target: mount.target.clone(), value: read_secret(&mount.source)? }))
+        .collect()
 }
 
 fn rlimit((name, limit): (&String, &Rlimit)) -> Result<(libc::__rlimit_resource_t, u64, u64), LaunchError> {
@@ -252,7 +429,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut spec = ShimSpec::new("a", "c", vec!["true".into()], dir.path().join("sandbox"));
         change(&mut spec);
-        match Plan::prepare(&spec, &Base::new(&spec.isolation)) {
+        match Plan::prepare(&spec, &Base::of(&spec)) {
             Ok(_) => "fine".into(),
             Err(error) => error.message,
         }

@@ -124,17 +124,38 @@ pub(super) fn supported() -> bool {
     std::io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
 }
 
-/// The filters, to be installed in this order.
+/// What a capability that a container was given on purpose is good for: of no use while the calls are denied. As Docker
+/// has it.
+const ALLOWED_WITH: &[(&str, &[&str])] = &[
+    ("SYS_NICE", &["get_mempolicy", "mbind", "set_mempolicy", "set_mempolicy_home_node"]),
+    ("SYS_PACCT", &["acct"]),
+    ("SYS_PTRACE", &["kcmp", "pidfd_getfd", "process_madvise"]),
+    ("SYS_TIME", &["clock_adjtime", "clock_settime", "settimeofday"]),
+    ("SYS_TTY_CONFIG", &["vhangup"]),
+    ("SYSLOG", &["syslog"]),
+];
+
+/// Of these capabilities those for which the filters differ.
+pub(super) fn significant(kept: u64) -> u64 {
+    kept & super::capabilities::set(ALLOWED_WITH.iter().map(|(capability, _)| *capability))
+}
+
+/// The filters for a container that keeps these capabilities, to be installed in this order.
 ///
 /// # Errors
 /// The architecture is one that filters are not written for.
-pub fn filters() -> Result<Vec<BpfProgram>, seccompiler::Error> {
+pub fn filters(kept: u64) -> Result<Vec<BpfProgram>, seccompiler::Error> {
     let arch = std::env::consts::ARCH.try_into()?;
     let build = |rules, answer| -> Result<BpfProgram, seccompiler::Error> {
         Ok(SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(answer), arch)?.try_into()?)
     };
     let mut denied: BTreeMap<i64, Vec<SeccompRule>> =
         DENIED.iter().map(|(_, number)| (*number, Vec::new())).collect();
+    let given = ALLOWED_WITH.iter().filter(|(capability, _)| super::capabilities::holds(kept, capability));
+    let allowed: Vec<&str> = given.flat_map(|(_, calls)| calls.iter().copied()).collect();
+    for (_, number) in DENIED.iter().filter(|(name, _)| allowed.contains(name)) {
+        denied.remove(number);
+    }
     let with_flag = |(_, flag): &(&str, u64)| rule(&[(0, SeccompCmpOp::MaskedEq(*flag), *flag)]);
     denied.insert(libc::SYS_clone, DENIED_CLONE_FLAGS.iter().map(with_flag).collect::<Result<_, _>>()?);
     let other: Vec<_> = ALLOWED_PERSONALITIES.iter().map(|value| (0, SeccompCmpOp::Ne, *value)).collect();
@@ -165,15 +186,37 @@ fn beyond_known() -> BpfProgram {
     ]
 }
 
+/// Installs a filter for good. Without `no_new_privs` it needs the right to administer the machine.
+pub(super) fn install(filter: &[sock_filter]) -> std::io::Result<()> {
+    let length = u16::try_from(filter.len()).map_err(std::io::Error::other)?;
+    let program = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut().cast() };
+    // SAFETY: the program's instructions have the kernel's layout, outlive the call and are only read.
+    match unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn filters_are_built_and_small_enough_for_the_kernel() {
-        let filters = filters().unwrap();
+        let filters = filters(super::super::capabilities::KEPT).unwrap();
         assert_eq!(filters.len(), 3);
         assert!(filters.iter().all(|filter| filter.len() < 4096));
+    }
+
+    #[test]
+    fn a_capability_brings_the_calls_that_it_is_for() {
+        let names: Vec<&str> = DENIED.iter().map(|(name, _)| *name).collect();
+        for (capability, calls) in ALLOWED_WITH {
+            assert!(!super::super::capabilities::holds(super::super::capabilities::KEPT, capability));
+            assert!(calls.iter().all(|call| names.contains(call)), "{capability}");
+        }
+        let (usual, with_time) = (filters(0).unwrap(), filters(1 << 25).unwrap());
+        assert!(with_time[0].len() < usual[0].len());
     }
 
     #[test]

@@ -24,6 +24,14 @@ pub enum UserError {
     /// There is none of that name.
     #[error("there is no group {0:?} on this machine")]
     NoGroup(String),
+    /// The image's own files know none of that name.
+    #[error("the image has no {what} {name:?} in its /etc/passwd or /etc/group")]
+    NotInImage {
+        /// `user` or `group`.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+    },
     /// The user database does not answer.
     #[error("cannot look up {what:?} in the user database: {source}")]
     Lookup {
@@ -35,8 +43,8 @@ pub enum UserError {
 }
 
 /// Resolves `name`, `uid`, `name:group` or `uid:gid`. A number need not be in the user database; its group is then the
-/// same number, so that it has no rights by chance.
-pub(super) fn resolve(text: &str) -> Result<Identity, UserError> {
+/// same number, so that it has no rights by chance. `further` are groups besides.
+pub(super) fn resolve(text: &str, further: &[String]) -> Result<Identity, UserError> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
@@ -50,6 +58,9 @@ pub(super) fn resolve(text: &str) -> Result<Identity, UserError> {
     if let Some(group) = group {
         identity.gid = find_group(group)?;
         identity.groups = vec![identity.gid];
+    }
+    for group in further {
+        identity.groups.push(find_group(group)?);
     }
     Ok(identity)
 }
@@ -156,23 +167,27 @@ mod tests {
 
     #[test]
     fn names_numbers_and_groups() {
-        let root = resolve("root").unwrap();
+        let root = resolve("root", &[]).unwrap();
         assert_eq!((root.uid, root.gid), (0, 0));
-        assert_eq!(resolve("0").unwrap(), root);
-        let daemon = resolve("root:daemon").unwrap();
+        assert_eq!(resolve("0", &[]).unwrap(), root);
+        let daemon = resolve("root:daemon", &[]).unwrap();
+        let more = resolve("0:0", &["daemon".into()]).unwrap();
+        assert_eq!(more.groups, [0, daemon.gid]);
         assert_eq!((daemon.uid, daemon.groups), (0, vec![daemon.gid]));
-        assert_eq!(resolve("54321:7").unwrap(), Identity { uid: 54321, gid: 7, groups: vec![7] });
-        assert_eq!(resolve("54321").unwrap(), Identity { uid: 54321, gid: 54321, groups: vec![54321] });
+        assert_eq!(resolve("54321:7", &[]).unwrap(), Identity { uid: 54321, gid: 7, groups: vec![7] });
+        assert_eq!(resolve("54321", &[]).unwrap(), Identity { uid: 54321, gid: 54321, groups: vec![54321] });
     }
 
     #[test]
     fn unknown_ones_are_named() {
         assert_eq!(
-            resolve("no-such-user").unwrap_err().to_string(),
+            resolve("no-such-user", &[]).unwrap_err().to_string(),
             "there is no user \"no-such-user\" on this machine"
         );
-        assert!(matches!(resolve("root:no-such-group"), Err(UserError::NoGroup(_))));
-        assert!(resolve("").is_err() && resolve("-1").is_err() && resolve("4294967295").is_err());
-        assert!(resolve("a\0b").is_err());
+        assert!(matches!(resolve("root:no-such-group", &[]), Err(UserError::NoGroup(_))));
+        assert!(
+            resolve("", &[]).is_err() && resolve("-1", &[]).is_err() && resolve("4294967295", &[]).is_err()
+        );
+        assert!(resolve("a\0b", &[]).is_err());
     }
 }

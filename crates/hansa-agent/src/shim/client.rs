@@ -31,17 +31,9 @@ const FIRST_WORD: Duration = Duration::from_secs(30);
 /// # Errors
 /// The command could not be started; nothing of it is left but the directory.
 pub async fn spawn(runtime_dir: &Path, spec: &ShimSpec, exe: &Path) -> Result<Client, LaunchError> {
-    let failed = |what: &str, error: io::Error| {
-        LaunchError::machine(format!("cannot {what} in {}: {error}", runtime_dir.display()))
-    };
-    // The shim starts elsewhere.
-    let runtime_dir = &std::path::absolute(runtime_dir).map_err(|e| failed("find", e))?;
+    let failed = failure(runtime_dir);
+    let runtime_dir = &claim(runtime_dir)?;
     let exe = &std::path::absolute(exe).map_err(|e| failed("find the shim", e))?;
-    std::fs::create_dir_all(runtime_dir).map_err(|e| failed("make the runtime directory", e))?;
-    // Not even the spec of a container that is there may be touched. (The lock decides; this keeps the spec whole.)
-    if [files::SPEC, files::EXIT].iter().any(|name| runtime_dir.join(name).exists()) {
-        return Err(failed("start a container", io::Error::other("there is or was one already")));
-    }
     files::write_json(&runtime_dir.join(files::SPEC), spec, false)
         .map_err(|e| failed("write the spec", e))?;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|e| failed("make a socket", e))?;
@@ -64,6 +56,22 @@ pub async fn spawn(runtime_dir: &Path, spec: &ShimSpec, exe: &Path) -> Result<Cl
     let _ = shim.kill();
     let _ = shim.wait();
     first_word(first, runtime_dir).await
+}
+
+fn failure(runtime_dir: &Path) -> impl Fn(&str, io::Error) -> LaunchError {
+    move |what, error| LaunchError::machine(format!("cannot {what} in {}: {error}", runtime_dir.display()))
+}
+
+/// A runtime directory for a container that is to be started, made if need be; its absolute path, as shims start elsewhere.
+pub(super) fn claim(runtime_dir: &Path) -> Result<PathBuf, LaunchError> {
+    let failed = failure(runtime_dir);
+    let runtime_dir = std::path::absolute(runtime_dir).map_err(|e| failed("find", e))?;
+    std::fs::create_dir_all(&runtime_dir).map_err(|e| failed("make the runtime directory", e))?;
+    // Not even the spec of a container that is there may be touched. (The lock decides; this keeps the spec whole.)
+    if [files::SPEC, files::EXIT].iter().any(|name| runtime_dir.join(name).exists()) {
+        return Err(failed("start a container", io::Error::other("there is or was one already")));
+    }
+    Ok(runtime_dir)
 }
 
 /// What a shim's first word means for whoever starts a container.

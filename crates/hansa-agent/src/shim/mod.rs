@@ -15,7 +15,7 @@ mod cleanup;
 mod client;
 mod connection;
 mod events;
-mod files;
+pub(crate) mod files;
 mod nursery;
 mod output;
 mod pool;
@@ -27,12 +27,14 @@ mod spare;
 mod spec;
 mod timer;
 pub(crate) mod title;
+mod world;
 
 pub use client::{Attached, Client, ClientError, ShimLost, attach, list, spawn};
 pub use pool::Pool;
 pub use protocol::{EXEC_OUTPUT_BYTES, ExecResult};
 pub use record::{Cause, ExitRecord, LaunchError, LaunchErrorKind, ProcessId, Started};
 pub use spec::{Isolation, Limits, Output, Rlimit, ShimSpec, VERSION};
+pub use world::{EtcFiles, MountKind, MountSpec, RootSpec, SANDBOX_IN_IMAGE};
 
 use std::ffi::OsString;
 use std::io;

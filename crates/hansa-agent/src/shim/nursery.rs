@@ -1,8 +1,8 @@
 //! A process that makes shims before anybody needs them: by forking itself, which costs a tenth of executing a program.
 //!
 //! An agent starts one, and orders spare shims by bytes on its standard input; each says its name on the common standard
-//! output when it is ready, and serves its socket in a directory of that name. To put one to work the agent writes the
-//! spec into that directory, renames the directory to the container's, and says so ([`super::pool`]). From then on the
+//! output when it is ready, and serves its socket in a directory of that name. To put one to work the agent moves its
+//! files into the container's runtime directory, writes the spec there, and says so ([`super::pool`]). From then on the
 //! shim is like any other. What takes long, above all moving a process into cgroups, lies before that.
 //!
 //! Standard input is the lifeline, too: it ends with the agent, and so do nursery and spare shims; they leave nothing.
@@ -14,7 +14,6 @@ use super::files;
 use super::protocol::{Request, RequestBody};
 use super::server::{log, read_spec, work};
 use super::spare::{Spare, Tools};
-use super::spec::Isolation;
 use super::title::Title;
 use crate::cgroup::{Detected, Driver};
 use crate::launcher::Base;
@@ -22,7 +21,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What every spare shim gets from the nursery.
 struct Nursery<'a> {
@@ -48,7 +47,7 @@ pub(super) fn run(program: &OsStr, spares: &Path, agent: &str) -> ! {
     let moved = detected.driver.as_ref().map_or(Ok(()), |driver| driver.adopt_shim(agent, 0));
     let ticks = start_ticks(std::process::id() as i32);
     let (Ok(()), Ok(ticks)) = (moved, ticks) else { std::process::exit(1) };
-    let base = Base::new(&Isolation::default());
+    let base = Base::usual();
     let nursery = Nursery { agent, spares, program, base, detected, title: Title::find() };
     // SAFETY: the descriptor is ours and used by nothing else.
     let mut orders = unsafe { File::from_raw_fd(0) };
@@ -125,8 +124,14 @@ impl Nursery<'_> {
         };
         say(name);
         let_go(1);
-        let Some(starter) = wait(&tools) else { self.quit(&spare, Some(&tools), &dir) };
+        let Some((starter, runtime_dir)) = wait(&tools) else { self.quit(&spare, Some(&tools), &dir) };
         let_go(0);
+        // Our files are there already.
+        if let Err(error) = std::env::set_current_dir(&runtime_dir) {
+            log(&format!("cannot enter {}: {error}", runtime_dir.display()));
+            self.quit(&spare, Some(&tools), &dir)
+        }
+        let _ = std::fs::remove_dir(&dir);
         let spec = match read_spec() {
             Ok(spec) => spec,
             Err(error) => {
@@ -134,8 +139,8 @@ impl Nursery<'_> {
                 self.quit(&spare, Some(&tools), &dir)
             }
         };
-        if let (Some(title), Ok(dir)) = (self.title, std::env::current_dir()) {
-            let words = [self.program, OsStr::new("shim"), dir.as_os_str()];
+        if let Some(title) = self.title {
+            let words = [self.program, OsStr::new("shim"), runtime_dir.as_os_str()];
             let words = words.map(|word| word.to_string_lossy().into_owned()).to_vec();
             title.set(&words);
             spare.title = Some((title, words));
@@ -166,8 +171,8 @@ impl Nursery<'_> {
     }
 }
 
-/// Waits until the agent puts this shim to work. None: it, or the container's first process, is gone, or we shall go.
-fn wait(tools: &Tools) -> Option<Connection> {
+/// Waits until the agent puts this shim to work in a runtime directory. None: it, or the container's first process, is gone, or we shall go.
+fn wait(tools: &Tools) -> Option<(Connection, PathBuf)> {
     let mut connection: Option<Connection> = None;
     loop {
         let mut polled = Polled::default();
@@ -181,8 +186,8 @@ fn wait(tools: &Tools) -> Option<Connection> {
             && let Some(agent) = &mut connection
         {
             for line in agent.receive() {
-                if let Ok(Request { body: RequestBody::Start, .. }) = serde_json::from_slice(&line) {
-                    return connection;
+                if let Ok(Request { body: RequestBody::Start { dir }, .. }) = serde_json::from_slice(&line) {
+                    return connection.map(|agent| (agent, dir));
                 }
             }
             if !agent.is_open() {

@@ -1,6 +1,6 @@
 //! The agent's end of the nursery: keeps some spare shims ready, and puts them to work.
 
-use super::client::{Client, connect_socket, first_word, spawn};
+use super::client::{Client, claim, connect_socket, first_word, spawn};
 use super::files;
 use super::protocol::{Request, RequestBody};
 use super::record::LaunchError;
@@ -242,27 +242,43 @@ impl Spare {
 
     /// None: it was dead before it heard anything, and nothing is left of it.
     async fn put_to_work(self, runtime_dir: &Path, spec: &ShimSpec) -> Option<Result<Client, LaunchError>> {
-        let failed = |what: &str, error: io::Error| {
-            let why = format!("cannot {what} for {}: {error}", runtime_dir.display());
-            Some(Err(LaunchError::machine(why)))
-        };
         let Self { dir, mut stream } = self;
-        if let Err(error) = files::write_json(&dir.join(files::SPEC), spec, false) {
-            return failed("write the spec", error);
+        let runtime_dir = &match claim(runtime_dir) {
+            Ok(runtime_dir) => runtime_dir,
+            Err(error) => return Some(Err(error)),
+        };
+        if let Err(error) = hand_over(&dir, runtime_dir, spec) {
+            // By its lock it is found where that is now; without a word it ends with the connection.
+            let _ = super::cleanup(runtime_dir).await;
+            return Some(Err(LaunchError::machine(format!(
+                "cannot put a shim to work in {}: {error}",
+                runtime_dir.display()
+            ))));
         }
-        // Fails where there is or was a container already.
-        if let Err(error) = std::fs::rename(&dir, runtime_dir) {
-            return failed("rename the shim's directory", error);
-        }
-        let mut line = serde_json::to_vec(&Request { id: 0, body: RequestBody::Start }).unwrap_or_default();
+        let start = Request { id: 0, body: RequestBody::Start { dir: runtime_dir.to_owned() } };
+        let mut line = serde_json::to_vec(&start).unwrap_or_default();
         line.push(b'\n');
         if stream.write_all(&line).await.is_err() {
-            return match super::cleanup(runtime_dir).await.and_then(|()| std::fs::remove_dir_all(runtime_dir))
-            {
-                Ok(()) => None,
-                Err(error) => failed("clean up after a dead shim", error),
-            };
+            let _ = std::fs::remove_dir(&dir);
+            return super::cleanup(runtime_dir).await.err().map(|error| {
+                let why = format!("cannot clean up after a dead shim in {}: {error}", runtime_dir.display());
+                Err(LaunchError::machine(why))
+            });
         }
         Some(first_word(Client::connect(stream, runtime_dir).await, runtime_dir).await)
     }
+}
+
+/// Moves what makes a directory a shim's into the container's, where there may be other files already; then writes the
+/// spec, without which nothing is run. What stands for something is in one of the two at any moment, so cleaning up both
+/// leaves nothing. The lock comes first: whoever wants the container gone finds the shim by it.
+fn hand_over(dir: &Path, runtime_dir: &Path, spec: &ShimSpec) -> io::Result<()> {
+    for file in [files::LOCK, files::CGROUP, files::SOCKET] {
+        match std::fs::rename(dir.join(file), runtime_dir.join(file)) {
+            // Without cgroups there is nothing to tell of them.
+            Err(error) if file == files::CGROUP && error.kind() == io::ErrorKind::NotFound => {}
+            done => done?,
+        }
+    }
+    files::write_json(&runtime_dir.join(files::SPEC), spec, false)
 }

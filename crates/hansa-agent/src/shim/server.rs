@@ -58,7 +58,7 @@ pub(super) fn run(runtime_dir: &Path) -> ! {
     };
     // Last to be killed when memory is short: without us the container dies, and nobody says why.
     let _ = std::fs::write("/proc/self/oom_score_adj", "-999");
-    let base = Base::new(&spec.isolation);
+    let base = Base::of(&spec);
     let names = check_name("agent", &spec.agent).and_then(|()| check_name("container", &spec.container));
     let ready = names.and_then(|()| {
         let driver = if spec.isolation.cgroups { Driver::detect() } else { Detected::default() };
@@ -178,30 +178,23 @@ impl Shim {
                 let limited = cgroup.limit(&self.spec.limits);
                 missing.append(&mut limited.map_err(|error| broken("set up cgroups", error))?);
             }
-            let output = |error| {
-                LaunchError::machine(format!(
-                    "cannot write output to {}: {error}",
-                    self.spec.sandbox.display()
-                ))
-            };
+            Ok(plan)
+        });
+        let mut plan = set_up.inspect_err(|_| init.end())?;
+        let mut init = init.run(&mut plan)?;
+        missing.append(&mut init.missing);
+        let output = |error| {
+            LaunchError::machine(format!("cannot write output to {}: {error}", self.spec.sandbox.display()))
+        };
+        // Only now is it known who owns the files; what the command has written meanwhile waits in the pipes.
+        let open = || {
             let directory = Directory::open(&self.spec.sandbox, plan.owner()).map_err(output)?;
             let out = Rotated::open(&directory, "stdout", &self.spec.output).map_err(output)?;
             let err = Rotated::open(&directory, "stderr", &self.spec.output).map_err(output)?;
-            Ok((plan, out, err))
-        });
-        let (plan, out, err) = match set_up {
-            Ok(set_up) => set_up,
-            Err(error) => {
-                init.end();
-                return Err(error);
-            }
+            let read = |error| broken("read output", error);
+            Ok([Stream::new(&init.stdout, out).map_err(read)?, Stream::new(&init.stderr, err).map_err(read)?])
         };
-        let mut init = init.run(&plan)?;
-        missing.append(&mut init.missing);
-        let streams = [
-            Stream::new(&init.stdout, out).map_err(|error| broken("read output", error))?,
-            Stream::new(&init.stderr, err).map_err(|error| broken("read output", error))?,
-        ];
+        let streams = open().inspect_err(|_| init.kill())?;
         let started = Started {
             version: VERSION,
             agent: self.spec.agent.clone(),
@@ -343,7 +336,7 @@ impl Shim {
 
     fn obey(&mut self, inside: &mut Inside, connection: &mut Connection, request: Request) {
         let done = match request.body {
-            RequestBody::Start => Err("the container runs already".into()),
+            RequestBody::Start { .. } => Err("the container runs already".into()),
             RequestBody::Signal { signal: libc::SIGKILL } => {
                 self.end(inside, Cause::Stopped);
                 Ok(())
@@ -405,7 +398,7 @@ impl Shim {
         let first = inside.kill_at_ms.is_none();
         inside.kill_at_ms = Some(inside.kill_at_ms.map_or(kill_at, |earlier| earlier.min(kill_at)));
         if first {
-            let _ = inside.init.signal(libc::SIGTERM, true);
+            let _ = inside.init.signal(self.spec.stop_signal.unwrap_or(libc::SIGTERM), true);
         }
     }
 

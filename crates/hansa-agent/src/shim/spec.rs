@@ -1,5 +1,6 @@
 //! What a shim is told to run: `shim.json` in its runtime directory, written by the agent before the shim starts.
 
+use super::world::{EtcFiles, MountSpec, RootSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,6 +27,9 @@ pub struct ShimSpec {
     /// `name`, `uid`, `name:group` or `uid:gid`; the agent's own user if absent.
     #[serde(default)]
     pub user: Option<String>,
+    /// Further groups of the user, by name or number.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// The working directory, where `stdout` and `stderr` go too. Made (and given to the user) if it is not there.
     pub sandbox: PathBuf,
     /// Directories that the container sees empty (with its own sandbox in it, if that lies below). An agent names
@@ -55,6 +59,53 @@ pub struct ShimSpec {
     /// The command's `oom_score_adj`.
     #[serde(default)]
     pub oom_score_adj: i32,
+    /// A root file system of its own; None: the machine's.
+    #[serde(default)]
+    pub root: Option<RootSpec>,
+    /// Where the command starts, as the container sees it (made if missing); None: in its sandbox.
+    #[serde(default)]
+    pub working_dir: Option<PathBuf>,
+    /// What is mounted besides; needs rights to mount.
+    #[serde(default)]
+    pub mounts: Vec<MountSpec>,
+    /// A network namespace to join, as a file; None: the machine's network.
+    #[serde(default)]
+    pub network: Option<PathBuf>,
+    /// The host name that it sees; None: the machine's.
+    #[serde(default)]
+    pub hostname: Option<String>,
+    /// What it finds in `/etc`, if it has a root of its own.
+    #[serde(default)]
+    pub etc: EtcFiles,
+    /// All capabilities, all devices, no filter, nothing masked or read-only.
+    #[serde(default)]
+    pub privileged: bool,
+    /// Capabilities (`NET_ADMIN`, with or without `CAP_`) that it keeps besides the usual ones.
+    #[serde(default)]
+    pub cap_add: Vec<String>,
+    /// Capabilities that it does not keep, or `ALL`; those of `cap_add` it keeps all the same.
+    #[serde(default)]
+    pub cap_drop: Vec<String>,
+    /// Programs cannot give more rights than their caller has (setuid, file capabilities). Always so without a root of its
+    /// own.
+    #[serde(default)]
+    pub no_new_privileges: bool,
+    /// Bytes that `/dev/shm` holds; None: 64 MiB with a root of its own, otherwise as the kernel likes.
+    #[serde(default)]
+    pub shm_bytes: Option<u64>,
+    /// The signal that asks it to stop; None: SIGTERM.
+    #[serde(default)]
+    pub stop_signal: Option<i32>,
+    /// Whether its standard streams are a terminal (its output then is all in `stdout`).
+    #[serde(default)]
+    pub tty: bool,
+    /// Environment variables whose values are secrets, and the files that hold them: read when the command starts and
+    /// written nowhere.
+    #[serde(default)]
+    pub secret_env: BTreeMap<String, PathBuf>,
+    /// Everything in the sandbox was put there for the command and is given to its user before it starts.
+    #[serde(default)]
+    pub give_sandbox: bool,
 }
 
 fn default_grace() -> u64 {
@@ -71,6 +122,7 @@ impl ShimSpec {
             argv,
             env: BTreeMap::new(),
             user: None,
+            groups: Vec::new(),
             sandbox,
             hidden_paths: Vec::new(),
             isolation: Isolation::default(),
@@ -80,6 +132,21 @@ impl ShimSpec {
             deadline_file: None,
             kill_grace_ms: default_grace(),
             oom_score_adj: 0,
+            root: None,
+            working_dir: None,
+            mounts: Vec::new(),
+            network: None,
+            hostname: None,
+            etc: EtcFiles::default(),
+            privileged: false,
+            cap_add: Vec::new(),
+            cap_drop: Vec::new(),
+            no_new_privileges: false,
+            shm_bytes: None,
+            stop_signal: None,
+            tty: false,
+            secret_env: BTreeMap::new(),
+            give_sandbox: false,
         }
     }
 }

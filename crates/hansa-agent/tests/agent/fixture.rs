@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What agents in tests offer.
 const RESOURCES: &str = "cpus:2;mem:512;disk:100;ports:[31000-31099]";
 
-/// `agent <master> <data dir> <deadline ms>`: an agent until SIGTERM.
+/// `agent <master> <data dir> <deadline ms> [<bridge subnet>]`: an agent until SIGTERM.
 pub fn agent_main(args: &[OsString]) -> ExitCode {
     let words: Vec<&str> = args.iter().map(|word| word.to_str().unwrap()).collect();
     let mut options = Options::new(words[0], words[1]);
@@ -24,6 +24,7 @@ pub fn agent_main(args: &[OsString]) -> ExitCode {
     options.listen = "127.0.0.1:0".parse().unwrap();
     options.resources = Some(RESOURCES.parse().unwrap());
     options.stop_deadline = Some(Duration::from_millis(words[2].parse().unwrap()));
+    options.bridge_subnet = words.get(3).map(|text| text.parse().unwrap());
     options.machine_lock = Some(Path::new(words[1]).with_extension("machine"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(async {
@@ -46,6 +47,7 @@ pub struct Fixture {
     pub runtime: tokio::runtime::Runtime,
     pub master: Master,
     pub deadline_ms: u64,
+    pub bridge_subnet: Option<String>,
     agents: Vec<Child>,
 }
 
@@ -56,7 +58,7 @@ impl Fixture {
         let master = runtime.block_on(Master::start());
         let root = tempfile::Builder::new().prefix("hansa-agent-").tempdir().unwrap();
         std::fs::set_permissions(root.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        Self { root, runtime, master, deadline_ms: 20_000, agents: Vec::new() }
+        Self { root, runtime, master, deadline_ms: 20_000, bridge_subnet: None, agents: Vec::new() }
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -78,6 +80,7 @@ impl Fixture {
             .arg(format!("http://{}", self.master.address))
             .arg(self.data_dir())
             .arg(self.deadline_ms.to_string())
+            .args(&self.bridge_subnet)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -26,10 +26,10 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// What the probe says, by kind.
-struct Findings(Vec<(String, String, String)>);
+pub struct Findings(Vec<(String, String, String)>);
 
 impl Findings {
-    fn of(fixture: &Fixture, spec: &ShimSpec) -> Self {
+    pub fn of(fixture: &Fixture, spec: &ShimSpec) -> Self {
         let record = fixture.run(spec);
         let output = fixture.stdout(&spec.container);
         let errors = fixture.file(&spec.container, "stderr");
@@ -46,19 +46,19 @@ impl Findings {
         Self::of(fixture, &fixture.workload("probe", &["probe"]))
     }
 
-    fn kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub fn kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0
             .iter()
             .filter(move |(k, _, _)| k == kind)
             .map(|(_, what, result)| (what.as_str(), result.as_str()))
     }
 
-    fn get(&self, kind: &str, what: &str) -> &str {
+    pub fn get(&self, kind: &str, what: &str) -> &str {
         self.0.iter().find(|(k, w, _)| k == kind && w == what).map_or("absent", |(_, _, result)| result)
     }
 }
 
-fn proved(what: &str, names: impl IntoIterator<Item = impl AsRef<str>>) {
+pub fn proved(what: &str, names: impl IntoIterator<Item = impl AsRef<str>>) {
     let names: Vec<String> = names.into_iter().map(|name| name.as_ref().to_owned()).collect();
     println!("  {what} ({}): {}", names.len(), names.join(" "));
 }

@@ -3,14 +3,17 @@
 //! This binary is test runner, shim and workload in one: `shim <dir>` and `workload <what>` are what the tests start of
 //! it; `bench` prints how long starts and ends take. Whatever a test starts holds a stop deadline, so that nothing survives a killed test for long.
 
+mod chrooted;
 mod ends;
 mod fences;
 mod fixture;
 mod guest;
+mod image;
 mod limits;
 mod ordinary;
 mod prepared;
 mod probe;
+mod roots;
 mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,9 +55,9 @@ fn main() -> ExitCode {
     let filters: Vec<&str> =
         rest.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();
     let plain = ends::tests().into_iter().map(Test::plain).collect();
-    let mut tests = vec![ends::tests(), prepared::tests(), limits::tests(), fences::tests()];
-    if std::env::var_os(guest::INSIDE).is_none() {
-        tests.extend([plain, ordinary::tests(), guest::tests()]);
+    let mut tests = vec![ends::tests(), prepared::tests(), limits::tests(), fences::tests(), roots::tests()];
+    if [guest::INSIDE, chrooted::INSIDE].iter().all(|inside| std::env::var_os(inside).is_none()) {
+        tests.extend([plain, ordinary::tests(), chrooted::tests(), guest::tests()]);
     }
     let tests: Vec<Test> = tests.into_iter().flatten().collect();
     if rest.iter().any(|word| word == "--list") {

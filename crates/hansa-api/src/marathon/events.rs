@@ -181,7 +181,7 @@ fn task_changed(
         TaskChange::Restored => {}
         TaskChange::Placed => frames.push(instance_changed("Provisioned")),
         TaskChange::State => {
-            let addresses = lookup.agent(&view.agent).map(|agent| task::ip_addresses(&agent));
+            let addresses = task::addresses(view, lookup.agent(&view.agent).as_deref());
             let mut fields = json!({
                 "slaveId": view.agent,
                 "taskId": view.status.task,

@@ -3,7 +3,7 @@
 
 use super::problem::Details;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An object's fields. `null` is the same as absent everywhere.
 #[derive(Clone, Copy)]
@@ -78,6 +78,23 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// The number of a port, or 0.
+    pub(super) fn port(&self, name: &str, faults: &mut Details) -> Option<u16> {
+        self.int(name, 0, 65_535, faults).and_then(|number| u16::try_from(number).ok())
+    }
+
+    /// A text that must be there and not empty.
+    pub(super) fn needed_text(&self, name: &str, faults: &mut Details) -> Option<&'a str> {
+        if self.get(name).is_none() {
+            faults.add(self.at(name), "error.path.missing");
+        }
+        let text = self.text(name, faults)?;
+        if text.is_empty() {
+            faults.add(self.at(name), "error.minLength");
+        }
+        Some(text)
     }
 
     /// A whole number from 0 to `high`, as a duration in seconds and such.
@@ -184,4 +201,19 @@ pub(super) fn texts(list: &[Value], path: &str, faults: &mut Details) -> Vec<Str
         }
     }
     texts
+}
+
+/// Whether `name` is one for ports and networks: `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = name.as_bytes();
+    bytes.first().is_some_and(plain)
+        && bytes.last().is_some_and(plain)
+        && bytes.iter().all(|byte| plain(byte) || *byte == b'-')
+}
+
+/// Whether something comes more than once.
+pub(super) fn has_twice<T: Ord>(values: impl Iterator<Item = T>) -> bool {
+    let mut seen = BTreeSet::new();
+    values.into_iter().any(|value| !seen.insert(value))
 }

@@ -90,12 +90,35 @@ pub fn merge(current: &AppSpec, patch: &Value, defaults: &Defaults) -> Result<Ap
 fn overlay(current: &AppSpec, patch: &Value) -> Value {
     let Value::Object(patch) = patch else { return patch.clone() };
     let mut whole = render::app::definition(current);
-    for (name, value) in patch.iter().filter(|(_, value)| !value.is_null()) {
-        // The old spelling takes the place of the new one.
-        if name == "ports" && patch.get("portDefinitions").is_none_or(Value::is_null) {
-            whole.remove("portDefinitions");
+    let gives = |name: &str| !patch.get(name).is_none_or(Value::is_null);
+    // What an old spelling says takes the place of what the new one said before.
+    let docker_network = patch.get("container").and_then(|container| container.get("docker")?.get("network"));
+    if gives("ports") {
+        whole.remove("portDefinitions");
+    }
+    if gives("ipAddress") {
+        for name in ["networks", "portDefinitions", "container"] {
+            whole.remove(name);
         }
+    }
+    if docker_network.is_some_and(|network| !network.is_null()) {
+        whole.remove("networks");
+    }
+    if patch.get("uris").and_then(Value::as_array).is_some_and(|uris| !uris.is_empty()) {
+        whole.remove("fetch");
+    }
+    for (name, value) in patch.iter().filter(|(_, value)| !value.is_null()) {
         whole.insert(name.clone(), value.clone());
+    }
+    // A limit is the request itself (others are refused), so it goes along when the request changes. Marathon forgets all
+    // limits with every update that does not repeat them, which restarts apps that only wanted to be scaled.
+    if let Some(Value::Object(limits)) = whole.get_mut("resourceLimits").filter(|_| !gives("resourceLimits"))
+    {
+        for (name, limit) in limits.iter_mut().filter(|(_, limit)| limit.is_number()) {
+            if let Some(request) = patch.get(name).filter(|request| request.is_number()) {
+                *limit = request.clone();
+            }
+        }
     }
     Value::Object(whole)
 }

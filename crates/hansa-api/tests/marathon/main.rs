@@ -3,6 +3,7 @@
 // One large `json!` of a whole app.
 #![recursion_limit = "256"]
 
+mod containers;
 mod reading;
 mod round_trip;
 mod showing;

@@ -1,6 +1,7 @@
 //! Definitions read, and refused in Marathon's words.
 
 use hansa_api::marathon::{Defaults, Problem, parse_app};
+use hansa_model::Timestamp;
 use hansa_model::app::{AppSpec, CheckPort, Constraint, Operator, Probe, UnreachableStrategy};
 use hansa_model::resources::MIB;
 use hansa_model::spec::Command;
@@ -67,7 +68,7 @@ fn a_full_definition_is_read_field_by_field() {
         "user": "nobody",
         "env": {"A": "1", "EMPTY": ""},
         "labels": {"VIP": "x", "HANSA_CPU_QUOTA": "true"},
-        "cpus": 0.1, "mem": 32.5, "disk": 10, "gpus": 1, "instances": 3,
+        "cpus": 0.1, "mem": 32.5, "disk": 10, "gpus": 1, "instances": 3, "executor": "//cmd",
         "constraints": [["hostname", "unique"], ["rack", "LIKE", "r[12]"], ["hostname", "UNIQUE"]],
         "portDefinitions": [{"port": 8080, "name": "http", "labels": {"VIP_0": "/web:80"}}, {"protocol": "UDP"}],
         "requirePorts": true,
@@ -123,49 +124,69 @@ fn values_that_ask_for_nothing_pass() {
     let plain = read(with(json!({}))).unwrap();
     for nothing in [
         json!({"container": null}),
-        json!({"container": {"type": "MESOS", "volumes": [], "docker": null}}),
+        json!({"container": {"type": "MESOS", "volumes": [], "docker": null, "linuxInfo": {}}}),
+        json!({"container": {"type": "MESOS", "linuxInfo": {"seccomp": null, "ipcInfo": {"mode": "PRIVATE"}}}}),
         json!({"fetch": [], "uris": [], "storeUrls": []}),
         json!({"networks": [{"mode": "host"}]}),
         json!({"networks": []}),
         json!({"executor": ""}),
-        json!({"executor": "//cmd"}),
+        json!({"executorResources": {"cpus": 0.1, "mem": 32}}),
         json!({"secrets": {}, "readinessChecks": [], "check": null, "residency": null, "tty": false}),
         json!({"resourceLimits": {"cpus": null}, "ipAddress": null}),
     ] {
-        assert_eq!(read(with(nothing.clone())).unwrap(), plain, "{nothing}");
+        let read = read(with(nothing.clone())).unwrap();
+        assert_eq!(AppSpec { container: None, ..read.clone() }, plain, "{nothing}");
+        assert_eq!(read.group(Timestamp(1)), plain.group(Timestamp(1)), "{nothing}");
     }
 }
 
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let no = "not supported by this version of Hansa";
+    let networks = "named container networks (use the mode container/bridge, or host)";
+    let volume = |kind: &str| json!({"container": {"type": "MESOS", "volumes": [{"containerPath": "x", "mode": "RW", (kind): {}}]}});
+    let linux = |info: Value| json!({"container": {"type": "MESOS", "linuxInfo": info}});
     for (fields, path, feature) in [
+        (volume("persistent"), "/container/volumes(0)/persistent", "persistent volumes"),
+        (volume("external"), "/container/volumes(0)/external", "external volumes"),
+        (json!({"networks": [{"name": "dcos"}]}), "/networks", networks),
+        (json!({"ipAddress": {"networkName": "x"}}), "/ipAddress", networks),
         (
-            json!({"container": {"type": "DOCKER", "docker": {"image": "busybox"}}}),
-            "/container/docker",
-            "container images",
+            json!({"container": {"docker": {"image": "x", "network": "USER"}}}),
+            "/container/docker/network",
+            networks,
         ),
-        (json!({"container": {"docker": {"image": "busybox"}}}), "/container/docker", "container images"),
         (
-            json!({"container": {"type": "MESOS", "volumes": [{"containerPath": "x"}]}}),
-            "/container/volumes",
-            "volumes",
+            json!({"fetch": [{"uri": "hdfs://x/y"}]}),
+            "/fetch(0)/uri",
+            "fetching 'hdfs://x/y' (http, https, file and absolute paths are)",
         ),
-        (json!({"networks": [{"mode": "container/bridge"}]}), "/networks(0)", "networks other than host"),
-        (json!({"networks": [{"name": "dcos"}]}), "/networks(0)", "networks other than host"),
-        (json!({"ipAddress": {"networkName": "x"}}), "/ipAddress", "networks other than host"),
-        (json!({"fetch": [{"uri": "http://x/y"}]}), "/fetch", "fetching files into the sandbox"),
-        (json!({"uris": ["http://x/y"]}), "/uris", "fetching files into the sandbox"),
-        (json!({"secrets": {"a": {"source": "b"}}}), "/secrets", "secrets"),
-        (json!({"readinessChecks": [{"name": "x"}]}), "/readinessChecks", "readiness checks"),
-        (json!({"check": {"tcp": {}}}), "/check", "general checks (use healthChecks)"),
         (json!({"residency": {"taskLostBehavior": "WAIT_FOREVER"}}), "/residency", "persistent volumes"),
         (json!({"executor": "/my/own"}), "/executor", "custom executors"),
-        (json!({"tty": true}), "/tty", "pseudo terminals"),
         (
-            json!({"resourceLimits": {"cpus": "unlimited"}}),
-            "/resourceLimits",
-            "limits above the requested resources",
+            json!({"executorResources": {"cpus": 1}}),
+            "/executorResources",
+            "resources for executors (there are none)",
+        ),
+        (
+            linux(json!({"seccomp": {"unconfined": true}})),
+            "/container/linuxInfo/seccomp",
+            "choosing a seccomp profile",
+        ),
+        (
+            linux(json!({"ipcInfo": {"mode": "SHARE_PARENT"}})),
+            "/container/linuxInfo/ipcInfo",
+            "choosing how memory is shared",
+        ),
+        (
+            json!({"resourceLimits": {"cpus": 2}}),
+            "/resourceLimits/cpus",
+            "a limit of CPU time above the request (say \"unlimited\", or the request itself)",
+        ),
+        (
+            json!({"resourceLimits": {"mem": "unlimited"}}),
+            "/resourceLimits/mem",
+            "a limit of memory above the request (say the request itself)",
         ),
     ] {
         not_valid(fields, &format!("{path}: {no}: {feature}"));
@@ -220,7 +241,8 @@ fn wrong_types_have_plays_codes() {
         "/cpus: error.expected.jsnumber\n/mem: error.expected.jsnumber",
     );
     // Types come before rules.
-    wrong_type(json!({"cmd": "", "cpus": "1"}), "/cpus: error.expected.jsnumber");
+    wrong_type(json!({"cmd": "x", "cpus": "1"}), "/cpus: error.expected.jsnumber");
+    wrong_type(json!({"cmd": ""}), "/cmd: error.minLength");
 }
 
 #[test]
@@ -254,10 +276,7 @@ fn broken_rules_have_marathons_words() {
     );
     not_valid(json!({"role": "a b"}), "/role: 'a b' is not a valid role name");
     not_valid(json!({"env": {"A=B": "x"}}), "/env/A=B: must not contain '=' or a NUL character");
-    not_valid(
-        json!({"env": {"A": {"secret": "x"}}}),
-        "/env/A: use of secret-references in the environment requires the secrets feature to be enabled",
-    );
+    not_valid(json!({"env": {"A": {"secret": "x"}}}), "/env/A/secret: references an undefined secret");
     not_valid(
         json!({"labels": {"MARATHON_SINGLE_INSTANCE_APP": "true"}, "instances": 2, "upgradeStrategy": {"minimumHealthCapacity": 1, "maximumOverCapacity": 0}}),
         "/: Single instance app may only have one instance\n/upgradeStrategy/minimumHealthCapacity: got 1.0, expected 0.0",
@@ -269,7 +288,7 @@ fn broken_rules_have_marathons_words() {
     not_valid(json!({"container": {"type": "DOCKER"}}), "/container/docker: not defined");
     not_valid(
         json!({"networks": [{"mode": "host", "name": "x"}]}),
-        "/networks(0): Host networks may not have names or labels",
+        "/networks: Host networks may not have names or labels",
     );
 }
 

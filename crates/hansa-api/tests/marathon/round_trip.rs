@@ -2,6 +2,7 @@
 
 use hansa_api::marathon::{Defaults, parse_app, render, update};
 use hansa_model::app::*;
+use hansa_model::container::*;
 use hansa_model::spec::Command;
 use hansa_model::{AppId, RoleName, Timestamp};
 use proptest::prelude::*;
@@ -37,17 +38,25 @@ fn constraint() -> impl Strategy<Value = Constraint> {
     .prop_map(|(field, operator, value)| Constraint { field, operator, value })
 }
 
-fn ports() -> impl Strategy<Value = Vec<PortDefinition>> {
-    let port = (0u16..3, prop::sample::select(vec!["tcp", "udp", "udp,tcp"]), any::<bool>(), texts());
-    prop::collection::vec(port, 0..4).prop_map(|list| {
+/// Ports on the machine's network, or mapped ones.
+fn ports(mapped: bool) -> impl Strategy<Value = Vec<PortDefinition>> {
+    let mapping = (any::<u16>(), any::<u16>());
+    let port =
+        (0u16..3, prop::sample::select(vec!["tcp", "udp", "udp,tcp"]), any::<bool>(), texts(), mapping);
+    prop::collection::vec(port, 0..4).prop_map(move |list| {
         list.into_iter()
             .enumerate()
-            .map(|(at, (group, protocol, named, labels))| PortDefinition {
+            .map(|(at, (group, protocol, named, labels, (inside, outside)))| PortDefinition {
                 // Unique unless 0.
                 port: if group == 0 { 0 } else { 1000 * group + at as u16 },
                 protocol: protocol.into(),
                 name: named.then(|| format!("p{at}")),
                 labels,
+                mapping: mapped.then(|| ServiceMapping {
+                    container_port: inside,
+                    host_port: Some(outside),
+                    networks: Vec::new(),
+                }),
             })
             .collect()
     })
@@ -74,6 +83,190 @@ fn check() -> impl Strategy<Value = HealthCheck> {
     )
 }
 
+/// The same secrets for all: two names, each with a source of its own.
+const SECRETS: [(&str, &str); 2] = [("login", "/team/login"), ("token", "/team/token")];
+
+fn volume() -> impl Strategy<Value = Volume> {
+    let path = "/?[a-z]{1,8}";
+    prop_oneof![
+        (path, path, any::<bool>()).prop_map(|(container_path, host_path, read_only)| Volume::Host {
+            container_path,
+            host_path,
+            read_only,
+        }),
+        (path, 0usize..2).prop_map(|(container_path, secret)| Volume::Secret {
+            container_path,
+            source: SECRETS[secret].1.into(),
+        }),
+    ]
+}
+
+fn container() -> impl Strategy<Value = ContainerSpec> {
+    let image = proptest::option::of(("[a-z]{1,6}(:[a-z0-9]{1,3})?", any::<bool>(), any::<bool>()));
+    let parameters = prop::collection::vec(("[a-z-]{1,6}", "[ -~]{0,6}"), 0..3);
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (image, prop::collection::vec(volume(), 0..3), parameters, flags).prop_map(
+        |(image, volumes, parameters, (docker, privileged, tty))| {
+            let docker = docker && image.is_some();
+            ContainerSpec {
+                engine: if docker { Engine::Docker } else { Engine::Mesos },
+                image: image.map(|(reference, force_pull, login)| ImageSpec {
+                    reference,
+                    force_pull,
+                    pull_secret: (login && !docker).then(|| SECRETS[0].1.into()),
+                }),
+                volumes,
+                privileged: privileged && docker,
+                parameters: parameters
+                    .into_iter()
+                    .filter(|_| docker)
+                    .map(|(key, value)| Parameter { key, value })
+                    .collect(),
+                tty,
+            }
+        },
+    )
+}
+
+fn artifact() -> impl Strategy<Value = Artifact> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let (path, digest) =
+        (proptest::option::of("[a-z]{1,5}(/[a-z]{1,5})?"), proptest::option::of("[0-9a-f]{64}"));
+    ("(http://|https://|file:///|/)[a-z.]{1,9}", flags, path, digest).prop_map(
+        |(uri, (extract, executable, cache), dest_path, sha256)| Artifact {
+            uri,
+            extract,
+            executable,
+            cache,
+            dest_path,
+            sha256,
+        },
+    )
+}
+
+fn readiness() -> impl Strategy<Value = ReadinessCheck> {
+    let codes = prop::collection::btree_set(100u16..=999, 1..4);
+    ("[a-z]{1,6}", any::<bool>(), "/[a-z]{0,5}", (1u64..50, 1u64..50), codes, any::<bool>()).prop_map(
+        |(name, tls, path, (timeout, more), codes, preserve)| ReadinessCheck {
+            name,
+            tls,
+            path,
+            port_name: String::new(),
+            interval_ms: (timeout + more) * 1000,
+            timeout_ms: timeout * 1000,
+            ready_codes: codes.into_iter().collect(),
+            preserve_last_response: preserve,
+        },
+    )
+}
+
+fn general() -> impl Strategy<Value = GeneralCheck> {
+    let question = prop_oneof![
+        ("/[a-z]{0,5}", any::<bool>()).prop_map(|(path, tls)| Question::Http { path, tls }),
+        Just(Question::Tcp),
+        command().prop_map(Question::Command),
+    ];
+    (question, any::<u16>(), 0u64..100, 0u64..100, 0u64..100).prop_map(
+        |(question, port, interval, timeout, delay)| GeneralCheck {
+            port: (!matches!(question, Question::Command(_))).then_some(CheckPort::Number(port)),
+            question,
+            interval_ms: interval * 1000,
+            timeout_ms: timeout * 1000,
+            delay_ms: delay * 1000,
+        },
+    )
+}
+
+/// What goes beyond a plain process: container, networks, artifacts, secrets, checks, limits.
+#[derive(Clone, Debug)]
+struct Beyond {
+    container: Option<ContainerSpec>,
+    bridge: Option<BTreeMap<String, String>>,
+    ports: Vec<PortDefinition>,
+    fetch: Vec<Artifact>,
+    readiness: Option<ReadinessCheck>,
+    check: Option<GeneralCheck>,
+    secret_env: bool,
+    own_command: bool,
+    limits: (Option<bool>, bool),
+    executor: bool,
+}
+
+fn beyond() -> impl Strategy<Value = Beyond> {
+    use proptest::option::of;
+    any::<bool>().prop_flat_map(|bridged| {
+        let network = texts().prop_map(move |labels| bridged.then_some(labels));
+        let checks = (of(readiness()), of(general()));
+        let flags = (any::<bool>(), any::<bool>(), (of(any::<bool>()), any::<bool>()), any::<bool>());
+        (of(container()), network, ports(bridged), prop::collection::vec(artifact(), 0..3), checks, flags)
+            .prop_map(
+                |(
+                    container,
+                    bridge,
+                    ports,
+                    fetch,
+                    (readiness, check),
+                    (secret_env, own_command, limits, executor),
+                )| {
+                    Beyond {
+                        container,
+                        bridge,
+                        ports,
+                        fetch,
+                        readiness,
+                        check,
+                        secret_env,
+                        own_command,
+                        limits,
+                        executor,
+                    }
+                },
+            )
+    })
+}
+
+/// Puts it into a plain definition, as far as the rules let the two go together.
+fn extend(mut spec: AppSpec, beyond: Beyond) -> AppSpec {
+    let docker = beyond.container.as_ref().is_some_and(|container| container.engine == Engine::Docker);
+    if docker {
+        spec.gpus = 0;
+    }
+    spec.check = beyond.check.filter(|_| !docker);
+    spec.require_ports &= beyond.bridge.is_none();
+    spec.networks = beyond
+        .bridge
+        .map(|labels| AppNetwork { mode: NetworkMode::Bridge, name: None, labels })
+        .into_iter()
+        .collect();
+    spec.ports = beyond.ports;
+    let named = spec.ports.iter().find_map(|port| port.name.clone());
+    spec.readiness_checks = beyond
+        .readiness
+        .zip(named)
+        .map(|(check, port_name)| ReadinessCheck { port_name, ..check })
+        .into_iter()
+        .collect();
+    spec.secrets = SECRETS.map(|(name, source)| (name.to_owned(), source.to_owned())).into();
+    if beyond.secret_env {
+        spec.secret_env = [("SECRET1".to_owned(), "token".to_owned())].into();
+    }
+    if !beyond.own_command && beyond.container.as_ref().is_some_and(|container| container.image.is_some()) {
+        spec.command = Command::default();
+    }
+    let own_address = !spec.networks.is_empty();
+    spec.container = beyond.container.or(own_address.then(ContainerSpec::default));
+    spec.fetch = beyond.fetch;
+    let (cpus, mem) = beyond.limits;
+    spec.limits = ResourceLimits {
+        cpus_milli: cpus
+            .map(|all| if all { ResourceLimit::Unlimited } else { ResourceLimit::Amount(spec.cpus_milli) }),
+        mem: mem.then_some(ResourceLimit::Amount(spec.mem)),
+    };
+    spec.cpu_quota |= cpus == Some(false);
+    spec.executor = if beyond.executor { "//cmd".into() } else { String::new() };
+    spec
+}
+
 fn unreachable() -> impl Strategy<Value = UnreachableStrategy> {
     prop_oneof![
         Just(UnreachableStrategy::Disabled),
@@ -91,7 +284,7 @@ prop_compose! {
         (cpus, mem, disk, gpus, instances) in
             (1u64..1_000_000, 0u64..10_000_000, 0u64..10_000_000, 0u16..9, 0u32..i32::MAX as u32),
         constraints in prop::collection::btree_set(constraint(), 0..4),
-        (ports, require_ports) in (ports(), any::<bool>()),
+        (beyond, require_ports) in (beyond(), any::<bool>()),
         mut checks in prop::collection::vec(check(), 0..4),
         (minimum, over) in (0u16..=1000, 0u16..=1000),
         (initial, factor, max) in (0u64..1000, 1000u64..5000, 0u64..10_000),
@@ -105,9 +298,7 @@ prop_compose! {
         let mut seen: Vec<HealthCheck> = Vec::new();
         checks.retain(|check| { let new = !seen.contains(check); seen.push(check.clone()); new });
         let milli_mib = |milli: u64| (milli * 1_048_576 + 500) / 1000;
-        AppSpec {
-            id: AppId::from(id),
-            command,
+        let plain = AppSpec {
             user,
             env,
             labels,
@@ -117,7 +308,6 @@ prop_compose! {
             gpus,
             instances,
             constraints: constraints.into_iter().collect(),
-            ports,
             require_ports,
             health_checks: checks,
             upgrade: UpgradeStrategy { minimum_health_milli: minimum, maximum_over_milli: over },
@@ -130,7 +320,9 @@ prop_compose! {
             role: RoleName::from(role),
             dependencies: dependencies.into_iter().map(AppId::from).collect(),
             cpu_quota: quota,
-        }
+            ..AppSpec::new(AppId::from(id), command)
+        };
+        extend(plain, beyond)
     }
 }
 
@@ -149,7 +341,10 @@ fn anything() -> impl Strategy<Value = Value> {
     let names = "id cmd args env labels cpus mem disk gpus instances constraints ports portDefinitions port name \
         protocol requirePorts healthChecks path portIndex command value upgradeStrategy minimumHealthCapacity \
         maximumOverCapacity backoffSeconds backoffFactor killSelection unreachableStrategy inactiveAfterSeconds \
-        expungeAfterSeconds role acceptedResourceRoles dependencies container type docker networks mode fetch version";
+        expungeAfterSeconds role acceptedResourceRoles dependencies container type docker networks mode fetch version image volumes \
+        containerPath hostPath secret secrets source portMappings containerPort hostPort parameters key uris uri destPath \
+        readinessChecks portName check http tcp exec shell argv resourceLimits tty ipAddress networkName discovery network \
+        linuxInfo seccomp ipcInfo pullConfig executor";
     let names: Vec<&str> = names.split_whitespace().collect();
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -158,7 +353,22 @@ fn anything() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(Value::from),
         "\\PC{0,6}".prop_map(Value::from),
         prop::sample::select(vec![
-            "/a", "..", "host", "LIKE", "UNIQUE", "hostname", "HTTP", "disabled", "tcp", "*"
+            "/a",
+            "..",
+            "host",
+            "LIKE",
+            "UNIQUE",
+            "hostname",
+            "HTTP",
+            "disabled",
+            "tcp",
+            "*",
+            "MESOS",
+            "BRIDGE",
+            "container/bridge",
+            "RW",
+            "http://x/y",
+            "unlimited"
         ])
         .prop_map(Value::from),
     ];
@@ -208,12 +418,17 @@ proptest! {
     #[test]
     fn a_field_of_another_app_is_taken_over_alone(spec in spec(), other in spec()) {
         let other = shown(&other);
-        for field in ["env", "labels", "cpus", "mem", "instances", "constraints", "upgradeStrategy", "killSelection"] {
+        for field in ["env", "labels", "cpus", "mem", "instances", "constraints", "upgradeStrategy", "killSelection", "fetch",
+                      "backoffSeconds", "dependencies"] {
             let patch = json!({field: other.get(field).cloned().unwrap_or(Value::Null)});
             let after = update::merge(&spec, &patch, &Defaults::default()).unwrap();
             let (mut expected, after) = (shown(&spec), shown(&after));
             if !patch[field].is_null() {
                 expected[field] = patch[field].clone();
+                // A limit goes along with what it is a limit of.
+                if expected["resourceLimits"][field].is_number() {
+                    expected["resourceLimits"][field] = patch[field].clone();
+                }
             }
             prop_assert_eq!(after, expected);
         }

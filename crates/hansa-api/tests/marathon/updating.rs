@@ -3,7 +3,7 @@
 use hansa_api::marathon::update::{Update, merge, read_many};
 use hansa_api::marathon::{Defaults, parse_app};
 use hansa_model::AppId;
-use hansa_model::app::AppSpec;
+use hansa_model::app::{AppSpec, NetworkMode, ResourceLimit};
 use hansa_model::spec::Command;
 use serde_json::{Value, json};
 
@@ -39,8 +39,47 @@ fn an_update_is_held_to_the_rules() {
     assert!(words(json!({"args": ["x"]})).contains("must either contain one of 'cmd' or 'args'"));
     assert!(words(json!({"instances": "5"})).contains("error.expected.jsnumber"));
     assert!(words(json!({"healthChecks": [{"portIndex": 1}]})).contains("Health check port indices"));
-    assert!(words(json!({"container": {"docker": {"image": "x"}}})).contains("container images"));
+    assert!(words(json!({"container": {"docker": {}}})).contains("error.path.missing"));
     assert!(words(json!([])).contains("error.expected.jsobject"));
+}
+
+#[test]
+fn old_spellings_take_the_place_of_new_ones() {
+    let with = |current: &AppSpec, patch: Value| merge(current, &patch, &Defaults::default()).unwrap();
+    let bridged = with(
+        &app(),
+        json!({"container": {"docker": {"image": "nginx", "network": "BRIDGE", "portMappings": [{"containerPort": 80}]}}}),
+    );
+    assert_eq!(bridged.networks[0].mode, NetworkMode::Bridge);
+    let mapping = bridged.ports[0].mapping.clone().unwrap();
+    assert_eq!((bridged.ports.len(), mapping.container_port, mapping.host_port), (1, 80, Some(0)));
+    assert_eq!(with(&bridged, json!({"instances": 4})), AppSpec { instances: 4, ..bridged.clone() });
+    let more = with(&bridged, json!({"ports": [0, 0]}));
+    assert_eq!(more.ports.len(), 2, "as many mappings as ports: {:?}", more.ports);
+    let host = with(&bridged, json!({"networks": [{"mode": "host"}]}));
+    assert_eq!((host.networks.len(), &host.ports[0].mapping), (0, &None));
+    let again = with(&bridged, json!({"container": {"docker": {"image": "nginx", "network": "HOST"}}}));
+    assert_eq!(again.networks, []);
+    let addressed = with(&app(), json!({"ipAddress": {"networkName": "mesos-bridge"}, "ports": null}));
+    assert_eq!(addressed.networks[0].mode, NetworkMode::Bridge);
+
+    let fetching = with(&app(), json!({"fetch": [{"uri": "http://x/a"}]}));
+    assert_eq!(with(&fetching, json!({"uris": []})), fetching);
+    let newer = with(&fetching, json!({"uris": ["http://x/b.tgz"]}));
+    assert_eq!(
+        newer.fetch.iter().map(|one| (one.uri.as_str(), one.extract)).collect::<Vec<_>>(),
+        [("http://x/b.tgz", true)]
+    );
+}
+
+#[test]
+fn a_limit_goes_along_with_its_request() {
+    let limited = merged(json!({"resourceLimits": {"cpus": 1, "mem": 128}}));
+    assert!(limited.cpu_quota);
+    let patch = json!({"cpus": 2, "instances": 1});
+    let larger = merge(&limited, &patch, &Defaults::default()).unwrap();
+    assert_eq!(larger.limits.cpus_milli, Some(ResourceLimit::Amount(2_000)));
+    assert_eq!(larger.limits.mem, limited.limits.mem);
 }
 
 #[test]

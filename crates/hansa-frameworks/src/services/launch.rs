@@ -301,6 +301,7 @@ impl Services {
             role: active.spec.role.clone(),
             principal,
             gang: false,
+            constraints: active.spec.constraints.clone(),
             placements: vec![Placement {
                 tasks: vec![task_of(&instance)],
                 instance: instance.clone(),

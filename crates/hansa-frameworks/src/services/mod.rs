@@ -231,6 +231,11 @@ impl Services {
         self.list_queue(now, cluster)
     }
 
+    /// Every app that waits for places, for checks: each of them must be in the queue, with a reason.
+    pub fn waiting(&self) -> impl Iterator<Item = &AppId> {
+        self.by_id.iter().filter(|&(_, &key)| self.apps[key].launch > 0).map(|(app, _)| app)
+    }
+
     /// A placement pass for one more instance of an app.
     pub fn explain(&self, app: &AppId, cluster: &Cluster) -> Option<Explanation> {
         self.explain_app(*self.by_id.get(app)?, cluster)

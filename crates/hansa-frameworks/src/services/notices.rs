@@ -58,7 +58,10 @@ impl Services {
         }
         let app_key = self.app_key(id);
         let known = self.apps[app_key].version(*version).cloned();
-        let spare = self.settled || known.is_none();
+        // Adopted, and no deployment has decided about it since: it stays, however many there are, whoever leads.
+        let current = self.apps[app_key].current.as_ref().map(|current| current.version);
+        let undecided = placed.adopted && current.is_none_or(|version| version < placed.placed_at);
+        let spare = (self.settled || known.is_none() || undecided) && !planted(Bug::AdoptedEnded);
         let instance = Instance {
             id: placed.instance,
             app: app_key,

@@ -5,6 +5,7 @@ use super::{AppKey, DeploymentKey, Output, Services, Shape};
 use hansa_model::Timestamp;
 use hansa_model::event::DeploymentChange;
 use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup, QueueItem};
+use hansa_model::planted::{Bug, planted};
 use hansa_placement::{Cluster, Request};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ const APPS_TOLD: usize = 3;
 
 impl Services {
     pub(super) fn list_queue(&self, now: Timestamp, cluster: &Cluster) -> Vec<QueueItem> {
-        let waiting = self.by_id.values().filter(|&&key| self.apps[key].launch > 0);
+        let silent = |app: &App| planted(Bug::NoReasonGiven) && matches!(app.queued, Queued::NoPlace(_));
+        let waiting =
+            self.by_id.values().filter(|&&key| self.apps[key].launch > 0 && !silent(&self.apps[key]));
         // Apps of the same shape get the same explanation; a thousand of them cost one pass over the machines.
         let mut known: BTreeMap<Shape, Explanation> = BTreeMap::new();
         waiting

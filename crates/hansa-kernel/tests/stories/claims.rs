@@ -2,11 +2,14 @@
 
 use crate::world::*;
 use hansa_kernel::{AgentOrder, Command};
+use hansa_model::agent::Hello;
+use hansa_model::app::{Constraint, Operator};
 use hansa_model::resources::PortDemand;
 use hansa_model::scheduler::{Call, Claim};
 use hansa_model::spec::GroupSpec;
 use hansa_model::task::TaskState::*;
 use hansa_model::{Owner, Principal, SpecId};
+use hansa_placement::{Peers, Request};
 
 fn ready() -> (World, SpecId) {
     let mut world = World::new();
@@ -72,6 +75,7 @@ fn nobody_claims_for_others() {
         role: "*".into(),
         principal: Principal::loopback(),
         gang: false,
+        constraints: vec![],
         placements: vec![world.placement("web", spec, "a")],
     };
     check(world.call(Call::Claim(claim)), r#"< Err(Invalid("services cannot claim for somebody"))"#);
@@ -196,4 +200,37 @@ fn a_spec_needs_tasks() {
     let (mut world, _) = ready();
     let call = Call::RegisterSpec { group: GroupSpec::default().into() };
     check(world.call(call), r#"< Err(Invalid("a spec needs at least one task"))"#);
+}
+
+#[test]
+fn room_is_kept_for_claims_that_only_some_machines_can_answer() {
+    let mut world = World::new();
+    for (name, kind) in [("a", "ssd"), ("b", "hdd")] {
+        let attributes = [("disk".to_owned(), kind.to_owned())].into();
+        world.hello(Hello { attributes, ..agent(name) });
+    }
+    let spec = world.spec(cpus(1500));
+    let ssd = [Constraint { field: "disk".into(), operator: Operator::Cluster, value: Some("ssd".into()) }];
+    for number in 0..40 {
+        let instance = format!("i{number}");
+        let claim = Claim {
+            owner: Owner::services(),
+            role: "*".into(),
+            principal: Principal::loopback(),
+            gang: false,
+            constraints: ssd.to_vec(),
+            placements: vec![world.placement(&instance, spec, "a")],
+        };
+        assert!(world.call(Call::Claim(claim)).starts_with("< ok"));
+        world.update("a", &instance, 1, Failed);
+    }
+    let place = |constraints: &[Constraint]| {
+        let demand = cpus(1500).demand();
+        let (peers, role) = (Peers::new(constraints), "*".into());
+        let request =
+            Request { demand: &demand, constraints, peers: &peers, role: &role, accepted_roles: None };
+        world.kernel.cluster().place(&request).map(|choice| choice.agent.to_string())
+    };
+    assert_eq!(place(&[]).as_deref(), Some("b"), "whoever can go elsewhere leaves the room alone");
+    assert_eq!(place(&ssd).as_deref(), Some("a"));
 }

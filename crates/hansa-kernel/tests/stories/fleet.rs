@@ -198,6 +198,7 @@ impl Fleet {
                 role: "*".into(),
                 principal: Principal::loopback(),
                 gang: false,
+                constraints: vec![],
                 placements: vec![placement],
             };
             self.slots[slot] = Some(instance);

@@ -140,6 +140,7 @@ fn a_store_that_makes_no_sense_is_said_so() {
         boot: "b1".into(),
         allocation: Allocation::default(),
         placed_at: Timestamp(1),
+        adopted: false,
         killing: None,
     };
     let stored = AgentRecord {

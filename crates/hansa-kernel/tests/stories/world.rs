@@ -184,6 +184,7 @@ impl World {
             role: role.into(),
             principal: Principal::loopback(),
             gang,
+            constraints: vec![],
             placements,
         };
         self.call(Call::Claim(claim))

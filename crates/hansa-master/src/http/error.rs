@@ -1,7 +1,7 @@
 //! The one error shape of Hansa's own API.
 
 use crate::SubmitError;
-use crate::cell::{Failure, Refusal};
+use crate::cell::{self, Failure};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -59,9 +59,16 @@ impl ApiError {
     }
 }
 
+/// Goes with the answer of an [`ApiError`], so that another surface can say the same in its own shape.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal(pub(super) Error);
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(ErrorBody { error: self.body })).into_response()
+        let refusal = Refusal(self.body.clone());
+        let mut response = (self.status, Json(ErrorBody { error: self.body })).into_response();
+        response.extensions_mut().insert(refusal);
+        response
     }
 }
 
@@ -78,13 +85,15 @@ impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Service(refusal) => refusal.into(),
-            Failure::Kernel(Refusal::UnknownAgent(agent)) => {
+            Failure::Kernel(cell::Refusal::UnknownAgent(agent)) => {
                 Self::not_found(format!("there is no node {agent}"))
             }
-            Failure::Kernel(Refusal::HostnameTaken(name)) => {
+            Failure::Kernel(cell::Refusal::HostnameTaken(name)) => {
                 Self::new(StatusCode::CONFLICT, "conflict", format!("the host name {name} is taken"))
             }
-            Failure::Kernel(Refusal::Invalid(words)) => Self::new(StatusCode::BAD_REQUEST, "invalid", words),
+            Failure::Kernel(cell::Refusal::Invalid(words)) => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid", words)
+            }
         }
     }
 }

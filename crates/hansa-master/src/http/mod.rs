@@ -8,46 +8,57 @@ mod assets;
 pub mod error;
 mod events;
 mod extract;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 mod link;
 pub mod marathon;
 mod measurements;
 mod nodes;
+mod openapi;
 mod roles;
 mod services;
 mod tasks;
+mod typed;
 mod views;
 
 use crate::Master;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 use error::ApiError;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 
-/// Bytes of a request's body; agents' streams have limits of their own.
-const MAX_BODY: usize = 16 * 1024 * 1024;
+/// Hansa's own API: what [`hansa_api::openapi`] describes, path for path.
+fn own_routes() -> Vec<(&'static str, MethodRouter<Master>)> {
+    vec![
+        ("/hansa/v1/openapi.json", get(openapi::hansa)),
+        ("/hansa/v1/openapi-marathon.json", get(openapi::marathon)),
+        ("/hansa/v1/cluster", get(views::cluster)),
+        ("/hansa/v1/nodes", get(nodes::list)),
+        ("/hansa/v1/nodes/{node}", get(nodes::show)),
+        ("/hansa/v1/nodes/{node}/{order}", post(nodes::order)),
+        ("/hansa/v1/services", get(services::list)),
+        ("/hansa/v1/services/{*path}", get(services::show)),
+        ("/hansa/v1/explain/{*path}", get(services::explain)),
+        ("/hansa/v1/tasks", get(tasks::list)),
+        ("/hansa/v1/tasks/{task}", get(tasks::show)),
+        ("/hansa/v1/tasks/{task}/logs/{stream}", get(agent_logs::show)),
+        ("/hansa/v1/roles", get(roles::list)),
+        ("/hansa/v1/roles/{role}", put(roles::set)),
+        ("/hansa/v1/events", get(events::stream)),
+    ]
+}
 
 /// Everything that the master serves.
 pub(crate) fn router(master: Master) -> Router {
-    let hansa = Router::new()
-        .route("/hansa/v1/cluster", get(views::cluster))
-        .route("/hansa/v1/nodes", get(nodes::list))
-        .route("/hansa/v1/nodes/{node}", get(nodes::show))
-        .route("/hansa/v1/nodes/{node}/{order}", post(nodes::order))
-        .route("/hansa/v1/services", get(services::list))
-        .route("/hansa/v1/services/{*path}", get(services::show))
-        .route("/hansa/v1/explain/{*path}", get(services::explain))
-        .route("/hansa/v1/tasks", get(tasks::list))
-        .route("/hansa/v1/tasks/{task}", get(tasks::show))
-        .route("/hansa/v1/tasks/{task}/logs/{stream}", get(agent_logs::show))
-        .route("/hansa/v1/roles", get(roles::list))
-        .route("/hansa/v1/roles/{role}", put(roles::set))
-        .route("/hansa/v1/events", get(events::stream))
+    let own =
+        own_routes().into_iter().fold(Router::new(), |router, (path, handler)| router.route(path, handler));
+    let hansa = own
         .route("/ping", get(measurements::ping))
         .route("/metrics", get(measurements::show))
         .route(hansa_link::grpc::SESSION_PATH, post(link::session))
@@ -59,8 +70,8 @@ pub(crate) fn router(master: Master) -> Router {
         .merge(marathon::router(master.clone()))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(master.clone(), guard::check))
+        .layer(middleware::from_fn(typed::check))
         .layer(middleware::from_fn_with_state(master, measured))
 }
 
@@ -96,11 +107,35 @@ mod tests {
     use hansa_store::memory::{MemoryDisk, MemoryStore};
     use tower::ServiceExt;
 
-    #[tokio::test]
-    async fn a_handler_that_panics_is_answered_for() {
+    /// A master in memory, and its routes.
+    pub(super) struct Running {
+        pub(super) router: Router,
+        pub(super) running: crate::Running,
+    }
+
+    pub(super) async fn serving() -> Running {
         let store = MemoryStore::open(&MemoryDisk::new()).unwrap();
         let options = Options::new("127.0.0.1:0".parse().unwrap(), "unused");
         let running = start_with_store(options, Box::new(store)).await.unwrap();
+        Running { router: router(running.master().clone()), running }
+    }
+
+    /// The answer to a request without a body.
+    pub(super) async fn ask(
+        router: &Router,
+        method: &str,
+        path: &str,
+    ) -> (axum::http::response::Parts, String) {
+        let request = axum::extract::Request::builder().method(method).uri(path);
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        (head, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        let Running { running, .. } = serving().await;
         async fn broken() -> &'static str {
             panic!("a planted bug")
         }

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request};
-use hansa_master::{Options, Running, start};
+use hansa_master::{Master, Options, Running, start};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use std::time::Duration;
@@ -50,6 +50,10 @@ impl Marathon {
         let running = start(Options::new("127.0.0.1:0".parse().unwrap(), folder.path())).await.unwrap();
         let router = hansa_master::http::marathon::router(running.master().clone());
         Self { running, router, _folder: folder }
+    }
+
+    pub fn master(&self) -> &Master {
+        self.running.master()
     }
 
     pub async fn stop(self) {

@@ -88,7 +88,7 @@ pub fn release(name: &str) -> ToAgentBody {
 }
 
 pub fn started(name: &str) -> Input {
-    Input::Started { instance: InstanceId::from(name) }
+    Input::Started { instance: InstanceId::from(name), addresses: Vec::new() }
 }
 
 pub fn exited(name: &str, exit: Exit) -> Input {
@@ -189,6 +189,11 @@ impl Stage {
         let mut shown = String::new();
         for output in outputs {
             let line = match output {
+                // Each process begins so; no story is about it.
+                Output::Persist(record @ Record::Began { .. }) => {
+                    self.stored.push(record);
+                    continue;
+                }
                 Output::Persist(record) => {
                     let line = show_record(&record);
                     self.stored.push(record);
@@ -245,6 +250,7 @@ impl Stage {
 fn show_record(record: &Record) -> String {
     match record {
         Record::Identity { cluster, term } => format!("store identity {cluster} {term}"),
+        Record::Began { process } => format!("store process {process}"),
         Record::Group(group) => format!("store group {}", group.launch.instance),
         Record::Status(status) => format!("store #{} {}", status.sequence, status.state),
         Record::Acknowledged { instance, sequence, .. } => {

@@ -40,6 +40,7 @@ impl Random {
 #[derive(Clone, Copy, Debug)]
 pub enum Order {
     File,
+    Reversed,
     Shuffled(u64),
 }
 
@@ -93,8 +94,10 @@ impl Data {
     pub fn run(&self, trace: &str, order: Order, seed: u64, policy: Option<&(Policy, bool)>) -> Outcome {
         let trace = if trace == "gpuspec33" { &self.gpuspec33 } else { &self.default };
         let mut nodes = self.nodes.clone();
-        if let Order::Shuffled(seed) = order {
-            Random::new(seed).shuffle(&mut nodes);
+        match order {
+            Order::File => {}
+            Order::Reversed => nodes.reverse(),
+            Order::Shuffled(seed) => Random::new(seed).shuffle(&mut nodes),
         }
         for (at, node) in nodes.iter_mut().enumerate() {
             node.id = AgentId::from(format!("agent-{at:04}"));

@@ -1,6 +1,7 @@
 //! The client commands, a file each: its arguments on top, then what it does, then how the answer looks.
 
 pub mod app;
+pub mod compose;
 pub mod deployment;
 pub mod events;
 pub mod node;

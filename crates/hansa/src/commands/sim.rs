@@ -17,18 +17,10 @@ pub struct SimArgs {
     /// Print everything that happens (needs --seed)
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Plant bugs, and show that each is found within 1000 seeds
-    #[cfg(feature = "planted-bugs")]
-    #[arg(long, conflicts_with_all = ["seed", "seeds"])]
-    planted: bool,
 }
 
 /// Runs the command.
 pub fn execute(args: &SimArgs) -> Result<(), Failure> {
-    #[cfg(feature = "planted-bugs")]
-    if args.planted {
-        return planted();
-    }
     if let (Some(seed), true) = (args.seed, args.trace) {
         let ended = run(&Options { trace: true, ..Options::new(seed) });
         output::write_stdout(&ended.trace)?;
@@ -56,23 +48,4 @@ pub fn execute(args: &SimArgs) -> Result<(), Failure> {
 
 fn broken(what: String) -> Failure {
     Failure::new(Exit::Failed, what)
-}
-
-#[cfg(feature = "planted-bugs")]
-fn planted() -> Result<(), Failure> {
-    let line = |hunt: &hansa_sim::Hunt| {
-        let (seed, what) = match &hunt.found {
-            Some((seed, what)) => (seed.to_string(), what.lines().next().unwrap_or_default()),
-            None => ("-".into(), "NOT FOUND"),
-        };
-        let what: String = what.chars().take(100).collect();
-        // A closed pipe ends the table, not the hunt.
-        let _ = output::write_stdout(&format!("{:<20} {seed:>5}  {what}\n", format!("{:?}", hunt.bug)));
-    };
-    output::write_stdout("BUG                   SEED  SHOWN BY\n")?;
-    let missed = hansa_sim::hunt(1_000, line).iter().filter(|hunt| hunt.found.is_none()).count();
-    if missed > 0 {
-        return Err(broken(format!("{missed} planted bugs were not found")));
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Health checks. The kinds that Marathon performed itself (HTTP, HTTPS, TCP) and those on the agent (COMMAND, MESOS_…)
 //! differ only in their rules; all of them run on the agent.
 
+use super::parts::Parts;
 use super::{Faults, INT};
 use crate::marathon::read::{Fields, item};
 use hansa_model::app::{CheckPort, HealthCheck, PortDefinition, Probe};
@@ -11,13 +12,14 @@ pub const PROTOCOLS: [&str; 7] =
     ["HTTP", "HTTPS", "TCP", "COMMAND", "MESOS_TCP", "MESOS_HTTP", "MESOS_HTTPS"];
 
 /// Reads `healthChecks`; the same one twice counts once.
-pub(super) fn read(fields: &Fields<'_>, ports: &[PortDefinition], faults: &mut Faults) -> Vec<HealthCheck> {
+pub(super) fn read(parts: &Parts<'_>, ports: &[PortDefinition], faults: &mut Faults) -> Vec<HealthCheck> {
+    let fields = &parts.app;
     let at = fields.at("healthChecks");
     let mut checks: Vec<HealthCheck> = Vec::new();
     for (index, value) in
         fields.list("healthChecks", &mut faults.types).unwrap_or_default().iter().enumerate()
     {
-        match read_one(value, &item(&at, index), ports, faults) {
+        match read_one(value, &item(&at, index), parts.is_docker(), ports, faults) {
             Some(check) if !checks.contains(&check) => checks.push(check),
             _ => {}
         }
@@ -28,11 +30,17 @@ pub(super) fn read(fields: &Fields<'_>, ports: &[PortDefinition], faults: &mut F
     checks
 }
 
-fn read_one(value: &Value, at: &str, ports: &[PortDefinition], faults: &mut Faults) -> Option<HealthCheck> {
+fn read_one(
+    value: &Value,
+    at: &str,
+    is_docker: bool,
+    ports: &[PortDefinition],
+    faults: &mut Faults,
+) -> Option<HealthCheck> {
     let fields = Fields::of(value, at, &mut faults.types)?;
     let protocol = fields.word("protocol", &PROTOCOLS, &mut faults.types).unwrap_or("HTTP");
     let ip_protocol = fields.word("ipProtocol", &["IPv4", "IPv6"], &mut faults.types).unwrap_or("IPv4");
-    if ip_protocol == "IPv6" {
+    if ip_protocol == "IPv6" && !(is_docker && protocol.starts_with("MESOS_")) {
         faults.rules.add(
             at,
             "IPv6 can only be used for container type DOCKER and Mesos http/https/tcp health checks",
@@ -101,10 +109,8 @@ fn read_port(
     ports: &[PortDefinition],
     faults: &mut Faults,
 ) -> Option<CheckPort> {
-    let mut port = |name: &str| {
-        fields.int(name, 0, 65_535, &mut faults.types).and_then(|number| u16::try_from(number).ok())
-    };
-    let (number, index) = (port("port"), port("portIndex"));
+    let number = fields.port("port", &mut faults.types);
+    let index = fields.port("portIndex", &mut faults.types);
     if protocol == "COMMAND" {
         return None;
     }

@@ -1,87 +1,15 @@
-//! Apps: the bare definition, a version of it, and all that is known about a running one.
+//! Apps: a version, and all that is known about a running one. The definition itself is `super::definition`'s.
 
-use super::{mib, milli, seconds, task};
-use crate::marathon::app::constraint_text;
+use super::{milli, task};
 use crate::marathon::select::Embed;
 use hansa_model::Timestamp;
-use hansa_model::app::{
-    AppSpec, AppVersion, CheckPort, HealthCheck, KillSelection, PortDefinition, Probe, UnreachableStrategy,
-};
+use hansa_model::app::AppVersion;
 use hansa_model::event::{AppView, TaskFailure, TaskView};
-use hansa_model::spec::{Command, Origin};
+use hansa_model::spec::Origin;
 use hansa_model::task::TaskState;
 use serde_json::{Map, Value, json};
 
-/// A definition without a version; reading it gives the same definition again.
-pub fn definition(spec: &AppSpec) -> Map<String, Value> {
-    let mut app = Map::new();
-    let mut put = |name: &str, value: Value| drop(app.insert(name.to_owned(), value));
-    put("id", json!(spec.id));
-    match &spec.command {
-        Command::Shell(cmd) => put("cmd", json!(cmd)),
-        Command::Argv(args) => put("args", json!(args)),
-    }
-    if let Some(user) = &spec.user {
-        put("user", json!(user));
-    }
-    if !spec.env.is_empty() {
-        put("env", json!(spec.env));
-    }
-    put("labels", json!(spec.labels));
-    put("cpus", milli(spec.cpus_milli));
-    put("mem", mib(spec.mem));
-    put("disk", mib(spec.disk));
-    put("gpus", json!(spec.gpus));
-    put("instances", json!(spec.instances));
-    put("executor", json!(""));
-    put("networks", json!([{"mode": "host"}]));
-    if !spec.constraints.is_empty() {
-        put("constraints", spec.constraints.iter().map(constraint_text).collect());
-    }
-    put("portDefinitions", spec.ports.iter().map(port).collect());
-    put("requirePorts", json!(spec.require_ports));
-    if !spec.health_checks.is_empty() {
-        put("healthChecks", spec.health_checks.iter().map(health_check).collect());
-    }
-    put(
-        "upgradeStrategy",
-        json!({
-            "minimumHealthCapacity": milli(spec.upgrade.minimum_health_milli.into()),
-            "maximumOverCapacity": milli(spec.upgrade.maximum_over_milli.into()),
-        }),
-    );
-    put("backoffSeconds", seconds(spec.backoff.initial_ms));
-    put("backoffFactor", milli(spec.backoff.factor_milli));
-    put("maxLaunchDelaySeconds", seconds(spec.backoff.max_ms));
-    put(
-        "killSelection",
-        json!(match spec.kill_selection {
-            KillSelection::YoungestFirst => "YOUNGEST_FIRST",
-            KillSelection::OldestFirst => "OLDEST_FIRST",
-        }),
-    );
-    put(
-        "unreachableStrategy",
-        match spec.unreachable {
-            UnreachableStrategy::Disabled => json!("disabled"),
-            UnreachableStrategy::After { inactive_ms, expunge_ms } => json!({
-                "inactiveAfterSeconds": inactive_ms / 1_000,
-                "expungeAfterSeconds": expunge_ms / 1_000,
-            }),
-        },
-    );
-    if spec.kill_grace_given {
-        put("taskKillGracePeriodSeconds", seconds(spec.kill_grace_ms));
-    }
-    put("role", json!(spec.role));
-    if let Some(roles) = &spec.accepted_roles {
-        put("acceptedResourceRoles", json!(roles));
-    }
-    if !spec.dependencies.is_empty() {
-        put("dependencies", json!(spec.dependencies));
-    }
-    app
-}
+pub use super::definition::{definition, health_check};
 
 /// A version of an app, as `/v2/apps/{id}/versions/{version}` shows it.
 pub fn version(version: &AppVersion) -> Map<String, Value> {
@@ -102,46 +30,6 @@ pub fn versions(versions: impl IntoIterator<Item = Timestamp>) -> Value {
     let mut versions: Vec<Timestamp> = versions.into_iter().collect();
     versions.sort_unstable_by(|a, b| b.cmp(a));
     json!({"versions": versions.iter().map(|version| version.to_rfc3339()).collect::<Vec<_>>()})
-}
-
-fn port(port: &PortDefinition) -> Value {
-    let mut definition = json!({"port": port.port, "protocol": port.protocol});
-    if let Some(name) = &port.name {
-        definition["name"] = json!(name);
-    }
-    if !port.labels.is_empty() {
-        definition["labels"] = json!(port.labels);
-    }
-    definition
-}
-
-/// A health check, as apps and events show it.
-pub fn health_check(check: &HealthCheck) -> Value {
-    let mut shown = json!({
-        "protocol": check.protocol,
-        "ipProtocol": check.ip_protocol,
-        "gracePeriodSeconds": check.grace_ms / 1_000,
-        "intervalSeconds": check.interval_ms / 1_000,
-        "timeoutSeconds": check.timeout_ms / 1_000,
-        "delaySeconds": check.delay_ms / 1_000,
-        "maxConsecutiveFailures": check.max_consecutive_failures,
-    });
-    match &check.probe {
-        Probe::Http { path, ignore_1xx, .. } => {
-            shown["path"] = json!(path);
-            if !check.protocol.starts_with("MESOS_") || *ignore_1xx {
-                shown["ignoreHttp1xx"] = json!(ignore_1xx);
-            }
-        }
-        Probe::Tcp => {}
-        Probe::Command { command } => shown["command"] = json!({"value": command}),
-    }
-    match check.port {
-        Some(CheckPort::Index(index)) => shown["portIndex"] = json!(index),
-        Some(CheckPort::Number(number)) => shown["port"] = json!(number),
-        None => {}
-    }
-    shown
 }
 
 /// How many tasks of an app there are, by what they are doing.

@@ -43,7 +43,7 @@ pub fn info(info: &Info) -> Value {
             "checkpoint": true,
             "executor": "//cmd",
             "failover_timeout": 604_800,
-            "features": ["vips", "task_killing", "gpu_resources"],
+            "features": ["vips", "task_killing", "gpu_resources", "secrets"],
             "framework_name": "marathon",
             "ha": true,
             "hostname": info.hostname,

@@ -4,6 +4,7 @@
 //! Marathon's objects here, however useful.
 
 pub mod app;
+mod definition;
 pub mod deployment;
 pub mod group;
 pub mod info;

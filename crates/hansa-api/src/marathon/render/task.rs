@@ -48,8 +48,10 @@ pub fn task(view: &TaskView, world: &dyn World) -> Value {
         put("startedAt", json!(started.to_rfc3339()));
     }
     put("role", json!(view.role));
+    if let Some(addresses) = addresses(view, agent.as_deref()) {
+        put("ipAddresses", addresses);
+    }
     if let Some(agent) = agent {
-        put("ipAddresses", ip_addresses(&agent));
         if let Some(region) = &agent.region {
             put("region", json!(region));
         }
@@ -71,18 +73,15 @@ pub fn task(view: &TaskView, world: &dyn World) -> Value {
     Value::Object(task)
 }
 
-/// The machine's address: tasks share its network.
-pub fn ip_addresses(agent: &AgentView) -> Value {
-    let address = match agent.address.parse::<SocketAddr>() {
-        Ok(socket) => Some(socket.ip()),
-        Err(_) => agent.address.parse::<IpAddr>().ok(),
-    };
-    address
-        .map(
-            |ip| json!({"ipAddress": ip.to_string(), "protocol": if ip.is_ipv4() { "IPv4" } else { "IPv6" }}),
-        )
-        .into_iter()
-        .collect()
+/// A task's own addresses, or its machine's where it shares the machine's network; None: the machine is not known.
+pub fn addresses(view: &TaskView, agent: Option<&AgentView>) -> Option<Value> {
+    let shown = |ip: IpAddr| json!({"ipAddress": ip.to_string(), "protocol": if ip.is_ipv4() { "IPv4" } else { "IPv6" }});
+    if !view.status.addresses.is_empty() {
+        return Some(view.status.addresses.iter().filter_map(|text| text.parse().ok()).map(shown).collect());
+    }
+    let address = &agent?.address;
+    let ip = address.parse::<SocketAddr>().map(|socket| socket.ip()).or_else(|_| address.parse());
+    Some(ip.into_iter().map(shown).collect())
 }
 
 fn health_result(result: &HealthResult, instance: &InstanceId) -> Value {

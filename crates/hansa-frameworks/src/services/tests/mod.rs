@@ -10,7 +10,7 @@ mod waiting;
 mod world;
 
 use hansa_model::app::{
-    AppSpec, Backoff, CheckPort, HealthCheck, KillSelection, Probe, UnreachableStrategy, UpgradeStrategy,
+    AppSpec, CheckPort, HealthCheck, KillSelection, Probe, UnreachableStrategy, UpgradeStrategy,
 };
 use hansa_model::resources::MIB;
 use hansa_model::service::{AppChange, Expected, ServiceCommand, Target};
@@ -23,30 +23,10 @@ use world::World;
 /// A plain app of so many instances.
 fn app(id: &str, instances: u32) -> AppSpec {
     AppSpec {
-        id: AppId::from(id),
-        command: Command::Shell("sleep 1000".into()),
-        user: None,
-        env: BTreeMap::new(),
-        labels: BTreeMap::new(),
         cpus_milli: 100,
         mem: 16 * MIB,
-        disk: 0,
-        gpus: 0,
         instances,
-        constraints: Vec::new(),
-        ports: Vec::new(),
-        require_ports: false,
-        health_checks: Vec::new(),
-        upgrade: UpgradeStrategy { minimum_health_milli: 1000, maximum_over_milli: 1000 },
-        backoff: Backoff { initial_ms: 1000, factor_milli: 1150, max_ms: 300_000 },
-        kill_selection: KillSelection::YoungestFirst,
-        unreachable: UnreachableStrategy::After { inactive_ms: 0, expunge_ms: 0 },
-        kill_grace_ms: 3000,
-        kill_grace_given: false,
-        role: RoleName::any(),
-        accepted_roles: None,
-        dependencies: Vec::new(),
-        cpu_quota: false,
+        ..AppSpec::new(AppId::from(id), Command::Shell("sleep 1000".into()))
     }
 }
 

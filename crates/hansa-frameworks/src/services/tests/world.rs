@@ -420,6 +420,7 @@ impl World {
             agent: group.agent.clone(),
             allocation: group.allocation.clone(),
             placed_at: group.placed_at,
+            adopted: false,
             unreachable_since: group.unreachable_since,
             killing: group.killing,
         };

@@ -2,6 +2,7 @@
 
 use crate::SubmitError;
 use crate::cell::Failure;
+use crate::http::extract;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, Query};
 use axum::http::request::Parts;
@@ -148,8 +149,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
 
 /// The body as JSON, whatever its content type says.
 pub(super) async fn read_json(body: Body) -> Result<Value, Refused> {
-    let bytes = axum::body::to_bytes(body, MAX_BODY)
+    let bytes = extract::read(body, MAX_BODY)
         .await
-        .map_err(|_| Problem::new(413, format!("the body must not be larger than {MAX_BODY} bytes")))?;
+        .map_err(|unread| Problem::new(unread.status().as_u16(), unread.to_string()))?;
     serde_json::from_slice(&bytes).map_err(|fault| Refused(Problem::not_json(fault.to_string())))
 }

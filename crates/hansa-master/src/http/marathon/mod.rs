@@ -45,6 +45,13 @@ pub fn router(master: Master) -> Router {
         .with_state(api)
 }
 
+/// Whether a path belongs to Marathon's API.
+pub(super) fn is_below(path: &str) -> bool {
+    let path = path.strip_prefix("/service").unwrap_or(path);
+    let path = path.strip_prefix("/marathon").unwrap_or(path);
+    path == "/v2" || path.starts_with("/v2/")
+}
+
 fn routes() -> Router<Api> {
     let lists: [(&str, MethodRouter<Api>); 6] = [
         ("/v2/apps", any(apps::all)),

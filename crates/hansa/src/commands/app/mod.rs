@@ -1,8 +1,10 @@
 //! `hansa app`: services.
 
+pub mod diff;
 pub mod explain;
 pub mod list;
 pub mod logs;
+pub mod one_liner;
 pub mod remove;
 pub mod restart;
 pub mod rollback;
@@ -28,6 +30,7 @@ pub enum AppCommand {
     Rollback(rollback::RollbackArgs),
     #[command(visible_alias = "rm")]
     Remove(remove::RemoveArgs),
+    Diff(diff::DiffArgs),
     Explain(explain::ExplainArgs),
     Logs(logs::LogsArgs),
 }
@@ -43,6 +46,7 @@ pub async fn run(command: &AppCommand, context: &Context) -> Result<(), Failure>
         AppCommand::Restart(args) => restart::run(args, context).await,
         AppCommand::Rollback(args) => rollback::run(args, context).await,
         AppCommand::Remove(args) => remove::run(args, context).await,
+        AppCommand::Diff(args) => diff::run(args, context).await,
         AppCommand::Explain(args) => explain::run(args, context).await,
         AppCommand::Logs(args) => logs::run(args, context).await,
     }

@@ -1,5 +1,6 @@
 //! `hansa app run`: makes services be what a file in Marathon's JSON says, new or not.
 
+use crate::commands::app::one_liner::ImageArgs;
 use crate::context::{Context, app_path};
 use crate::failure::{Exit, Failure};
 use crate::follow::{Goal, Started, Wait};
@@ -8,14 +9,18 @@ use reqwest::Method;
 use serde_json::Value;
 use std::io::Read;
 
-/// Runs services as a file describes them
+/// Runs services as a file describes them, or one from an image
 ///
 /// The file holds Marathon's JSON unchanged: one app, or an array of apps that go together in one deployment. A service
-/// that exists becomes what the file says; what the file leaves out gets its default.
+/// that exists becomes what the file says; what the file leaves out gets its default. Without a file:
+/// hansa app run --image nginx:1 --port 80
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// The file; `-` reads stdin
-    pub file: String,
+    #[arg(required_unless_present = "image", conflicts_with = "image")]
+    pub file: Option<String>,
+    #[command(flatten)]
+    pub image: ImageArgs,
     /// Cancel deployments that are in the way
     #[arg(long)]
     pub force: bool,
@@ -37,7 +42,14 @@ pub struct Definitions {
 
 /// Does it.
 pub async fn run(args: &RunArgs, context: &Context) -> Result<(), Failure> {
-    let definitions = parse(&read(&args.file)?).map_err(|failure| failure.at(place(&args.file)))?;
+    let definitions = match (&args.file, &args.image.image) {
+        (Some(file), _) => parse(&read(file)?).map_err(|failure| failure.at(place(file)))?,
+        (None, Some(image)) => {
+            let body = args.image.definition(image)?;
+            Definitions { ids: vec![app_path(body["id"].as_str().unwrap_or_default())], body }
+        }
+        (None, None) => return Err(Failure::new(Exit::Usage, "neither a file nor an --image is given")),
+    };
     let force = if args.force { "true" } else { "false" };
     let started: Started = if args.create {
         create(context, &definitions, force).await?

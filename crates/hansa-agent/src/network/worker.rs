@@ -1,0 +1,408 @@
+//! The thread that makes and removes networks, and what it knows.
+
+use super::netlink::{Refused, Socket};
+use super::reserve::{Reserved, reserve};
+use super::state::{self, Lease, Mapping, Protocol};
+use super::subnet::{self, Subnet};
+use super::{Attachment, NetworkError, Request, Settings, conntrack, links, namespace, nft};
+use crate::data_dir::shared_file;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// The name of a container's link inside it.
+const INSIDE: &str = "eth0";
+
+/// How often is looked whether somebody has thrown away the table (as a firewall does that replaces everything).
+const LOOK_AFTER: Duration = Duration::from_secs(10);
+
+/// The agents of one machine choose their subnets one after the other.
+const CHOICE_LOCK: &str = "hansa-subnets.lock";
+
+/// A container's network, as the thread holds it.
+#[derive(Debug)]
+struct Held {
+    lease: Lease,
+    _ports: Vec<Reserved>,
+}
+
+/// The bridge, while there is one.
+#[derive(Clone, Copy, Debug)]
+struct Bridge {
+    index: u32,
+    subnet: Subnet,
+    mtu: u32,
+}
+
+struct Worker {
+    settings: Settings,
+    /// Eight characters that stand for the agent.
+    tag: String,
+    table: String,
+    bridge_name: String,
+    /// The machine's network namespace.
+    home: OwnedFd,
+    links: Socket,
+    filter: Socket,
+    bridge: Option<Bridge>,
+    held: BTreeMap<PathBuf, Held>,
+    /// The last address given; the next comes after it, so that none is used again soon.
+    last_address: u32,
+    /// The last link's number.
+    last_link: u32,
+}
+
+/// Starts the thread; it ends when nobody can ask it any more.
+pub(super) fn start(settings: Settings) -> io::Result<Sender<Request>> {
+    let (requests, received) = channel();
+    let number = hash(&settings.agent);
+    let tag = format!("{:08x}", number ^ number >> 32 & 0xffff_ffff).split_off(0);
+    let tag = tag[tag.len() - 8..].to_owned();
+    let worker = Worker {
+        table: format!("hansa-{}", settings.agent),
+        bridge_name: format!("hansa{tag}"),
+        tag,
+        home: namespace::own()?,
+        links: Socket::open(libc::NETLINK_ROUTE)?,
+        filter: Socket::open(libc::NETLINK_NETFILTER)?,
+        bridge: None,
+        held: BTreeMap::new(),
+        last_address: 0,
+        last_link: 0,
+        settings,
+    };
+    std::thread::Builder::new().name("network".into()).spawn(move || worker.run(&received))?;
+    Ok(requests)
+}
+
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+fn kernel(what: &'static str) -> impl Fn(Refused) -> NetworkError {
+    move |refused| NetworkError::Kernel { what, why: refused.to_string() }
+}
+
+impl Worker {
+    fn run(mut self, requests: &Receiver<Request>) {
+        loop {
+            match requests.recv_timeout(LOOK_AFTER) {
+                Ok(request) => self.serve(request),
+                Err(RecvTimeoutError::Timeout) => self.look_after(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Nobody waits for an answer any more: then it is thrown away.
+    fn serve(&mut self, request: Request) {
+        match request {
+            Request::Attach(dir, mappings, reply) => drop(reply.send(self.attach(&dir, mappings))),
+            Request::Release(dir, reply) => {
+                self.release(&dir);
+                let _ = reply.send(());
+            }
+            Request::Recover(dirs, reply) => drop(reply.send(self.recover(dirs))),
+            Request::Close(reply) => {
+                if self.held.is_empty() {
+                    self.remove_bridge();
+                }
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    fn attach(&mut self, dir: &Path, mappings: Vec<Mapping>) -> Result<Attachment, NetworkError> {
+        let bridge = self.bridge()?;
+        let address = self.free_address(bridge.subnet)?;
+        let lease = Lease::new(self.free_link(), address, mappings);
+        lease.write(dir)?;
+        let made = self.make(bridge, &lease);
+        let (namespace, ports) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                // Its links are gone with its namespace; its mappings were not made.
+                Lease::remove(dir)?;
+                return Err(error);
+            }
+        };
+        self.held.insert(dir.to_owned(), Held { lease, _ports: ports });
+        Ok(Attachment { namespace, address })
+    }
+
+    fn make(&mut self, bridge: Bridge, lease: &Lease) -> Result<(OwnedFd, Vec<Reserved>), NetworkError> {
+        let mut inside = namespace::make(&self.home)?;
+        let pair = links::Pair {
+            name: &lease.link,
+            inside: INSIDE,
+            hardware: links::hardware_address(lease.address),
+            bridge: bridge.index,
+            mtu: bridge.mtu,
+        };
+        links::make_pair(&mut self.links, &pair, inside.fd.as_fd())
+            .map_err(kernel("link the container to the bridge"))?;
+        let gateway = bridge.subnet.gateway();
+        links::furnish(&mut inside.socket, INSIDE, lease.address, bridge.subnet, gateway)
+            .map_err(kernel("give the container its address"))?;
+        let ports = lease.mappings.iter().map(taken).collect::<Result<_, _>>()?;
+        self.map(lease)?;
+        Ok((inside.fd, ports))
+    }
+
+    fn map(&mut self, lease: &Lease) -> Result<(), NetworkError> {
+        let mut added = nft::add(&mut self.filter, &self.table, &lease.mappings, lease.address);
+        if added.as_ref().is_err_and(|error| error.code() == libc::ENOENT) {
+            self.look_after();
+            added = nft::add(&mut self.filter, &self.table, &lease.mappings, lease.address);
+        }
+        added.map_err(kernel("map the machine's ports to the container"))?;
+        self.forget_udp(&lease.mappings);
+        Ok(())
+    }
+
+    fn forget_udp(&mut self, mappings: &[Mapping]) {
+        for mapping in mappings.iter().filter(|mapping| mapping.protocol == Protocol::Udp) {
+            conntrack::forget_udp(&mut self.filter, mapping.host_port);
+        }
+    }
+
+    /// The mappings first, then the sockets that hold the ports, then the file.
+    fn release(&mut self, dir: &Path) {
+        let lease = match self.held.get(dir) {
+            Some(held) => Some(held.lease.clone()),
+            None => Lease::read(dir).unwrap_or_default(),
+        };
+        if let Some(lease) = lease {
+            for mapping in &lease.mappings {
+                let others = self.held.iter().any(|(other, held)| {
+                    let same = |own: &Mapping| {
+                        (own.protocol, own.host_port) == (mapping.protocol, mapping.host_port)
+                    };
+                    other != dir && held.lease.mappings.iter().any(same)
+                });
+                if !others && let Err(error) = nft::remove(&mut self.filter, &self.table, *mapping) {
+                    tracing::error!(port = mapping.host_port, %error, "cannot remove a port mapping");
+                }
+            }
+            self.forget_udp(&lease.mappings);
+        }
+        self.held.remove(dir);
+        if let Err(error) = Lease::remove(dir) {
+            tracing::error!(dir = %dir.display(), %error, "cannot remove the file of a container's network");
+        }
+    }
+
+    fn recover(&mut self, dirs: Vec<PathBuf>) -> BTreeMap<PathBuf, Ipv4Addr> {
+        for dir in dirs {
+            match Lease::read(&dir) {
+                Ok(Some(lease)) => {
+                    let ports = lease.mappings.iter().filter_map(|mapping| {
+                        taken(mapping).inspect_err(|error| tracing::warn!(%error, "a mapped port")).ok()
+                    });
+                    let ports = ports.collect();
+                    self.last_address = self.last_address.max(lease.address.into());
+                    self.held.insert(dir, Held { lease, _ports: ports });
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(dir = %dir.display(), %error, "cannot read a container's network");
+                }
+            }
+        }
+        if let Err(error) = self.sweep_links() {
+            tracing::error!(%error, "cannot remove the links that an earlier life of this agent left");
+        }
+        if self.held.is_empty() {
+            self.remove_bridge();
+        } else if let Err(error) = self.bridge() {
+            tracing::error!(%error, "the network of running containers cannot be repaired");
+        }
+        self.held.iter().map(|(dir, held)| (dir.clone(), held.lease.address)).collect()
+    }
+
+    /// Removes links of this agent that belong to no container.
+    fn sweep_links(&mut self) -> Result<(), Refused> {
+        let own = self.link_prefix();
+        for link in links::all(&mut self.links)? {
+            let held = self.held.values().any(|held| held.lease.link == link.name);
+            if link.name.starts_with(&own) && !held {
+                links::remove(&mut self.links, &link.name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_bridge(&mut self) {
+        self.bridge = None;
+        let removed = nft::remove_table(&mut self.filter, &self.table)
+            .and_then(|()| links::remove(&mut self.links, &self.bridge_name));
+        if let Err(error) = removed {
+            tracing::error!(%error, bridge = self.bridge_name, "cannot remove the bridge");
+        }
+    }
+
+    /// Puts back what others have thrown away.
+    fn look_after(&mut self) {
+        let Some(bridge) = self.bridge.filter(|_| !self.held.is_empty()) else { return };
+        match nft::exists(&mut self.filter, &self.table) {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!(table = self.table, "somebody removed the port mappings; they are made again");
+                if let Err(error) = self.write_table(bridge.subnet) {
+                    tracing::error!(%error, "cannot make the port mappings again");
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot look after the port mappings"),
+        }
+    }
+
+    fn write_table(&mut self, subnet: Subnet) -> Result<(), NetworkError> {
+        let elements: Vec<_> = self
+            .held
+            .values()
+            .flat_map(|held| held.lease.mappings.iter().map(|mapping| (*mapping, held.lease.address)))
+            .collect();
+        nft::replace(&mut self.filter, &self.table, &self.bridge_name, subnet, &elements)
+            .map_err(kernel("make the table of port mappings"))
+    }
+
+    /// The bridge, made if it is not there.
+    fn bridge(&mut self) -> Result<Bridge, NetworkError> {
+        let there = links::index_of(&mut self.links, &self.bridge_name).ok();
+        if let (Some(bridge), Some(index)) = (self.bridge, there)
+            && bridge.index == index
+        {
+            return Ok(bridge);
+        }
+        // Held until the bridge has its address and everybody can see that.
+        let _choice = shared_file(CHOICE_LOCK).inspect(|file| drop(file.lock()));
+        let (used, mtu) = self.surroundings(there)?;
+        let subnet = self.choose(&used)?;
+        let index = match there {
+            Some(index) => index,
+            None => links::make_bridge(&mut self.links, &self.bridge_name, subnet.gateway(), subnet, mtu)
+                .map_err(kernel("make a bridge"))?,
+        };
+        let bridge = Bridge { index, subnet, mtu };
+        if let Err(error) = self.furnish(bridge) {
+            if self.held.is_empty() {
+                self.remove_bridge();
+            }
+            return Err(error);
+        }
+        tracing::info!(bridge = self.bridge_name, %subnet, mtu, "containers with addresses of their own live here");
+        self.bridge = Some(bridge);
+        Ok(bridge)
+    }
+
+    /// Everything about the bridge but the link itself.
+    fn furnish(&mut self, bridge: Bridge) -> Result<(), NetworkError> {
+        state::write_subnet(&self.settings.data_dir, bridge.subnet)?;
+        let name = &self.bridge_name;
+        set(&format!("/proc/sys/net/ipv4/conf/{name}/route_localnet"), "1")?;
+        let ipv6 = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+        if Path::new(&ipv6).exists() {
+            set(&ipv6, "1")?;
+        }
+        let forward = "/proc/sys/net/ipv4/ip_forward";
+        if std::fs::read_to_string(forward)?.trim() == "0" {
+            tracing::info!("containers need packets to be forwarded: {forward} is set to 1");
+            set(forward, "1")?;
+        }
+        self.write_table(bridge.subnet)?;
+        let names: Vec<String> = self.held.values().map(|held| held.lease.link.clone()).collect();
+        for name in names {
+            // One that has just ended is no reason to leave the others alone.
+            if let Err(error) = links::join_bridge(&mut self.links, &name, bridge.index) {
+                tracing::warn!(link = name, %error, "cannot put a container's link into the bridge");
+            }
+        }
+        Ok(())
+    }
+
+    /// The subnets that are in use on the machine, and how large packets may be.
+    fn surroundings(&mut self, bridge: Option<u32>) -> Result<(Vec<Subnet>, u32), NetworkError> {
+        let looking = kernel("look at the machine's routes");
+        let routes = links::routes(&mut self.links).map_err(&looking)?;
+        let links = links::all(&mut self.links).map_err(&looking)?;
+        let outwards = routes.iter().find(|route| route.to.length() == 0);
+        let mtu = outwards
+            .and_then(|route| links.iter().find(|link| link.index == route.link))
+            .map(|link| link.mtu);
+        let others = routes.iter().filter(|route| route.to.length() > 0 && Some(route.link) != bridge);
+        Ok((others.map(|route| route.to).collect(), mtu.unwrap_or(1500).clamp(576, 65_535)))
+    }
+
+    /// What containers have been promised, what the operator says, what was used last, what is free.
+    fn choose(&self, used: &[Subnet]) -> Result<Subnet, NetworkError> {
+        let last = state::read_subnet(&self.settings.data_dir);
+        if let Some(last) = last.filter(|_| !self.held.is_empty()) {
+            return Ok(last);
+        }
+        let free = |subnet: &Subnet| !used.iter().any(|used| used.overlaps(*subnet));
+        if let Some(wanted) = self.settings.subnet {
+            return match used.iter().find(|used| used.overlaps(wanted)) {
+                None => Ok(wanted),
+                Some(used) => Err(NetworkError::NoSubnet(format!(
+                    "--bridge-subnet {wanted} overlaps {used}, to which this machine has a route: choose another"
+                ))),
+            };
+        }
+        last.filter(free).or_else(|| subnet::choose(hash(&self.settings.agent), used)).ok_or_else(|| {
+            NetworkError::NoSubnet(
+                "the machine has routes to all of 172.16.0.0/12 and 10.0.0.0/8: choose a subnet with --bridge-subnet".into(),
+            )
+        })
+    }
+
+    fn free_address(&mut self, subnet: Subnet) -> Result<Ipv4Addr, NetworkError> {
+        let range = subnet.for_containers();
+        let count = range.end - range.start;
+        let from = if range.contains(&self.last_address) { self.last_address + 1 - range.start } else { 0 };
+        let taken: std::collections::BTreeSet<u32> =
+            self.held.values().map(|held| held.lease.address.into()).collect();
+        let free = (0..count).map(|step| range.start + (from + step) % count).find(|at| !taken.contains(at));
+        self.last_address = free.ok_or(NetworkError::Full(subnet))?;
+        Ok(self.last_address.into())
+    }
+
+    fn link_prefix(&self) -> String {
+        format!("h{}", self.tag)
+    }
+
+    /// A name that no link of ours has. A link outlives its container for a moment, so names are not used again soon.
+    fn free_link(&mut self) -> String {
+        if self.last_link == 0 {
+            self.last_link = (crate::shim::boottime_ms() & 0xff_ffff) as u32;
+        }
+        loop {
+            self.last_link = (self.last_link + 1) & 0xff_ffff;
+            let name = format!("{}{:06x}", self.link_prefix(), self.last_link);
+            if links::index_of(&mut self.links, &name).is_err() {
+                return name;
+            }
+        }
+    }
+}
+
+fn taken(mapping: &Mapping) -> Result<Reserved, NetworkError> {
+    reserve(mapping).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            NetworkError::PortInUse { port: mapping.host_port, protocol: mapping.protocol }
+        }
+        _ => NetworkError::Kernel { what: "take a port of the machine", why: error.to_string() },
+    })
+}
+
+fn set(path: &str, value: &str) -> Result<(), NetworkError> {
+    std::fs::write(path, value).map_err(|error| NetworkError::Kernel {
+        what: "prepare the machine for containers with addresses of their own",
+        why: format!("{path}: {error}"),
+    })
+}

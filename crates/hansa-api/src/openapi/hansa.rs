@@ -1,0 +1,535 @@
+//! What [`crate::hansa`] looks like on the wire.
+
+use super::schema::{Fields, count, flag, list, list_of, map, object, one_of, or_null, text};
+use super::{Operation, get, operation, reference};
+use serde_json::{Value, json};
+
+pub(super) fn operations() -> Vec<Operation> {
+    let page = |operation: Operation, what: &str| {
+        operation.query("limit", count(), "How many at most.").query(
+            "after",
+            text(),
+            &format!("Only those after this {what}."),
+        )
+    };
+    let order = |path, summary| operation("post", path, summary).gives(200, "Done");
+    vec![
+        get("/hansa/v1/openapi.json", "This document.").gives(200, "Document"),
+        get("/hansa/v1/openapi-marathon.json", "The document of Marathon's API.").gives(200, "Document"),
+        get("/hansa/v1/cluster", "The cluster at a glance.").gives(200, "Cluster"),
+        page(get("/hansa/v1/nodes", "Machines, by host name.").gives(200, "Nodes"), "host name"),
+        get("/hansa/v1/nodes/{node}", "A machine, by id or host name.").gives(200, "Node"),
+        order(
+            "/hansa/v1/nodes/{node}/{order}",
+            "An operator's order about a machine: `deactivate`, `reactivate`, `drain` or `gone`.",
+        ),
+        page(get("/hansa/v1/services", "Services, by id.").gives(200, "Services"), "id"),
+        get("/hansa/v1/services/{path}", "A service.").gives(200, "Service"),
+        get("/hansa/v1/explain/{path}", "Where one more instance of a service would go, or why nowhere.")
+            .gives(200, "Explanation"),
+        page(get("/hansa/v1/tasks", "Tasks, by id, in pages.").gives(200, "Tasks"), "id")
+            .query("app", text(), "Only those of this service.")
+            .query("node", text(), "Only those on this machine, by id or host name.")
+            .query("state", text(), "Only those in this state, such as `TASK_RUNNING` or `running`."),
+        get("/hansa/v1/tasks/{task}", "A task.").gives(200, "Task"),
+        get("/hansa/v1/tasks/{task}/logs/{stream}", "A task's `stdout` or `stderr`, from its machine.")
+            .gives_text("text/plain")
+            .query("offset", json!({"type": "integer"}), "The first byte; negative: from the end.")
+            .query("limit", count(), "Bytes at most.")
+            .query("follow", flag(), "Stay open and pass on what comes.")
+            .query("node", text(), "The machine, for a task that the master has forgotten."),
+        get("/hansa/v1/roles", "Roles that are configured or used.").gives(200, "Roles"),
+        operation("put", "/hansa/v1/roles/{role}", "Sets a role's weight, guarantee and limit.")
+            .body("RoleSettings")
+            .gives(200, "Done"),
+        get("/hansa/v1/events", "Server-sent events: each frame's `event` and `data` are a StreamEvent.")
+            .gives_text("text/event-stream")
+            .query("last_event_id", text(), "As the header `Last-Event-ID`: go on after this one.")
+            .query("only", text(), "Kinds of frames, separated by commas."),
+    ]
+}
+
+fn time() -> Value {
+    let mut time = count();
+    time["description"] = json!("Milliseconds since 1970-01-01T00:00:00Z.");
+    time
+}
+
+fn totals() -> Value {
+    reference("Totals")
+}
+
+pub(super) fn schemas() -> Fields {
+    let mut all = vec![("Document".to_owned(), json!({"type": "object", "description": "OpenAPI."}))];
+    let mut put = |name: &str, schema: Value| all.push((name.to_owned(), schema));
+    put("ErrorBody", object("Why not.", [("error", reference("Error"))]));
+    put(
+        "Error",
+        object(
+            "What went wrong.",
+            [("code", text()), ("message", text()), ("field?", text()), ("remedy?", text())],
+        ),
+    );
+    put("Done", object("It is done.", [("index", count())]));
+    put(
+        "Totals",
+        object(
+            "Amounts.",
+            [("cpus_milli", count()), ("mem", count()), ("disk", count()), ("gpus_milli", count())],
+        ),
+    );
+    put(
+        "Resources",
+        object(
+            "What a machine has.",
+            [
+                ("cpus_milli", count()),
+                ("mem", count()),
+                ("disk", count()),
+                ("gpus", list(count())),
+                ("ports", list(list(count()))),
+            ],
+        ),
+    );
+    let or_none = || or_null(count());
+    put(
+        "Bound",
+        object(
+            "A bound for each kind of resource; null: none.",
+            [
+                ("cpus_milli?", or_none()),
+                ("mem?", or_none()),
+                ("disk?", or_none()),
+                ("gpus_milli?", or_none()),
+            ],
+        ),
+    );
+    machines(&mut put);
+    services(&mut put);
+    explanations(&mut put);
+    put("Roles", object("All roles.", [("roles", list_of("RoleStatus"))]));
+    put(
+        "RoleStatus",
+        object(
+            "A role and what its tasks have.",
+            [
+                ("name", text()),
+                ("weight_milli", count()),
+                ("guarantee", reference("Bound")),
+                ("limit", reference("Bound")),
+                ("allocated", totals()),
+            ],
+        ),
+    );
+    put(
+        "RoleSettings",
+        object(
+            "A role's settings; the name stands in the path.",
+            [
+                ("name?", text()),
+                ("weight_milli?", json!({"type": "integer", "minimum": 1, "maximum": 1_000_000_000})),
+                ("guarantee?", reference("Bound")),
+                ("limit?", reference("Bound")),
+            ],
+        ),
+    );
+    put("StreamEvent", json!({"oneOf": frames(), "description": "`usage` frames have no id."}));
+    all
+}
+
+fn machines(put: &mut impl FnMut(&str, Value)) {
+    let counts = || map(count());
+    put(
+        "Cluster",
+        object(
+            "The cluster at a glance.",
+            [
+                ("id", text()),
+                ("version", text()),
+                ("term", count()),
+                ("index", count()),
+                ("started_at", time()),
+                ("nodes", counts()),
+                ("tasks", counts()),
+                ("services", count()),
+                ("deployments", count()),
+                ("total", totals()),
+                ("allocated", totals()),
+                ("used", totals()),
+            ],
+        ),
+    );
+    put("Nodes", object("Machines.", [("nodes", list_of("Node"))]));
+    put(
+        "Node",
+        object(
+            "A machine.",
+            [
+                ("id", text()),
+                ("hostname", text()),
+                ("address", text()),
+                ("state", one_of(&["active", "deactivated", "draining", "disconnected", "unreachable"])),
+                ("since", time()),
+                ("total", reference("Resources")),
+                ("allocated", totals()),
+                ("used", or_null(totals())),
+                ("machine", or_null(totals())),
+                ("tasks", count()),
+                ("attributes", map(text())),
+                ("region", or_null(text())),
+                ("zone", or_null(text())),
+                ("version", text()),
+                ("registered_at", time()),
+                ("missing_isolation", list(text())),
+            ],
+        ),
+    );
+}
+
+fn services(put: &mut impl FnMut(&str, Value)) {
+    put("Services", object("Services.", [("services", list_of("Service"))]));
+    put(
+        "Service",
+        object(
+            "A service.",
+            [
+                ("id", text()),
+                ("health", one_of(&["healthy", "deploying", "waiting", "unhealthy", "suspended"])),
+                ("instances", count()),
+                ("running", count()),
+                ("staged", count()),
+                ("healthy", count()),
+                ("unhealthy", count()),
+                ("version", time()),
+                ("cpus_milli", count()),
+                ("mem", count()),
+                ("command", text()),
+                ("deployments", list(text())),
+                ("waiting_for", or_null(text())),
+                ("last_failure", or_null(text())),
+                ("last_failure_at", or_null(time())),
+            ],
+        ),
+    );
+    put("Tasks", object("A page of tasks.", [("tasks", list_of("Task")), ("next", or_null(text()))]));
+    put(
+        "Task",
+        object(
+            "A task.",
+            [
+                ("id", text()),
+                ("app", or_null(text())),
+                ("version", or_null(time())),
+                ("state", text()),
+                ("healthy", or_null(flag())),
+                ("health", list_of("HealthResult")),
+                ("reason", or_null(text())),
+                ("message", text()),
+                ("node", text()),
+                ("hostname", text()),
+                ("ports", list(count())),
+                ("cpus_milli", count()),
+                ("mem", count()),
+                ("staged_at", time()),
+                ("started_at", or_null(time())),
+                ("updated_at", time()),
+            ],
+        ),
+    );
+    put(
+        "HealthResult",
+        object(
+            "How one health check of a task stands.",
+            [
+                ("alive", or_null(flag())),
+                ("consecutive_failures", count()),
+                ("first_success", or_null(time())),
+                ("last_success", or_null(time())),
+                ("last_failure", or_null(time())),
+                ("last_failure_cause", or_null(text())),
+            ],
+        ),
+    );
+}
+
+fn explanations(put: &mut impl FnMut(&str, Value)) {
+    put(
+        "Explanation",
+        object(
+            "Where one more instance would go, or why nowhere.",
+            [
+                ("demand", reference("Demand")),
+                ("machines", count()),
+                ("fitting", count()),
+                ("choice", or_null(text())),
+                ("groups", list_of("ObstacleGroup")),
+                ("nearest", or_null(text())),
+                ("summary", text()),
+            ],
+        ),
+    );
+    put(
+        "Demand",
+        object(
+            "What is asked for; a port is `any` or `{\"exact\": N}`.",
+            [
+                ("cpus_milli", count()),
+                ("mem", count()),
+                ("disk", count()),
+                ("gpus", object("GPUs.", [("count", count()), ("milli", count())])),
+                (
+                    "ports",
+                    list(json!({"anyOf": [one_of(&["any"]), object("This one.", [("exact", count())])]})),
+                ),
+            ],
+        ),
+    );
+    put(
+        "ObstacleGroup",
+        object(
+            "Machines with the same obstacles.",
+            [
+                ("machines", count()),
+                ("examples", list(text())),
+                ("obstacles", list_of("Obstacle")),
+                ("words", text()),
+            ],
+        ),
+    );
+    let kind = |kind: &str| ("kind", one_of(&[kind]));
+    let short = |name: &str| object("Not enough.", [kind(name), ("short", count())]);
+    put(
+        "Obstacle",
+        json!({"oneOf": [
+            object("Reserved.", [kind("role"), ("reserved", text())]),
+            object("Not allowed.", [kind("constraint"), ("constraint", text()), ("words", text())]),
+            object("Takes no work.", [kind("not_active"), ("state", text())]),
+            short("cpus"),
+            short("mem"),
+            short("disk"),
+            short("gpus"),
+            object("Ports.", [kind("ports"), ("short", count()), ("taken", list(count()))]),
+            object("The role's quota.", [kind("quota"), ("words", text())]),
+        ]}),
+    );
+}
+
+/// The frames of `/hansa/v1/events`.
+fn frames() -> Vec<Value> {
+    let frame = |name: &str, data: Value| object("A frame.", [("event", one_of(&[name])), ("data", data)]);
+    let id = || object("Which.", [("id", text())]);
+    vec![
+        frame("resync", object("Read the lists anew.", [("index", count())])),
+        frame("node", reference("Node")),
+        frame("node_removed", id()),
+        frame(
+            "usage",
+            object("A machine's use.", [("id", text()), ("used", totals()), ("machine", totals())]),
+        ),
+        frame("service", reference("Service")),
+        frame("service_removed", id()),
+        frame("task", reference("Task")),
+        frame("task_removed", id()),
+        frame(
+            "deployment",
+            object(
+                "A deployment moved.",
+                [
+                    ("id", text()),
+                    ("services", list(text())),
+                    ("step", count()),
+                    ("steps", count()),
+                    ("waiting_for", text()),
+                    ("state", one_of(&["running", "succeeded", "failed"])),
+                ],
+            ),
+        ),
+        frame("alarm", object("Look at this.", [("code", text()), ("message", text())])),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::hansa::{Cluster, ErrorBody, StreamEvent};
+    use crate::openapi::{faults, hansa};
+    use hansa_model::event::AgentState;
+    use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup};
+    use hansa_model::resources::{GpuDemand, PortDemand};
+    use hansa_model::role::{Role, Totals};
+    use hansa_model::task::{HealthResult, TaskState};
+    use hansa_model::{Demand, Timestamp};
+    use serde_json::{Value, json, to_value};
+
+    #[track_caller]
+    fn check(schema: &str, value: impl serde::Serialize) {
+        let value = to_value(value).unwrap();
+        assert_eq!(faults(&hansa(), schema, &value), Vec::<String>::new(), "{value:#}");
+    }
+
+    /// Every field is written out, so that a new one does not compile until it stands here, and then in the document.
+    #[test]
+    fn what_is_sent_is_as_described() {
+        check(
+            "Cluster",
+            Cluster {
+                id: "c".into(),
+                version: "1".into(),
+                term: 1,
+                index: 2,
+                started_at: Timestamp(3),
+                nodes: [("active".to_owned(), 3)].into(),
+                tasks: [("TASK_RUNNING".to_owned(), 3)].into(),
+                services: 1,
+                deployments: 0,
+                total: Totals::default(),
+                allocated: Totals::default(),
+                used: Totals::default(),
+            },
+        );
+        let node = crate::hansa::Node {
+            id: "a".into(),
+            hostname: "h".into(),
+            address: "h:1".into(),
+            state: AgentState::Unreachable,
+            since: Timestamp(1),
+            total: "cpus:1;mem:1;gpus:1;ports:[1-2]".parse().unwrap(),
+            allocated: Totals::default(),
+            used: None,
+            machine: Some(Totals::default()),
+            tasks: 0,
+            attributes: [("rack".to_owned(), "r1".to_owned())].into(),
+            region: None,
+            zone: Some("z".into()),
+            version: "1".into(),
+            registered_at: Timestamp(1),
+            missing_isolation: vec!["pids".into()],
+        };
+        let service = crate::hansa::Service {
+            id: "/a".into(),
+            health: crate::hansa::Health::Suspended,
+            instances: 1,
+            running: 1,
+            staged: 0,
+            healthy: 0,
+            unhealthy: 0,
+            version: Timestamp(1),
+            cpus_milli: 1,
+            mem: 1,
+            command: "true".into(),
+            deployments: vec!["d".into()],
+            waiting_for: None,
+            last_failure: Some("x".into()),
+            last_failure_at: Some(Timestamp(1)),
+        };
+        let health = HealthResult {
+            alive: Some(true),
+            consecutive_failures: 1,
+            first_success: None,
+            last_success: Some(Timestamp(1)),
+            last_failure: None,
+            last_failure_cause: Some("x".into()),
+        };
+        let task = crate::hansa::Task {
+            id: "t".into(),
+            app: None,
+            version: Some(Timestamp(1)),
+            state: TaskState::Running,
+            healthy: Some(false),
+            health: vec![health],
+            reason: None,
+            message: String::new(),
+            node: "a".into(),
+            hostname: "h".into(),
+            ports: vec![1],
+            cpus_milli: 1,
+            mem: 1,
+            staged_at: Timestamp(1),
+            started_at: None,
+            updated_at: Timestamp(1),
+        };
+        check("Nodes", crate::hansa::Nodes { nodes: vec![node.clone()] });
+        check("Services", crate::hansa::Services { services: vec![service.clone()] });
+        check("Tasks", crate::hansa::Tasks { tasks: vec![task.clone()], next: Some("t".into()) });
+        let role = Role {
+            name: "a".into(),
+            weight_milli: 1,
+            guarantee: Default::default(),
+            limit: Default::default(),
+        };
+        let role = crate::hansa::RoleStatus { role, allocated: Totals::default() };
+        check("Roles", crate::hansa::Roles { roles: vec![role] });
+        check("Done", crate::hansa::Done { index: 1 });
+        let error = crate::hansa::Error {
+            code: "invalid".into(),
+            message: "no".into(),
+            field: Some("f".into()),
+            remedy: Some("r".into()),
+        };
+        check("ErrorBody", ErrorBody { error });
+        for event in [
+            StreamEvent::Resync { index: 1 },
+            StreamEvent::Node(node),
+            StreamEvent::NodeRemoved { id: "a".into() },
+            StreamEvent::Usage { id: "a".into(), used: Totals::default(), machine: Totals::default() },
+            StreamEvent::Service(service),
+            StreamEvent::ServiceRemoved { id: "/a".into() },
+            StreamEvent::Task(task),
+            StreamEvent::TaskRemoved { id: "t".into() },
+            StreamEvent::Deployment {
+                id: "d".into(),
+                services: vec!["/a".into()],
+                step: 0,
+                steps: 1,
+                waiting_for: String::new(),
+                state: "running".into(),
+            },
+            StreamEvent::Alarm { code: "c".into(), message: "m".into() },
+        ] {
+            check("StreamEvent", event);
+        }
+    }
+
+    #[test]
+    fn explanations_are_as_described() {
+        let obstacles = vec![
+            Obstacle::Role { reserved: "r".into() },
+            Obstacle::Constraint { constraint: "c".into(), words: "w".into() },
+            Obstacle::NotActive { state: "s".into() },
+            Obstacle::Cpus { short: 1 },
+            Obstacle::Mem { short: 1 },
+            Obstacle::Disk { short: 1 },
+            Obstacle::Gpus { short: 1 },
+            Obstacle::Ports { short: 1, taken: vec![80] },
+            Obstacle::Quota { words: "w".into() },
+        ];
+        let group = ObstacleGroup { machines: 1, examples: vec!["h".into()], obstacles, words: "w".into() };
+        check(
+            "Explanation",
+            Explanation {
+                demand: Demand {
+                    cpus_milli: 1,
+                    mem: 1,
+                    disk: 1,
+                    gpus: GpuDemand { count: 1, milli: 500 },
+                    ports: vec![PortDemand::Any, PortDemand::Exact(80)],
+                },
+                machines: 1,
+                fitting: 0,
+                choice: Some("a".into()),
+                groups: vec![group],
+                nearest: None,
+                summary: "s".into(),
+            },
+        );
+    }
+
+    #[test]
+    fn what_is_not_described_is_found() {
+        let document = hansa();
+        let found = |value: Value| faults(&document, "ErrorBody", &value);
+        assert_eq!(found(json!({"error": {"code": "c", "message": "m", "more": 1}})).len(), 1);
+        assert_eq!(found(json!({"error": {"code": 1}})).len(), 2, "a wrong type, and one that is missing");
+        assert_eq!(found(json!([])).len(), 1);
+        assert_eq!(faults(&document, "Obstacle", &json!({"kind": "cpus"})).len(), 1);
+    }
+}

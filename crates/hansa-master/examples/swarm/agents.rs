@@ -1,0 +1,126 @@
+//! Simulated agents: they run at once what they are told to run, and say so.
+
+use anyhow::Context;
+use hansa_link::{ToAgent, ToAgentBody, ToMaster, ToMasterBody, grpc};
+use hansa_master::{Master, clock};
+use hansa_model::agent::Hello;
+use hansa_model::task::{TaskState, TaskStatus};
+use hansa_model::{AgentId, TaskId, Term};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::transport::Endpoint;
+
+/// Agents in the master's process, connected by channels.
+pub async fn start_in_process(master: &Master, agents: usize, room: usize) -> anyhow::Result<()> {
+    for number in 0..agents {
+        let mut session = master.connect().await?;
+        session.to_master.send(hello(number, room)).await?;
+        tokio::spawn(async move {
+            let mut heartbeat = Heartbeat::new();
+            loop {
+                let answer = tokio::select! {
+                    beat = heartbeat.next() => vec![beat],
+                    message = session.to_agent.recv() => match message {
+                        Some(message) => obey(message),
+                        None => return,
+                    },
+                };
+                for message in answer {
+                    if session.to_master.send(message).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Agents with a stream each, until stdin ends.
+pub async fn serve(master: &str, agents: usize, room: usize) -> anyhow::Result<()> {
+    let mut streams = JoinSet::new();
+    for number in 0..agents {
+        streams.spawn(stream(master.to_owned(), hello(number, room)));
+    }
+    let (gone, parent_gone) = oneshot::channel();
+    // A thread of its own: what waits for stdin cannot be told to stop.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = gone.send(());
+    });
+    tokio::select! {
+        _ = parent_gone => Ok(()),
+        ended = streams.join_next() => match ended {
+            Some(ended) => ended?.context("an agent's stream ended"),
+            None => Ok(()),
+        },
+    }
+}
+
+/// One agent's life, on a connection of its own.
+async fn stream(master: String, hello: ToMaster) -> anyhow::Result<()> {
+    let channel = Endpoint::from_shared(master)?.tcp_nodelay(true).connect_lazy();
+    let (outbox, outgoing) = mpsc::unbounded_channel();
+    outbox.send(hello)?;
+    let mut incoming = grpc::connect(channel, UnboundedReceiverStream::new(outgoing)).await?;
+    let mut heartbeat = Heartbeat::new();
+    loop {
+        tokio::select! {
+            beat = heartbeat.next() => outbox.send(beat)?,
+            message = incoming.message() => match message? {
+                Some(message) => {
+                    for answer in obey(message) {
+                        outbox.send(answer)?;
+                    }
+                }
+                None => anyhow::bail!("the master ended it"),
+            },
+        }
+    }
+}
+
+struct Heartbeat {
+    interval: tokio::time::Interval,
+    number: u64,
+}
+
+impl Heartbeat {
+    fn new() -> Self {
+        Self { interval: tokio::time::interval(Duration::from_secs(1)), number: 0 }
+    }
+
+    async fn next(&mut self) -> ToMaster {
+        self.interval.tick().await;
+        self.number += 1;
+        say(ToMasterBody::Heartbeat { number: self.number })
+    }
+}
+
+fn hello(number: usize, room: usize) -> ToMaster {
+    let hello = Hello {
+        agent: Some(AgentId::from(format!("agent-{number}"))),
+        boot: Some("boot".into()),
+        hostname: format!("machine-{number}"),
+        address: "127.0.0.1:1".into(),
+        resources: format!("cpus:{};mem:{};disk:1000;ports:[31000-32000]", room, room * 16 + 16)
+            .parse()
+            .expect("resources"),
+        ..Hello::default()
+    };
+    say(ToMasterBody::Hello(Box::new(hello)))
+}
+
+fn say(body: ToMasterBody) -> ToMaster {
+    ToMaster { cluster: None, term: Term(0), body }
+}
+
+/// What an agent answers: every task of a launch runs.
+fn obey(message: ToAgent) -> Vec<ToMaster> {
+    let ToAgentBody::Launch { launch, .. } = message.body else { return Vec::new() };
+    let status = |task: &TaskId| {
+        TaskStatus::new(task.clone(), launch.instance.clone(), 1, TaskState::Running, clock::now())
+    };
+    launch.tasks.iter().map(|task| say(ToMasterBody::Update(status(task)))).collect()
+}

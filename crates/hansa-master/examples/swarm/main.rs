@@ -1,0 +1,132 @@
+//! A master with simulated agents: how long until every instance of every service runs, what each thread worked for
+//! it, and what it weighs. Everything is as in production except the agents: the HTTP port takes the services,
+//! the store is durable.
+//!
+//! - `swarm cell AGENTS SERVICES INSTANCES`: agents are channels in the master's process.
+//! - `swarm link AGENTS SERVICES INSTANCES`: agents are in a process of their own, each with a gRPC stream of its own.
+
+mod agents;
+mod measure;
+
+use anyhow::Context;
+use hansa_master::{Master, Options, Running, start};
+use measure::{Threads, resident_mib};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const USAGE: &str = "usage: swarm cell|link AGENTS SERVICES INSTANCES";
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        [how @ ("cell" | "link"), agents, services, instances] => {
+            load(how, agents.parse()?, services.parse()?, instances.parse()?).await
+        }
+        // The other process of `link`.
+        ["agents", master, agents, tasks] => agents::serve(master, agents.parse()?, tasks.parse()?).await,
+        _ => anyhow::bail!(USAGE),
+    }
+}
+
+/// The process of `link` that the agents are in; ends with this value.
+struct AgentProcess(Child);
+
+impl Drop for AgentProcess {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn load(how: &str, agents: usize, services: usize, instances: usize) -> anyhow::Result<()> {
+    let folder = std::env::temp_dir().join(format!("hansa-swarm-{}", std::process::id()));
+    let running = start(Options::new("127.0.0.1:0".parse()?, &folder)).await?;
+    println!("idle: {} MiB", resident_mib("self"));
+    let room = services * instances / agents + 1;
+    let other = match how {
+        "link" => Some(agent_process(&running, agents, room)?),
+        _ => {
+            agents::start_in_process(running.master(), agents, room).await?;
+            None
+        }
+    };
+    all_joined(running.master(), agents).await?;
+    println!("{agents} agents: {} MiB", resident_mib("self"));
+
+    let pids: Vec<(&str, String)> = std::iter::once(("master", "self".to_owned()))
+        .chain(other.iter().map(|other| ("agents", other.0.id().to_string())))
+        .collect();
+    let before: Vec<Threads> = pids.iter().map(|(_, pid)| Threads::of(pid)).collect();
+    let begun = Instant::now();
+    post(&running, services, instances).await?;
+    println!("all accepted after {:.2?}", begun.elapsed());
+    let wanted = services * instances;
+    while (running.master().read().counts().running() as usize) < wanted {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let took = begun.elapsed();
+    println!(
+        "{wanted} running after {took:.2?}: {:.0}/s; {} MiB",
+        wanted as f64 / took.as_secs_f64(),
+        resident_mib("self")
+    );
+    let metrics = running.master().metrics();
+    let writes = metrics.write_seconds.view();
+    println!(
+        "{} durable writes in {:.2} s; {} fsyncs of them in {:.2?}",
+        writes.count,
+        writes.sum,
+        metrics.syncs.count(),
+        metrics.syncs.time()
+    );
+    for ((name, pid), before) in pids.iter().zip(before) {
+        println!("{name}, processor time:");
+        for (thread, seconds) in Threads::of(pid).since(&before) {
+            println!("{seconds:>8.2} s  {thread}");
+        }
+    }
+    drop(other);
+    running.stop().await?;
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+/// All services, one after the other, as any client would.
+async fn post(running: &Running, services: usize, instances: usize) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let url = format!("http://{}/v2/apps", running.address());
+    for number in 0..services {
+        let app = serde_json::json!({
+            "id": format!("/app{number}"), "cmd": "sleep 1000", "cpus": 0.1, "mem": 16, "disk": 0,
+            "instances": instances, "portDefinitions": [],
+        });
+        let request = client.post(&url).header("content-type", "application/json").body(app.to_string());
+        request.send().await?.error_for_status()?;
+    }
+    Ok(())
+}
+
+fn agent_process(running: &Running, agents: usize, room: usize) -> anyhow::Result<AgentProcess> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([
+        "agents",
+        &format!("http://{}", running.address()),
+        &agents.to_string(),
+        &room.to_string(),
+    ]);
+    // It ends when this end of its stdin is closed, however this process ends.
+    let child = command.stdin(Stdio::piped()).spawn().context("cannot start the agents")?;
+    Ok(AgentProcess(child))
+}
+
+async fn all_joined(master: &Master, agents: usize) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while master.read().agents().count() < agents {
+        anyhow::ensure!(begun.elapsed() < Duration::from_secs(60), "the agents do not join");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    master.catch_up().await?;
+    Ok(())
+}
