@@ -19,6 +19,8 @@ usage: cargo xtask COMMAND
   tidy    the repository's own rules only
   bench [cell] [placement] [store] [machine]
           how fast and how large, with baselines; all of them if none is named
+  marathon-examples
+          reads the examples of apps, groups and pods in the checkout of Marathon at $HANSA_MARATHON
   planted plants bugs one by one and shows which seed of the simulator finds each";
 
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["test"] => test::test(&root),
         ["tidy"] => test::tidy_only(&root),
         ["bench", names @ ..] => bench::bench(&root, names),
+        ["marathon-examples"] => test::marathon_examples(&root),
         ["planted"] => test::planted(&root),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

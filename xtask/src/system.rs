@@ -23,6 +23,9 @@ const NEEDS: &[Need] = &[
         packages: &["python3", "python3-venv"],
         optional: false,
     },
+    // A registry, and what images in tests are made of.
+    Need { probe: &["docker-registry", "--version"], packages: &["docker-registry"], optional: true },
+    Need { probe: &["/bin/busybox", "true"], packages: &["busybox-static"], optional: true },
     // For a guest with cgroup v2; only kernels of this architecture boot in it.
     #[cfg(target_arch = "x86_64")]
     Need { probe: &["qemu-system-x86_64", "--version"], packages: &["qemu-system-x86"], optional: true },

@@ -66,6 +66,18 @@ pub fn planted(root: &Path) -> Result<bool> {
     Ok(run(command, LIMIT)?.ok)
 }
 
+/// Reads the examples of Marathon's documentation, from a checkout that lies elsewhere. Whether they could be read.
+pub fn marathon_examples(root: &Path) -> Result<bool> {
+    let Some(checkout) = std::env::var_os("HANSA_MARATHON").filter(|path| !path.is_empty()) else {
+        println!("set HANSA_MARATHON to the folder of a checkout of github mesosphere/marathon");
+        return Ok(false);
+    };
+    let mut command =
+        cargo(root, &["run", "--quiet", "-p", "hansa-api", "--example", "marathon_examples", "--"]);
+    command.arg(checkout);
+    Ok(run(command, LIMIT)?.ok)
+}
+
 /// Everything that CI runs. Whether all of it is well.
 pub fn test(root: &Path) -> Result<bool> {
     let begun = Instant::now();
@@ -79,11 +91,10 @@ pub fn test(root: &Path) -> Result<bool> {
     );
     if report.add("build", run(cargo(root, &["build", "--workspace", "--all-targets"]), LIMIT)?) {
         report.add("tests", run(cargo(root, &["test", "--workspace", "--no-fail-fast"]), LIMIT)?);
-        match clients(root).and_then(|command| command.map(|command| run(command, LIMIT)).transpose()) {
-            Ok(Some(outcome)) => {
+        match clients(root) {
+            Ok(outcome) => {
                 report.add("clients", outcome);
             }
-            Ok(None) => {}
             // No reason to keep the rest from being told.
             Err(error) => {
                 println!("{error:#}");
@@ -151,12 +162,9 @@ fn console(root: &Path) -> Result<Outcome> {
     Ok(sum)
 }
 
-/// Marathon's client from PyPI, unchanged, against a cluster of ours; None until there is such a test.
-fn clients(root: &Path) -> Result<Option<Command>> {
-    let script = root.join("crates/hansa/tests/clients/marathon_client.py");
-    if !script.exists() {
-        return Ok(None);
-    }
+/// Marathon's clients from PyPI, unchanged, against clusters of ours.
+fn clients(root: &Path) -> Result<Outcome> {
+    let folder = root.join("crates/hansa/tests/clients");
     let venv = target(root).join("clients-venv");
     let python = venv.join("bin/python");
     if !python.exists() {
@@ -164,13 +172,20 @@ fn clients(root: &Path) -> Result<Option<Command>> {
         make.arg("-m").arg("venv").arg(&venv);
         anyhow::ensure!(run(make, LIMIT)?.ok, "cannot make a Python environment in {}", venv.display());
     }
-    let requirements = root.join("crates/hansa/tests/clients/requirements.txt");
     let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
+    install.arg(folder.join("requirements.txt"));
     anyhow::ensure!(run(install, LIMIT)?.ok, "cannot install the clients from PyPI");
-    let mut command = Command::new(python);
-    command.arg(script).env("HANSA_BIN", target(root).join("debug/hansa"));
-    Ok(Some(command))
+    let mut sum = Outcome { ok: true, count: Count::default(), took: Duration::ZERO };
+    for script in ["marathon_client.py", "marathon_tools.py"] {
+        let mut command = Command::new(&python);
+        command.arg(folder.join(script)).env("HANSA_BIN", target(root).join("debug/hansa"));
+        let outcome = run(command, LIMIT)?;
+        sum.ok &= outcome.ok;
+        sum.took += outcome.took;
+        sum.count += outcome.count;
+    }
+    Ok(sum)
 }
 
 fn target(root: &Path) -> PathBuf {

@@ -7,6 +7,7 @@ use crate::cgroup::Driver;
 use crate::clock::Clock;
 use crate::containers::{Containers, Place};
 use crate::data_dir::{self, DataDir};
+use crate::fetch::Fetcher;
 use crate::http;
 use crate::journal::Journal;
 use crate::link::Stream;
@@ -16,13 +17,15 @@ use crate::network::{self, Network};
 use crate::options::Options;
 use crate::prepare::HeldImages;
 use crate::probe;
+use crate::secrets::Secrets;
 use crate::shim::{self, Client};
 use anyhow::{Context, Result, bail};
 use hansa_images::Images;
 use hansa_model::agent::Usage;
 use hansa_model::{InstanceId, TaskId};
+use hansa_node::env::CONTAINER_IP;
 use hansa_node::{Config, Input, Node, Output, ProbeOrder, Record};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -72,6 +75,7 @@ pub(crate) struct Shell {
     pub(crate) metering: Metering,
     pub(crate) clock: Clock,
     pub(crate) data_dir: DataDir,
+    images: Arc<HeldImages>,
     containers: Containers,
     driver: Option<Driver>,
     journal: Journal,
@@ -122,6 +126,9 @@ impl Agent {
         let (journal, saved) = Journal::open(&data_dir.journal())?;
         let (sender, events) = mpsc::channel(BATCH);
         let images = Arc::new(HeldImages::new(open_images(&options, &data_dir)?));
+        let secrets = Secrets::open(options.secrets_dir.as_deref())?;
+        let private =
+            std::iter::once(data_dir.root()).chain(secrets.dir()).map(std::path::Path::to_owned).collect();
         let place = Place {
             agent: config.agent.to_string(),
             runtime: data_dir.runtime(),
@@ -133,6 +140,9 @@ impl Agent {
                 None => std::env::current_exe().context("cannot find the running program")?,
             },
             clock,
+            fetcher: Fetcher::open(&data_dir.fetched(), private)
+                .context("cannot make the fetcher's directory")?,
+            secrets,
             sandboxes: data_dir.sandboxes(),
             images: images.clone(),
             network,
@@ -152,6 +162,7 @@ impl Agent {
             metering: Metering::default(),
             clock,
             data_dir,
+            images,
             containers,
             driver: detected.driver,
             journal,
@@ -175,8 +186,14 @@ impl Agent {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { mut shell, mut events, listener, first, loopback_only, _machine, .. } = self;
         shell.sweep_sandboxes();
+        let _relief = relieve_disk(shell.images.clone());
         shell.perform(first)?;
-        let router = http::router(shell.sender.clone(), shell.data_dir.sandboxes(), loopback_only);
+        let router = http::router(
+            shell.sender.clone(),
+            shell.data_dir.sandboxes(),
+            shell.images.clone(),
+            loopback_only,
+        );
         let served = http::serve(listener, router);
         tokio::pin!(shutdown, served);
         loop {
@@ -313,13 +330,16 @@ impl Shell {
 
     fn probe(&self, order: ProbeOrder) {
         let client = self.containers.client(&order.instance).cloned();
-        let env = match self.node.saved().groups().get(&order.instance) {
-            Some(group) => hansa_node::env::environment(self.node.config(), &group.launch, 0),
-            None => Vec::new(),
-        };
+        let mut env: BTreeMap<String, String> = BTreeMap::new();
+        if let Some(group) = self.node.saved().groups().get(&order.instance) {
+            let status = group.statuses.first().and_then(Option::as_ref);
+            let address = status.and_then(|status| status.addresses.first());
+            env.extend(address.map(|address| (CONTAINER_IP.to_owned(), address.clone())));
+            env.extend(hansa_node::env::environment(self.node.config(), &group.launch, 0));
+        }
         let events = self.sender.clone();
         tokio::spawn(async move {
-            let outcome = probe::run(order.target, order.timeout_ms, client, env.into_iter().collect()).await;
+            let outcome = probe::run(order.target, order.timeout_ms, client, env).await;
             let (instance, check, number) = (order.instance, order.check, order.number);
             let _ = events.send(Event::Node(Input::Probed { instance, check, number, outcome })).await;
         });
@@ -380,6 +400,27 @@ impl Shell {
         self.containers.leave().await;
         tracing::info!("agent stops; its tasks run on");
         Ok(())
+    }
+}
+
+/// Removes unused images from time to time if the disk is too full. Ends when dropped.
+fn relieve_disk(images: Arc<HeldImages>) -> AbortOnDrop {
+    const EVERY: Duration = Duration::from_secs(60);
+    AbortOnDrop(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let images = images.images().clone();
+            let _ = tokio::task::spawn_blocking(move || images.relieve()).await;
+        }
+    }))
+}
+
+/// A task that ends with this value.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

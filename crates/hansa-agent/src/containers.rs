@@ -6,13 +6,17 @@
 use crate::agent::Event;
 use crate::cgroup::Driver;
 use crate::clock::Clock;
+use crate::fetch::Fetcher;
+use crate::furnish::{OwnNetwork, furnish};
 use crate::network::{self, Network};
 use crate::prepare::HeldImages;
+use crate::secrets::Secrets;
 use crate::shim::{self, Attached, Cause, Client, ExitRecord, Pool, ShimLost, ShimSpec};
 use futures_util::StreamExt;
 use hansa_model::InstanceId;
 use hansa_model::container::NetworkSpec;
 use hansa_model::task::{Exit, Limitation};
+use hansa_node::env::CONTAINER_IP;
 use hansa_node::saved::SavedGroup;
 use hansa_node::{Found, Input, Saved, ShimPlan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +48,10 @@ pub struct Place {
     pub program: PathBuf,
     /// The core's clock.
     pub clock: Clock,
+    /// The machine's secrets.
+    pub secrets: Secrets,
+    /// Brings what tasks want in their sandboxes.
+    pub fetcher: Fetcher,
     /// One directory for each task.
     pub sandboxes: PathBuf,
     /// What containers are made of.
@@ -269,11 +277,16 @@ async fn launch(
         // A loop that is behind will hear the next word.
         let _ = events.try_send(Event::Node(input));
     };
+    let prepare = async {
+        // First, as logins for the image may be among it.
+        place.fetcher.fetch(&plan.artifacts, Path::new(&plan.sandbox), &say).await?;
+        place.images.take(&dir, &place.sandboxes, &plan, &place.secrets, &say).await
+    };
     let image = tokio::select! {
         biased;
         // It ends when the container is forgotten, too.
         _ = is_unwanted.wait_for(|unwanted| *unwanted) => return Err(UNWANTED.into()),
-        image = place.images.take(&dir, &place.sandboxes, &plan, say) => image?,
+        image = prepare => image?,
     };
     let _turn = starts.acquire().await;
     if *is_unwanted.borrow() {
@@ -287,10 +300,17 @@ async fn launch(
         }
     };
     let mut spec = shim_spec(place, &plan);
-    spec.network = attachment.as_ref().map(network::Attachment::path);
+    if let Some(attachment) = &attachment {
+        spec.network = Some(attachment.path());
+        spec.env.entry(CONTAINER_IP.into()).or_insert_with(|| attachment.address().to_string());
+    }
     if let Some(image) = image {
         image.apply(&mut spec, &plan, &dir)?;
     }
+    let own = attachment
+        .as_ref()
+        .map(|own| OwnNetwork { address: own.address().into(), gateway: own.gateway().into() });
+    furnish(&mut spec, &plan, &place.secrets, own)?;
     let spawned = match pool {
         Some(pool) => pool.spawn(&dir, &spec).await,
         None => shim::spawn(&dir, &spec, &place.program).await,

@@ -102,6 +102,11 @@ impl DataDir {
         self.root.join("images")
     }
 
+    /// What is being fetched for tasks, and what is kept of it.
+    pub fn fetched(&self) -> PathBuf {
+        self.root.join("fetched")
+    }
+
     /// The core's records.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")

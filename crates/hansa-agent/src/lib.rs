@@ -9,6 +9,7 @@
 //! - [`agent`]: start, loop, stop. [`containers`]: the core's groups as shims.
 //! - [`prepare`]: what must be there before a container can be made, images above all.
 //! - [`data_dir`], [`journal`]: what is on disk. [`machine`]: what the machine has and uses.
+//! - [`furnish`]: what an app says of its container, as a shim is told it. [`secrets`], [`fetch`]: what that takes.
 //! - [`link`]: the stream to the master. [`probe`]: health checks. [`metering`]: who uses what. [`sandbox`]: reading what
 //!   tasks wrote, without following them out of their directory. [`http`]: the agent's own port.
 //!
@@ -19,6 +20,8 @@ pub mod cgroup;
 mod clock;
 mod containers;
 mod data_dir;
+mod fetch;
+mod furnish;
 mod http;
 mod journal;
 pub mod launcher;
@@ -30,7 +33,10 @@ mod options;
 mod prepare;
 mod probe;
 pub mod sandbox;
+mod secrets;
 pub mod shim;
 
 pub use agent::{Agent, run};
+pub use furnish::{OwnNetwork, furnish};
 pub use options::Options;
+pub use secrets::{SecretError, Secrets};

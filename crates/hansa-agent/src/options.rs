@@ -36,6 +36,8 @@ pub struct Options {
     pub machine_lock: Option<PathBuf>,
     /// The subnet of containers with addresses of their own; None: one that nothing on the machine uses.
     pub bridge_subnet: Option<Subnet>,
+    /// A directory that only the agent's user may look into, with a file for each secret that tasks may ask for.
+    pub secrets_dir: Option<PathBuf>,
     /// How long a released task's sandbox is kept.
     pub keep_sandboxes: Duration,
     /// A Docker configuration file with logins for registries.
@@ -67,6 +69,7 @@ impl Options {
             shim_program: None,
             machine_lock: None,
             bridge_subnet: None,
+            secrets_dir: None,
             keep_sandboxes: Duration::from_secs(24 * 3600),
             docker_config: None,
             insecure_registries: BTreeSet::new(),

@@ -10,12 +10,16 @@
 //! | GET `/hansa/v1/tasks/{id}` | [`Task`] |
 //! | GET `/hansa/v1/tasks/{id}/logs/{stdout or stderr}?offset=&limit=&follow=` | the bytes as `text/plain`; `offset` negative: from the end; `follow=true`: stays open |
 //! | GET `/hansa/v1/explain/{app path}` | [`hansa_model::explain::Explanation`] |
+//! | GET `/hansa/v1/deployments`, `/hansa/v1/deployments/{id}` | [`Deployments`], [`Deployment`] |
+//! | POST `/hansa/v1/deployments/{id}/pause`, `/resume`, `/cancel?force=` | [`Steered`] |
+//! | GET `/hansa/v1/images?node=` | [`Images`] |
+//! | POST `/hansa/v1/images/prune?node=` | [`Pruned`] |
 //! | GET `/hansa/v1/roles`, PUT `/hansa/v1/roles/{name}` | [`Roles`], [`Done`] |
 //! | GET `/hansa/v1/events` | server-sent events, see [`StreamEvent`] |
 //!
 //! Errors are `{"error": {"code", "message", "field"?, "remedy"?}}` ([`ErrorBody`]) with the fitting status.
 
-use hansa_model::event::AgentState;
+use hansa_model::event::{AgentState, Failing, Standstill};
 use hansa_model::resources::Resources;
 use hansa_model::role::{Role, Totals};
 use hansa_model::task::{HealthResult, TaskState};
@@ -174,6 +178,56 @@ pub struct Service {
     pub last_failure: Option<String>,
     /// When that was.
     pub last_failure_at: Option<Timestamp>,
+    /// Its instances end again and again.
+    #[serde(default)]
+    pub failing: Option<Failing>,
+}
+
+/// All deployments under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deployments {
+    /// The oldest first.
+    pub deployments: Vec<Deployment>,
+}
+
+/// A deployment under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Its id.
+    pub id: DeploymentId,
+    /// The version that it brings about.
+    pub version: Timestamp,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The services it touches.
+    pub services: Vec<AppId>,
+    /// What it does now, such as `RestartApplication /shop/web`.
+    pub doing: Vec<String>,
+    /// Index of the step under way.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// What it waits for.
+    pub waiting_for: String,
+    /// Since when: when it last came nearer to its goal.
+    pub waiting_since: Timestamp,
+    /// What would let it go on; empty if only time is needed.
+    pub remedy: String,
+    /// It holds until it is resumed or cancelled.
+    pub paused: Option<Standstill>,
+    /// It has not come nearer to its goal for longer than it may.
+    pub failing: Option<Standstill>,
+    /// It goes back on this deployment.
+    pub rolls_back: Option<DeploymentId>,
+}
+
+/// A deployment was steered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Steered {
+    /// The commit that did it.
+    pub index: u64,
+    /// The deployment that goes back, if one was cancelled that way.
+    pub deployment: Option<DeploymentId>,
 }
 
 /// Some tasks.
@@ -237,6 +291,69 @@ pub struct RoleStatus {
     pub role: Role,
     /// What its tasks have.
     pub allocated: Totals,
+}
+
+/// Container images on machines.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Images {
+    /// Machine by machine; on each the one used last first.
+    pub images: Vec<ImageOnNode>,
+    /// Machines that were asked and did not answer.
+    #[serde(default)]
+    pub silent: Vec<SilentNode>,
+}
+
+/// A container image on a machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageOnNode {
+    /// The machine's name.
+    pub node: String,
+    /// Its names in their whole form; none: they mean another image by now.
+    pub references: Vec<String>,
+    /// Of its manifest: `sha256:…`.
+    pub digest: String,
+    /// Bytes of its files. Layers that it shares with others count for each.
+    pub bytes: u64,
+    /// Bytes that came over the network.
+    pub pulled_bytes: u64,
+    /// How many layers it has.
+    pub layers: usize,
+    /// When it was pulled.
+    pub pulled_at: Timestamp,
+    /// When it was last taken or given back.
+    pub used_at: Timestamp,
+    /// The tasks that use it.
+    pub used_by: Vec<TaskId>,
+}
+
+/// A machine that did not answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SilentNode {
+    /// Its name.
+    pub node: String,
+    /// In words.
+    pub why: String,
+}
+
+/// What became of unused images.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// Machines with their removed images.
+    pub nodes: Vec<PrunedNode>,
+    /// Machines that were asked and did not answer.
+    #[serde(default)]
+    pub silent: Vec<SilentNode>,
+}
+
+/// What was removed from a machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrunedNode {
+    /// Its name.
+    pub node: String,
+    /// The images' names, or digests of those without.
+    pub images: Vec<String>,
+    /// Bytes of files that are gone.
+    pub bytes: u64,
 }
 
 /// It is done.

@@ -470,7 +470,7 @@ impl Cell {
 
     fn take_services(&mut self, output: services::Output, out: &mut Vec<Output>) {
         let mutations = output.records.into_iter().map(codec::encode_services);
-        self.pipeline.add(self.now, mutations, output.events, out);
+        self.pipeline.add_in_order(self.now, mutations, output.events, out);
     }
 
     fn take_kernel(&mut self, outcome: kernel::Outcome, out: &mut Vec<Output>) {

@@ -7,6 +7,7 @@
 use hansa_frameworks::services;
 use hansa_kernel::{self as kernel, AssignmentRecord};
 use hansa_model::app::AppVersion;
+use hansa_model::group::GroupVersion;
 use hansa_model::record::{Mutation, Table};
 use hansa_model::{Allocation, AppId, DeploymentId, SpecId, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -57,6 +58,13 @@ fn version_key(app: &AppId, version: Timestamp) -> Vec<u8> {
     key
 }
 
+fn read_version_key(key: &[u8]) -> Option<(AppId, Timestamp)> {
+    let (app, rest) = key.split_at_checked(key.len().checked_sub(9)?)?;
+    let (&[0], time) = rest.split_first_chunk::<1>()? else { return None };
+    let app = std::str::from_utf8(app).ok()?;
+    Some((AppId::from(app), Timestamp(u64::from_be_bytes(time.try_into().ok()?))))
+}
+
 /// A kernel record as a change of the store.
 pub fn encode_kernel(record: kernel::Record) -> Mutation {
     use kernel::Record::*;
@@ -94,6 +102,10 @@ pub fn encode_services(record: services::Record) -> Mutation {
             put(Table::Deployments, id.as_str(), value)
         }
         DeleteDeployment(id) => delete(Table::Deployments, id.as_str()),
+        PutGroup(group) => put(Table::Groups, version_key(&group.id, group.version), json(&group)),
+        DeleteGroup(id, version) => delete(Table::Groups, version_key(&id, version)),
+        PutRemoval(id, at) => put(Table::Removals, version_key(&id, at), json(&())),
+        DeleteRemoval(id, at) => delete(Table::Removals, version_key(&id, at)),
     }
 }
 
@@ -126,6 +138,15 @@ pub fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<Decoded, DecodeE
         }
         Table::Deployments => {
             Decoded::Services(services::Record::PutDeployment(DeploymentId::from(text(key)?), text(body)?))
+        }
+        Table::Groups => {
+            let group: Arc<GroupVersion> = from_json(table, body)?;
+            Decoded::Services(services::Record::PutGroup(group))
+        }
+        Table::Removals => {
+            let (app, at) =
+                read_version_key(key).ok_or_else(|| wrong("its key is not an app and a time".into()))?;
+            Decoded::Services(services::Record::PutRemoval(app, at))
         }
     })
 }
@@ -310,6 +331,30 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn groups_and_removals_read_back() {
+        let group = Arc::new(GroupVersion {
+            id: "/shop".into(),
+            version: Timestamp(9),
+            exists: true,
+            dependencies: vec!["/db".into()],
+            enforce_role: Some(true),
+        });
+        let Mutation { table, key, value } = encode_services(services::Record::PutGroup(group.clone()));
+        match decode(table, &key, &value.unwrap()).unwrap() {
+            Decoded::Services(services::Record::PutGroup(read)) => assert_eq!(read, group),
+            other => panic!("{other:?}"),
+        }
+        let removal = services::Record::PutRemoval("/shop/web".into(), Timestamp(u64::MAX - 255));
+        let Mutation { table, key, value } = encode_services(removal.clone());
+        let value = value.unwrap();
+        match decode(table, &key, &value).unwrap() {
+            Decoded::Services(read) => assert_eq!(read, removal),
+            other => panic!("{other:?}"),
+        }
+        assert!(decode(table, b"short", &value).is_err());
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub const CLOCK_KEY: &[u8] = b"clock";
 /// A batch is sealed at this many records, so that every store can write it in one transaction.
 const MAX_RECORDS: usize = 90;
 
+/// And before it gets larger than this.
+const MAX_BYTES: usize = 512 * 1024;
+
 /// Collects what one step leads to, seals it into batches and releases it in order.
 #[derive(Debug, Default)]
 pub struct Pipeline {
@@ -57,6 +60,31 @@ impl Pipeline {
             self.seal(now, out);
         }
         self.open.mutations.extend(mutations);
+        self.open.events.extend(events);
+    }
+
+    /// Adds records that need not be written together as long as they are written in this order, with the events that
+    /// tell of all of them: batches stay within what every store can write in one transaction.
+    pub fn add_in_order(
+        &mut self,
+        now: Timestamp,
+        mutations: impl ExactSizeIterator<Item = Mutation>,
+        events: Vec<Event>,
+        out: &mut Vec<Output>,
+    ) {
+        if self.open.mutations.len() + mutations.len() > MAX_RECORDS && !self.open.mutations.is_empty() {
+            self.seal(now, out);
+        }
+        let mut bytes = 0;
+        for mutation in mutations {
+            let size = mutation.key.len() + mutation.value.as_ref().map_or(0, Vec::len);
+            if self.open.mutations.len() >= MAX_RECORDS || (bytes > 0 && bytes + size > MAX_BYTES) {
+                self.seal(now, out);
+                bytes = 0;
+            }
+            bytes += size;
+            self.open.mutations.push(mutation);
+        }
         self.open.events.extend(events);
     }
 
@@ -183,6 +211,26 @@ mod tests {
         }
         pipeline.seal(Timestamp(1), &mut out);
         assert_eq!(names(&out), ["commit 1 (91)", "commit 2 (91)", "commit 3 (21)"]);
+    }
+
+    #[test]
+    fn one_large_step_is_written_in_order_and_told_at_its_end() {
+        let (mut pipeline, mut out) = (Pipeline::default(), Vec::new());
+        pipeline.add(Timestamp(1), [record()], Vec::new(), &mut out);
+        pipeline.add_in_order(Timestamp(1), (0..200).map(|_| record()), vec![event()], &mut out);
+        pipeline.seal(Timestamp(1), &mut out);
+        assert_eq!(names(&out), ["commit 1 (2)", "commit 2 (91)", "commit 3 (91)", "commit 4 (21)"]);
+        out.clear();
+        pipeline.committed(4, &mut out);
+        let told =
+            |output: &Output| matches!(output, Output::Publish(published) if !published.events.is_empty());
+        assert_eq!(out.iter().position(told), Some(3), "not before all of it is durable");
+
+        let large = || Mutation { value: Some(vec![0; 300_000]), ..record() };
+        out.clear();
+        pipeline.add_in_order(Timestamp(2), (0..3).map(|_| large()), Vec::new(), &mut out);
+        pipeline.seal(Timestamp(2), &mut out);
+        assert_eq!(names(&out), ["commit 5 (2)", "commit 6 (2)", "commit 7 (2)"]);
     }
 
     #[test]

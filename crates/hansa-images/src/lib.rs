@@ -25,3 +25,8 @@ pub use reference::{NotAReference, Reference, Version};
 pub use registry::{Logins, LoginsError};
 pub use run::{Rules, RunError, Said, signal};
 pub use store::{Lease, Listed, Removed};
+
+/// Shared with the tests that pull from a registry.
+#[cfg(test)]
+#[path = "../tests/support/archive.rs"]
+mod archive;

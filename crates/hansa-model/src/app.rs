@@ -4,11 +4,15 @@
 
 use crate::container::{Artifact, ContainerSpec, NetworkSpec, PortMapping};
 use crate::id::{AppId, RoleName};
+use crate::label;
 use crate::resources::{Demand, GpuDemand, MIB, PortDemand};
 use crate::spec::{Command, ExecutorSpec, GroupSpec, Origin, TaskSpec};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// How long load balancers get to hear that an instance will end, unless the app says otherwise.
+const USUAL_DRAIN_MS: u64 = 1_000;
 
 /// A placement constraint: `field` of the machines (`hostname`, `@region`, `@zone` or an attribute) compared with what
 /// the app's other instances or the value say.
@@ -295,7 +299,7 @@ pub struct AppSpec {
     pub instances: u32,
     /// Where they may run.
     pub constraints: Vec<Constraint>,
-    /// Their ports on the host network.
+    /// Their ports: of the machine, or mapped ones if they have an address of their own.
     pub ports: Vec<PortDefinition>,
     /// Whether the host ports must be the service ports.
     pub require_ports: bool,
@@ -414,6 +418,13 @@ impl AppSpec {
         same == *other
     }
 
+    /// Milliseconds from the moment that an instance leaves the list of healthy ones to its SIGTERM: what its label says,
+    /// or a second if others may talk to it (it has ports) and follow its health (it has checks).
+    fn drain_ms(&self) -> u64 {
+        let usual = if self.ports.is_empty() || self.health_checks.is_empty() { 0 } else { USUAL_DRAIN_MS };
+        self.labels.get(label::DRAIN).and_then(|text| label::duration_ms(text)).unwrap_or(usual)
+    }
+
     /// The group that one instance of this version launches.
     pub fn group(&self, version: Timestamp) -> GroupSpec {
         let (network, ports) = self.network();
@@ -443,6 +454,7 @@ impl AppSpec {
                 readiness_checks: self.readiness_checks.clone(),
                 check: self.check.clone(),
                 kill_grace_ms: self.kill_grace_ms,
+                drain_ms: self.drain_ms(),
                 labels: self.labels.clone(),
                 container: self.container.clone().unwrap_or_default(),
                 network,

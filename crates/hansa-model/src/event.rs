@@ -4,6 +4,7 @@
 //! restored state as events first. Marathon's and others' event formats are derived from them at the edge.
 
 use crate::app::AppVersion;
+use crate::group::GroupVersion;
 use crate::id::{AgentId, AppId, DeploymentId, InstanceId, Owner, RoleName, SpecId, TaskId};
 use crate::resources::{Allocation, Resources};
 use crate::role::{Role, Totals};
@@ -47,8 +48,16 @@ pub enum Event {
     AppVersionDropped(AppId, Timestamp),
     /// An app appeared or changed.
     App(Arc<AppView>),
-    /// An app is gone, with its versions.
+    /// An app is gone. Its versions stay until they are dropped one by one.
     AppRemoved(AppId),
+    /// At that time an app was removed; known for as long as its group can go back behind it.
+    AppRemoval(AppId, Timestamp),
+    /// That is not known any more.
+    AppRemovalDropped(AppId, Timestamp),
+    /// A version of a group is stored; the newest is what holds.
+    Group(Arc<GroupVersion>),
+    /// An old version of a group is dropped.
+    GroupVersionDropped(AppId, Timestamp),
     /// A deployment moved.
     Deployment {
         /// As it is now.
@@ -170,6 +179,21 @@ pub struct AppView {
     pub deployments: Vec<DeploymentId>,
     /// Its last failure, if any.
     pub last_failure: Option<Arc<TaskFailure>>,
+    /// Its instances end again and again.
+    pub failing: Option<Arc<Failing>>,
+}
+
+/// An app whose instances end again and again: a restart loop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// When the first of the failures in a row happened.
+    pub since: Timestamp,
+    /// How many there were.
+    pub count: u32,
+    /// How the last one ended, in words.
+    pub last: String,
+    /// Milliseconds that each next attempt waits; they grow.
+    pub delay_ms: u64,
 }
 
 /// How a task of an app last failed.
@@ -232,6 +256,25 @@ pub struct DeploymentView {
     pub current_step: usize,
     /// What it waits for, in words.
     pub waiting_for: String,
+    /// Since when: when it last came nearer to its goal.
+    pub progressed_at: Timestamp,
+    /// What would let it go on, in words; empty if only time is needed.
+    pub remedy: String,
+    /// It holds until it is resumed or cancelled.
+    pub paused: Option<Standstill>,
+    /// It has not come nearer to its goal for longer than it may.
+    pub failing: Option<Standstill>,
+    /// It goes back on this deployment.
+    pub rolls_back: Option<DeploymentId>,
+}
+
+/// Since when something does not move, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standstill {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, in words.
+    pub words: String,
 }
 
 /// What happened to a deployment.
@@ -249,6 +292,12 @@ pub enum DeploymentChange {
     Failed(String),
     /// What it waits for changed.
     Progress,
+    /// It holds from now on.
+    Paused,
+    /// It goes on.
+    Resumed,
+    /// It has not come nearer to its goal for too long, for this reason. It goes on trying.
+    Failing(String),
     /// It is shown as it was before the restart.
     Restored,
 }

@@ -26,11 +26,15 @@ pub enum Table {
     AppVersions,
     /// Deployments under way, by id.
     Deployments,
+    /// Versions of groups, by path, 0 byte, version.
+    Groups,
+    /// When apps were removed whose versions are kept, by app id, 0 byte, time.
+    Removals,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 9] = [
+    pub const ALL: [Table; 11] = [
         Table::Cluster,
         Table::Agents,
         Table::Specs,
@@ -40,6 +44,8 @@ impl Table {
         Table::Apps,
         Table::AppVersions,
         Table::Deployments,
+        Table::Groups,
+        Table::Removals,
     ];
 
     /// The stored name.
@@ -54,6 +60,8 @@ impl Table {
             Table::Apps => "apps",
             Table::AppVersions => "app_versions",
             Table::Deployments => "deployments",
+            Table::Groups => "groups",
+            Table::Removals => "removals",
         }
     }
 }

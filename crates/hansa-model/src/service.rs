@@ -2,6 +2,8 @@
 //! the commands that remain.
 
 use crate::app::{AppSpec, AppVersion};
+use crate::event::DeploymentAction;
+use crate::group::GroupChange;
 use crate::id::{AppId, DeploymentId, InstanceId, TaskId};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ pub struct AppChange {
 pub enum Target {
     /// This definition (created if there is none).
     Spec(Arc<AppSpec>),
-    /// The definition of an earlier version.
+    /// The definition of an earlier version. Of an app that was removed only if the client saw that it is absent.
     Version(Timestamp),
     /// All its instances replaced, definition unchanged.
     Restart,
@@ -42,6 +44,21 @@ pub enum Target {
     Scale(u32),
     /// Gone.
     Removed,
+}
+
+/// A change of apps and groups as one deployment, with everything that can be said about it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Deploy {
+    /// Apps that change, each once.
+    pub changes: Vec<AppChange>,
+    /// Groups that change, each once.
+    pub groups: Vec<GroupChange>,
+    /// Cancel deployments that are in the way.
+    pub force: bool,
+    /// Change nothing; only say what would be done.
+    pub dry_run: bool,
+    /// Replace only so many thousandths of each app's instances, then pause; None: as each app's label says.
+    pub canary_milli: Option<u16>,
 }
 
 /// A command to the services scheduler.
@@ -53,6 +70,18 @@ pub enum ServiceCommand {
         changes: Vec<AppChange>,
         /// Cancel deployments that are in the way.
         force: bool,
+    },
+    /// Changes apps and groups, all in one deployment.
+    Deploy(Box<Deploy>),
+    /// Holds a deployment where it is until it is resumed or cancelled; instances that end are replaced.
+    PauseDeployment {
+        /// Which.
+        id: DeploymentId,
+    },
+    /// Lets a paused deployment go on.
+    ResumeDeployment {
+        /// Which.
+        id: DeploymentId,
     },
     /// Kills instances; they are replaced unless `scale` shrinks the app by their number.
     Kill {
@@ -91,6 +120,8 @@ pub enum ServiceAnswer {
         /// The changed apps as they shall be, in the order of the command; None if removed.
         apps: Vec<Option<Arc<AppVersion>>>,
     },
+    /// What would be done, step by step.
+    Plan(Vec<Vec<DeploymentAction>>),
     /// These instances are being killed (as they were).
     Killed(Vec<InstanceId>),
     /// Nothing more to say.

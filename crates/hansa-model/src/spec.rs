@@ -98,6 +98,10 @@ pub struct TaskSpec {
     pub check: Option<GeneralCheck>,
     /// Milliseconds between SIGTERM and SIGKILL.
     pub kill_grace_ms: u64,
+    /// Milliseconds from the moment that it is told to end, and the world sees it, to its SIGTERM: time for load balancers
+    /// to send nobody there any more. Only for one that runs and is not unhealthy.
+    #[serde(default)]
+    pub drain_ms: u64,
     /// Labels, as the owner set them.
     pub labels: BTreeMap<String, String>,
     /// What it finds around it.

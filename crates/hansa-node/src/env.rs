@@ -4,6 +4,7 @@
 //! derived.
 
 use crate::config::Config;
+use hansa_model::container::{NetworkSpec, PortMapping};
 use hansa_model::resources::{Allocation, MIB, milli_text};
 use hansa_model::spec::{Launch, Origin, TaskSpec};
 use hansa_model::{AppId, Timestamp};
@@ -16,7 +17,11 @@ pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 const LABEL_NAME_LIMIT: usize = 493;
 const LABEL_VALUE_LIMIT: usize = 512;
 
-/// The environment of the launch's task with this index, sorted by name.
+/// The variable with a container's address. Where that is its own, whoever gives it the address sets it.
+pub const CONTAINER_IP: &str = "MESOS_CONTAINER_IP";
+
+/// The environment of the launch's task with this index, sorted by name; without [`CONTAINER_IP`] if it has an address of
+/// its own.
 pub fn environment(config: &Config, launch: &Launch, index: usize) -> Vec<(String, String)> {
     let mut env = BTreeMap::new();
     let (Some(task), Some(id)) = (launch.group.tasks.get(index), launch.tasks.get(index)) else {
@@ -28,9 +33,18 @@ pub fn environment(config: &Config, launch: &Launch, index: usize) -> Vec<(Strin
     set("MESOS_TASK_ID", id.to_string());
     set("MESOS_EXECUTOR_ID", id.to_string());
     set("MESOS_SANDBOX", config.sandbox(id));
-    set("LIBPROCESS_IP", config.ip.clone());
-    set("MESOS_CONTAINER_IP", config.ip.clone());
-    ports(task, own_ports(launch, index), &mut set);
+    match &task.network {
+        NetworkSpec::Host => {
+            set("LIBPROCESS_IP", config.ip.clone());
+            set(CONTAINER_IP, config.ip.clone());
+            ports(task, own_ports(launch, index), &mut set);
+        }
+        NetworkSpec::Bridge { mappings } => {
+            // The machine's address cannot be bound to in there; its own is not known yet.
+            set("LIBPROCESS_IP", "0.0.0.0".into());
+            mapped_ports(mappings, own_ports(launch, index), &mut set);
+        }
+    }
     gpus(&launch.allocation, &mut set);
     if let Origin::App { id, version } = &launch.group.origin {
         app(id, *version, task, &mut set);
@@ -70,6 +84,29 @@ fn ports(task: &TaskSpec, ports: &[u16], set: &mut impl FnMut(&str, String)) {
             set(&format!("PORT_{declared}"), port.to_string());
         }
         set(&format!("PORT{at}"), port.to_string());
+    }
+}
+
+/// As Marathon does it: a port without a number on the machine is known by the container's. Its name is not then, and
+/// it is not one of `PORTS`, which nobody would expect.
+fn mapped_ports(mappings: &[PortMapping], ports: &[u16], set: &mut impl FnMut(&str, String)) {
+    let on_machine: Vec<u16> = mappings.iter().filter_map(|mapping| mapping.allocated(ports)).collect();
+    if let Some(first) = on_machine.first() {
+        set("PORT", first.to_string());
+    }
+    if !mappings.is_empty() {
+        set("PORTS", on_machine.iter().map(u16::to_string).collect::<Vec<_>>().join(","));
+    }
+    for (at, mapping) in mappings.iter().enumerate() {
+        let name = mapping.name.as_ref().filter(|name| !name.is_empty());
+        if let (Some(name), Some(port)) = (name, mapping.allocated(ports)) {
+            set(&format!("PORT_{}", shouted(name)), port.to_string());
+        }
+        if let Some(inside) = mapping.container_port(ports) {
+            let effective = mapping.allocated(ports).unwrap_or(inside);
+            set(&format!("PORT_{inside}"), effective.to_string());
+            set(&format!("PORT{at}"), effective.to_string());
+        }
     }
 }
 
@@ -247,6 +284,50 @@ mod tests {
         );
         assert_eq!(env[6].1, "/opt", "the spec wins");
         assert!(environment(&config(), &launch, 1).is_empty(), "no such task");
+    }
+
+    #[test]
+    fn mapped_ports_are_known_by_both_numbers() {
+        let mut launch = launch();
+        let mut group = (*launch.group).clone();
+        let mapping = |container_port, host_port, name: &str| PortMapping {
+            container_port,
+            host_port,
+            protocol: "tcp".into(),
+            name: Some(name.into()),
+        };
+        let mappings = vec![
+            mapping(80, Some(1), "http-api"),
+            mapping(9_000, None, "admin"),
+            mapping(0, Some(0), "same"),
+            mapping(0, None, "none"),
+        ];
+        group.tasks[0].network = NetworkSpec::Bridge { mappings };
+        group.tasks[0].env.clear();
+        launch.group = group.into();
+        let env: BTreeMap<_, _> = environment(&config(), &launch, 0).into_iter().collect();
+        let shown: Vec<_> = env
+            .iter()
+            .filter(|(name, _)| name.starts_with("PORT") || name.ends_with("_IP") || *name == "HOST")
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "HOST=node-1",
+                "LIBPROCESS_IP=0.0.0.0",
+                "PORT=31007",
+                "PORT0=31007",
+                "PORT1=9000",
+                "PORT2=31005",
+                "PORTS=31007,31005",
+                "PORT_31005=31005",
+                "PORT_80=31007",
+                "PORT_9000=9000",
+                "PORT_HTTP_API=31007",
+                "PORT_SAME=31005"
+            ]
+        );
     }
 
     #[test]

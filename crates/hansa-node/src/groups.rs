@@ -1,7 +1,7 @@
 //! A group's life on this agent: accepted, started, checked, told to stop, ended.
 
 use crate::env::{environment, own_ports};
-use crate::health::{self, Check, Due};
+use crate::health::{self, Check, Due, Reach};
 use crate::io::{Output, ProbeOrder, ProbeOutcome, ShimPlan};
 use crate::node::Node;
 use crate::saved::{Kill, Record, Released, SavedGroup};
@@ -151,8 +151,12 @@ impl Node {
             return;
         }
         let grace_ms = grace_ms.unwrap_or(group.launch.group.tasks[0].kill_grace_ms);
-        let until = now + grace_ms;
         let earlier = group.kill.clone();
+        let drain_until = match &earlier {
+            Some(kill) => kill.drain_until,
+            None => drains(group).map(|drain_ms| now + drain_ms),
+        };
+        let until = drain_until.map_or(now, |drained| drained.max(now)) + grace_ms;
         if earlier.as_ref().is_some_and(|kill| kill.until <= until) {
             return;
         }
@@ -162,12 +166,38 @@ impl Node {
             until,
             ran: earlier.as_ref().map_or(ran, |kill| kill.ran),
             message: message.clone(),
+            drain_until,
         };
         self.save(Record::Killing { instance: instance.clone(), kill });
         if earlier.is_none() {
-            self.report(now, instance, 0, TaskState::Killing, |status| status.message = message);
+            self.report(now, instance, 0, TaskState::Killing, |status| {
+                status.message = message;
+                // Whoever follows the health of instances sends nobody here any more.
+                status.healthy = status.healthy.map(|_| false);
+                for result in status.health.iter_mut().filter(|result| result.alive == Some(true)) {
+                    result.alive = Some(false);
+                }
+            });
         }
-        self.stop(now, instance, grace_ms);
+        self.begin_end(now, instance);
+    }
+
+    /// Has a group that is to end stopped, once the world had time to hear of it.
+    pub(crate) fn begin_end(&mut self, now: Timestamp, instance: &InstanceId) {
+        let Some(kill) = self.saved.groups().get(instance).and_then(|group| group.kill.as_ref()) else {
+            return;
+        };
+        match kill.drain_until.filter(|drained| *drained > now) {
+            Some(drained) => self.timers.set(drained, Timer::Drain(instance.clone())),
+            None => self.stop(now, instance, kill.until.since(now)),
+        }
+    }
+
+    pub(crate) fn drained(&mut self, now: Timestamp, instance: &InstanceId) {
+        // One that was told already is not told again.
+        if self.live.get(instance).is_some_and(|live| live.grace_over_at.is_none()) {
+            self.begin_end(now, instance);
+        }
     }
 
     /// Tells the shim to stop the group, and looks after it.
@@ -350,6 +380,12 @@ impl Node {
         };
         let launch = &group.launch;
         let spec = &launch.group.tasks[0].health_checks[at];
+        let reach = Reach {
+            network: &launch.group.tasks[0].network,
+            ports: own_ports(launch, 0),
+            machine: &self.config.ip,
+            own: group.statuses[0].as_ref().and_then(|status| status.addresses.first()).map(String::as_str),
+        };
         let again = Timer::Check(instance.clone(), at);
         match check.due(spec, now) {
             Due::Later(then) => self.timers.set(then, again),
@@ -359,7 +395,7 @@ impl Node {
                 let cause = format!("no answer within {} ms", spec.timeout_ms);
                 self.judge(now, instance, at, ProbeOutcome::Unhealthy { cause });
             }
-            Due::Probe(number, until) => match health::target(spec, own_ports(launch, 0), &self.config.ip) {
+            Due::Probe(number, until) => match health::target(spec, reach) {
                 Ok(target) => {
                     self.timers.set(until, again);
                     self.out.push(Output::RunProbe(Box::new(ProbeOrder {
@@ -418,7 +454,14 @@ impl Node {
     }
 }
 
-/// Program and arguments of a command.
+/// How long a group that shall end goes on so that others can turn away from it first; None: nobody has to.
+fn drains(group: &SavedGroup) -> Option<u64> {
+    let spec = &group.launch.group.tasks[0];
+    let status = group.statuses[0].as_ref()?;
+    let wanted = status.state == TaskState::Running && status.healthy != Some(false);
+    Some(spec.drain_ms).filter(|drain_ms| wanted && *drain_ms > 0)
+}
+
 /// Whether an id can be the name of a directory and means nothing else as one.
 fn is_file_name(id: &str) -> bool {
     !id.is_empty() && id.len() <= 255 && id != "." && id != ".." && !id.contains(['/', '\0'])

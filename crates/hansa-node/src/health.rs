@@ -8,6 +8,7 @@
 use crate::io::{ProbeOutcome, ProbeTarget};
 use hansa_model::Timestamp;
 use hansa_model::app::{CheckPort, HealthCheck, Probe};
+use hansa_model::container::NetworkSpec;
 use hansa_model::task::HealthResult;
 
 /// A check is never run more often than this, whatever the spec says.
@@ -127,38 +128,83 @@ pub fn healthy(checks: &[Check]) -> Option<bool> {
     }
 }
 
-/// Where a check goes: `ports` are the task's, `ip` is the machine's address.
+/// What a check may reach of a task.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach<'a> {
+    /// The task's network.
+    pub network: &'a NetworkSpec,
+    /// The machine's ports that are the task's.
+    pub ports: &'a [u16],
+    /// The machine's address.
+    pub machine: &'a str,
+    /// The task's own address, if it has one.
+    pub own: Option<&'a str>,
+}
+
+/// Where a check goes.
+///
+/// Marathon's own kinds came from outside the machine, so they use its ports as long as there are any. Mesos' came from
+/// within the task's network, so they go to where the task listens.
 ///
 /// # Errors
 /// The check cannot succeed, in words: it counts as a failure each time.
-pub fn target(spec: &HealthCheck, ports: &[u16], ip: &str) -> Result<ProbeTarget, String> {
-    // Marathon's own kinds came from outside the machine, Mesos' from within the task's network.
-    let host = match (spec.protocol.starts_with("MESOS_"), spec.ip_protocol.as_str()) {
-        (_, "IPv6") => "::1".to_owned(),
-        (true, _) => "127.0.0.1".to_owned(),
-        (false, _) => ip.to_owned(),
-    };
-    let port = || match spec.port {
-        Some(CheckPort::Number(port)) => Ok(port),
-        Some(CheckPort::Index(index)) => ports
-            .get(usize::from(index))
-            .copied()
-            .ok_or_else(|| format!("the task has no port with index {index}")),
-        None => Err("the check names no port".to_owned()),
-    };
+pub fn target(spec: &HealthCheck, reach: Reach<'_>) -> Result<ProbeTarget, String> {
     match &spec.probe {
         Probe::Http { path, ignore_1xx, tls } => {
+            let (host, port) = host_and_port(spec, reach)?;
             let path = if path.starts_with('/') { path.clone() } else { format!("/{path}") };
-            Ok(ProbeTarget::Http { host, port: port()?, path, ignore_1xx: *ignore_1xx, tls: *tls })
+            Ok(ProbeTarget::Http { host, port, path, ignore_1xx: *ignore_1xx, tls: *tls })
         }
-        Probe::Tcp => Ok(ProbeTarget::Tcp { host, port: port()? }),
+        Probe::Tcp => {
+            let (host, port) = host_and_port(spec, reach)?;
+            Ok(ProbeTarget::Tcp { host, port })
+        }
         Probe::Command { command } => Ok(ProbeTarget::Command { command: command.clone() }),
+    }
+}
+
+fn host_and_port(spec: &HealthCheck, reach: Reach<'_>) -> Result<(String, u16), String> {
+    let from_within = spec.protocol.starts_with("MESOS_");
+    let port = spec.port.ok_or("the check names no port")?;
+    let no_port = |index: u16| format!("the task has no port with index {index}");
+    match reach.network {
+        NetworkSpec::Host => {
+            let host = match (from_within, spec.ip_protocol.as_str()) {
+                (_, "IPv6") => "::1",
+                (true, _) => "127.0.0.1",
+                (false, _) => reach.machine,
+            };
+            let port = match port {
+                CheckPort::Number(port) => port,
+                CheckPort::Index(index) => {
+                    *reach.ports.get(usize::from(index)).ok_or_else(|| no_port(index))?
+                }
+            };
+            Ok((host.to_owned(), port))
+        }
+        NetworkSpec::Bridge { .. } if spec.ip_protocol == "IPv6" => {
+            Err("the container has no IPv6 address: bridge networks are IPv4".into())
+        }
+        NetworkSpec::Bridge { mappings } => {
+            let own = || reach.own.map(str::to_owned).ok_or("the container has no address");
+            let index = match port {
+                CheckPort::Number(port) if from_within => return Ok((own()?, port)),
+                CheckPort::Number(port) => return Ok((reach.machine.to_owned(), port)),
+                CheckPort::Index(index) => index,
+            };
+            let mapping = mappings.get(usize::from(index)).ok_or_else(|| no_port(index))?;
+            match mapping.allocated(reach.ports).filter(|_| !from_within) {
+                Some(port) => Ok((reach.machine.to_owned(), port)),
+                None => Ok((own()?, mapping.container_port(reach.ports).ok_or_else(|| no_port(index))?)),
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hansa_model::container::PortMapping;
 
     fn spec(max_consecutive_failures: u32) -> HealthCheck {
         HealthCheck {
@@ -267,12 +313,56 @@ mod tests {
         assert_eq!(with(&[None, Some(false)]), Some(false));
     }
 
+    /// A target with its port, on a machine 10.0.0.7 with a container 172.20.4.2.
+    fn shown(network: &NetworkSpec, ports: &[u16], protocol: &str, port: CheckPort) -> String {
+        let spec = HealthCheck { protocol: protocol.into(), probe: Probe::Tcp, port: Some(port), ..spec(3) };
+        let own = (*network != NetworkSpec::Host).then_some("172.20.4.2");
+        match target(&spec, Reach { network, ports, machine: "10.0.0.7", own }) {
+            Ok(ProbeTarget::Tcp { host, port }) => format!("{host}:{port}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn targets_in_a_bridge_network() {
+        let mapping = |container_port, host_port| PortMapping {
+            container_port,
+            host_port,
+            protocol: "tcp".into(),
+            name: None,
+        };
+        let mappings =
+            vec![mapping(80, Some(0)), mapping(9_000, None), mapping(0, Some(1)), mapping(0, None)];
+        let bridge = NetworkSpec::Bridge { mappings };
+        let cases = [
+            ("TCP", CheckPort::Index(0), "10.0.0.7:31000"),
+            ("MESOS_TCP", CheckPort::Index(0), "172.20.4.2:80"),
+            ("TCP", CheckPort::Index(1), "172.20.4.2:9000"),
+            ("MESOS_TCP", CheckPort::Index(1), "172.20.4.2:9000"),
+            ("TCP", CheckPort::Index(2), "10.0.0.7:31001"),
+            ("MESOS_TCP", CheckPort::Index(2), "172.20.4.2:31001"),
+            ("TCP", CheckPort::Index(3), "Err(\"the task has no port with index 3\")"),
+            ("TCP", CheckPort::Index(4), "Err(\"the task has no port with index 4\")"),
+            ("TCP", CheckPort::Number(80), "10.0.0.7:80"),
+            ("MESOS_TCP", CheckPort::Number(80), "172.20.4.2:80"),
+        ];
+        for (protocol, port, expected) in cases {
+            assert_eq!(shown(&bridge, &[31_000, 31_001], protocol, port), expected, "{protocol} {port:?}");
+        }
+        assert_eq!(shown(&NetworkSpec::Host, &[31_000], "MESOS_TCP", CheckPort::Index(0)), "127.0.0.1:31000");
+        let six = HealthCheck { ip_protocol: "IPv6".into(), ..spec(3) };
+        let reach = Reach { network: &bridge, ports: &[31_000], machine: "10.0.0.7", own: None };
+        assert!(target(&six, reach).unwrap_err().contains("IPv4"));
+        assert!(target(&HealthCheck { protocol: "MESOS_HTTP".into(), ..spec(3) }, reach).is_err());
+    }
+
     #[test]
     fn targets() {
+        let on_host = |ports| Reach { network: &NetworkSpec::Host, ports, machine: "10.0.0.7", own: None };
         let mut http = spec(3);
         http.probe = Probe::Http { path: "health?x=1".into(), ignore_1xx: true, tls: false };
         assert_eq!(
-            target(&http, &[31_000], "10.0.0.7"),
+            target(&http, on_host(&[31_000])),
             Ok(ProbeTarget::Http {
                 host: "10.0.0.7".into(),
                 port: 31_000,
@@ -281,21 +371,18 @@ mod tests {
                 tls: false,
             })
         );
-        assert!(target(&http, &[], "10.0.0.7").unwrap_err().contains("index 0"));
+        assert!(target(&http, on_host(&[])).unwrap_err().contains("index 0"));
         let tcp = HealthCheck {
             protocol: "MESOS_TCP".into(),
             probe: Probe::Tcp,
             port: Some(CheckPort::Number(22)),
             ..spec(3)
         };
-        assert_eq!(
-            target(&tcp, &[], "10.0.0.7"),
-            Ok(ProbeTarget::Tcp { host: "127.0.0.1".into(), port: 22 })
-        );
+        assert_eq!(target(&tcp, on_host(&[])), Ok(ProbeTarget::Tcp { host: "127.0.0.1".into(), port: 22 }));
         let tls =
             HealthCheck { probe: Probe::Http { path: "/".into(), ignore_1xx: false, tls: true }, ..spec(3) };
-        assert!(matches!(target(&tls, &[1], "10.0.0.7"), Ok(ProbeTarget::Http { tls: true, port: 1, .. })));
+        assert!(matches!(target(&tls, on_host(&[1])), Ok(ProbeTarget::Http { tls: true, port: 1, .. })));
         let command = HealthCheck { probe: Probe::Command { command: "true".into() }, port: None, ..spec(3) };
-        assert_eq!(target(&command, &[], "x"), Ok(ProbeTarget::Command { command: "true".into() }));
+        assert_eq!(target(&command, on_host(&[])), Ok(ProbeTarget::Command { command: "true".into() }));
     }
 }

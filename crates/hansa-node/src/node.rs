@@ -139,6 +139,7 @@ impl Node {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Check(instance, check) => self.check_due(now, &instance, check),
+                Timer::Drain(instance) => self.drained(now, &instance),
                 Timer::Grace(instance) => self.grace_over(now, &instance),
                 Timer::Usage if now >= self.usage_at => {
                     self.out.push(Output::SampleUsage);

@@ -71,8 +71,8 @@ impl Node {
     }
 
     fn stop_if_wanted(&mut self, now: Timestamp, instance: &InstanceId, group: &SavedGroup) {
-        if let Some(kill) = &group.kill {
-            self.stop(now, instance, kill.until.since(now));
+        if group.kill.is_some() {
+            self.begin_end(now, instance);
         }
     }
 }

@@ -62,7 +62,7 @@ pub enum Record {
 /// How a group is to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kill {
-    /// When its SIGTERM was asked for.
+    /// When its end was asked for.
     pub at: Timestamp,
     /// When it must be dead.
     pub until: Timestamp,
@@ -70,6 +70,9 @@ pub struct Kill {
     pub message: String,
     /// Whether its process ran by then.
     pub ran: bool,
+    /// It gets no SIGTERM before this, so that the world can hear of its end first.
+    #[serde(default)]
+    pub drain_until: Option<Timestamp>,
 }
 
 /// A group that the agent holds: accepted and not released.
@@ -309,7 +312,13 @@ mod tests {
     fn rewriting_loses_nothing_and_survives_json() {
         let group =
             |name| Record::Group(Box::new(SavedGroup::new(Timestamp(0), BootId::from("b"), launch(name))));
-        let kill = Kill { at: Timestamp(3), until: Timestamp(9), message: "scaled".into(), ran: true };
+        let kill = Kill {
+            at: Timestamp(3),
+            until: Timestamp(9),
+            message: "scaled".into(),
+            ran: true,
+            drain_until: None,
+        };
         let released = |name: &str, at| Released {
             instance: InstanceId::from(name),
             tasks: launch(name).tasks,

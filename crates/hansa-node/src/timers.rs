@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 pub enum Timer {
     /// The next probe of a group's health check with this index, or the time-out of the one under way.
     Check(InstanceId, usize),
+    /// The world has heard that a group is to end; now it is told itself.
+    Drain(InstanceId),
     /// A group that was told to stop should be dead by now.
     Grace(InstanceId),
     /// Sample the machine's usage.

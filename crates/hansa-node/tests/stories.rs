@@ -441,3 +441,47 @@ fn time_that_goes_back_stands_still() {
     let group = &stage.node.saved().groups()[&InstanceId::from("x")];
     assert_eq!(group.statuses[0].as_ref().unwrap().at.0, 5_000);
 }
+
+/// The world hears of an end a while before the task does.
+#[test]
+fn a_kill_waits_until_the_world_has_heard_of_it() {
+    let drained = |name: &str| {
+        let mut launch = launch(name, vec![tcp_check()]);
+        let mut group = GroupSpec::clone(&launch.group);
+        group.tasks[0].drain_ms = 2_000;
+        launch.group = group.into();
+        launch
+    };
+    let begin = || {
+        let mut stage = Stage::new();
+        stage.connect();
+        stage.hear(launch_message(drained("x")));
+        stage.input(started("x"));
+        stage.wait(500);
+        stage.input(probed("x", 1, true));
+        stage
+    };
+    let mut stage = begin();
+    let told = stage.hear(kill("x", None));
+    assert!(told.contains("TASK_KILLING") && !told.contains("stop x"), "{told}");
+    // Asked again, it changes nothing; less grace counts from the same moment.
+    check(&stage.hear(kill("x", None)), "");
+    let told = stage.wait(1_900);
+    assert!(!told.contains("stop x") && !told.contains("probe"), "{told}");
+    let told = stage.hear(kill("x", Some(1_000)));
+    assert!(!told.contains("stop x"), "{told}");
+    let told = stage.wait(200);
+    assert!(told.contains("stop x in 1000"), "{told}");
+    let told = stage.wait(3_100);
+    assert!(told.contains("kill x") && !told.contains("stop x"), "{told}");
+
+    // One that is not healthy, or does not run yet, has nobody to be turned away.
+    let mut stage = begin();
+    stage.wait(1_000);
+    stage.input(probed("x", 2, false));
+    assert!(stage.hear(kill("x", None)).contains("stop x in 3000"));
+    let mut stage = Stage::new();
+    stage.connect();
+    stage.hear(launch_message(drained("x")));
+    assert!(stage.hear(kill("x", None)).contains("stop x in 3000"));
+}

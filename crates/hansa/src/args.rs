@@ -2,7 +2,7 @@
 
 use crate::commands::{
     app::AppCommand, compose::ComposeCommand, deployment::DeploymentCommand, events::EventsArgs,
-    node::NodeCommand,
+    image::ImageCommand, node::NodeCommand,
 };
 use crate::commands::{role::RoleCommand, sim::SimArgs, task::TaskCommand};
 use crate::config::{AgentArgs, MasterArgs};
@@ -72,6 +72,9 @@ pub enum Command {
     /// Shows machines, and steers whether they take work
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Shows container images on machines, and removes those that are not used
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// Shows and sets how teams share the cluster
     #[command(subcommand)]
     Role(RoleCommand),

@@ -109,9 +109,35 @@ pub struct AgentArgs {
     #[arg(long, env = "HANSA_AGENT_DRAIN_ON_STOP", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub drain_on_stop: Option<bool>,
+    /// A Docker configuration file with logins for image registries
+    #[arg(long, env = "HANSA_AGENT_DOCKER_CONFIG", hide_env_values = true, value_name = "FILE")]
+    pub docker_config: Option<PathBuf>,
+    /// An image registry that plain HTTP is spoken with; loopback addresses always are. May be repeated
+    #[arg(
+        long,
+        env = "HANSA_AGENT_INSECURE_REGISTRY",
+        hide_env_values = true,
+        value_name = "HOST[:PORT]",
+        value_delimiter = ','
+    )]
+    pub insecure_registry: Option<Vec<String>>,
+    /// How long pulling an image may take [default: 30m]
+    #[arg(long, env = "HANSA_AGENT_PULL_TIMEOUT", hide_env_values = true, value_name = "TIME")]
+    pub pull_timeout: Option<Span>,
+    /// Percentage of the disk in use above which unused images are removed [default: 90]
+    #[arg(long, env = "HANSA_AGENT_IMAGES_HIGH", hide_env_values = true, value_name = "PERCENT",
+          value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub images_high: Option<u64>,
+    /// Percentage of the disk in use at which removing images stops [default: 80]
+    #[arg(long, env = "HANSA_AGENT_IMAGES_LOW", hide_env_values = true, value_name = "PERCENT",
+          value_parser = clap::value_parser!(u64).range(0..=100))]
+    pub images_low: Option<u64>,
     /// End all tasks when the agent or its master has been away for this long [default: never]
     #[arg(long, env = "HANSA_AGENT_STOP_DEADLINE", hide_env_values = true, value_name = "TIME")]
     pub stop_deadline: Option<Span>,
+    /// A directory (mode 700) with a file for each secret that tasks of this agent may ask for [default: none]
+    #[arg(long, env = "HANSA_AGENT_SECRETS_DIR", hide_env_values = true, value_name = "DIR")]
+    pub secrets_dir: Option<PathBuf>,
 }
 
 /// A time span such as `10s`.

@@ -7,7 +7,7 @@ use crate::output::note;
 use crate::sse::Events;
 use crate::text;
 use clap::Args;
-use hansa_api::hansa::Service;
+use hansa_api::hansa::{Deployments, Service};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,7 +43,7 @@ struct Report {
     #[serde(flatten)]
     started: Started,
     apps: Vec<String>,
-    /// `running` (not waited for) or `succeeded`.
+    /// `running` (not waited for), `paused` or `succeeded`.
     state: &'static str,
 }
 
@@ -70,8 +70,7 @@ impl Context {
         let state = if wait.no_wait {
             "running"
         } else {
-            self.await_deployment(&started, &apps, wait.timeout).await?;
-            "succeeded"
+            self.await_deployment(&started, &apps, wait.timeout).await?
         };
         let report = Report { started, apps, state };
         self.format.print(&report, |report| {
@@ -79,6 +78,10 @@ impl Context {
             let id = &report.started.deployment_id;
             match (report.state, goal) {
                 ("running", _) => format!("deployment {id} of {apps} has begun\n"),
+                ("paused", _) => format!(
+                    "deployment {id} of {apps} is paused; `hansa deployment resume {id}` lets it go on, \
+                     `hansa deployment cancel {id}` goes back\n"
+                ),
                 (_, Goal::Removed) => format!("{apps} removed\n"),
                 (_, Goal::Over) => format!("deployment {id} of {apps} is done\n"),
                 (_, Goal::Version) => format!("{apps} deployed, version {}\n", report.started.version),
@@ -91,7 +94,7 @@ impl Context {
         started: &Started,
         apps: &[String],
         timeout: Option<Duration>,
-    ) -> Result<(), Failure> {
+    ) -> Result<&'static str, Failure> {
         let begun = Instant::now();
         let outcome = tokio::spawn(outcome(self.client.clone(), started.deployment_id.clone()));
         let progress = Progress::new();
@@ -99,7 +102,12 @@ impl Context {
             // A master that restarts in between is no reason to give up: the deployment goes on after it.
             match self.running_step(&started.deployment_id).await {
                 Ok(None) => break,
-                Ok(Some(step)) => progress.say(self.describe(apps, &step).await),
+                Ok(Some((_, Some(paused)))) => {
+                    progress.clear();
+                    note(&paused);
+                    return Ok("paused");
+                }
+                Ok(Some((step, None))) => progress.say(self.describe(apps, &step).await),
                 Err(failure)
                     if failure.exit == Exit::Unavailable && begun.elapsed() < Duration::from_secs(60) =>
                 {
@@ -132,17 +140,19 @@ impl Context {
                 format!("deployment {} was cancelled or replaced by another", started.deployment_id),
             )
             .remedy(format!("`hansa app show {}` shows what holds now", apps.join(" ")))),
-            _ => Ok(()),
+            _ => Ok("succeeded"),
         }
     }
 
-    /// The deployment's step in words, or None if it is over.
-    async fn running_step(&self, id: &str) -> Result<Option<String>, Failure> {
-        let all: Vec<Value> = self.client.get("/v2/deployments", &[]).await?;
-        Ok(all
-            .iter()
-            .find(|deployment| deployment["id"] == id)
-            .map(|deployment| format!("step {} of {}", deployment["currentStep"], deployment["totalSteps"])))
+    /// The deployment's step in words, and why it is paused if it is; None if it is over.
+    async fn running_step(&self, id: &str) -> Result<Option<(String, Option<String>)>, Failure> {
+        let all: Deployments = self.client.get("/hansa/v1/deployments", &[]).await?;
+        let found = all.deployments.into_iter().find(|deployment| deployment.id.as_str() == id);
+        Ok(found.map(|deployment| {
+            let step =
+                format!("step {} of {}", (deployment.step + 1).min(deployment.steps), deployment.steps);
+            (step, deployment.paused.map(|paused| paused.words))
+        }))
     }
 
     async fn describe(&self, apps: &[String], step: &str) -> String {

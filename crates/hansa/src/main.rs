@@ -84,6 +84,7 @@ async fn client_command(command: &Command, context: &Context) -> Result<(), Fail
         Command::Deployment(command) => commands::deployment::run(command, context).await,
         Command::Task(command) => commands::task::run(command, context).await,
         Command::Node(command) => commands::node::run(command, context).await,
+        Command::Image(command) => commands::image::run(command, context).await,
         Command::Role(command) => commands::role::run(command, context).await,
         Command::Events(args) => commands::events::run(args, context).await,
         Command::Version => commands::version::run(context).await,

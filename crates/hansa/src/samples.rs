@@ -48,6 +48,7 @@ pub fn service() -> Service {
         waiting_for: Some("2 machines: 0.5 cpus short".into()),
         last_failure: None,
         last_failure_at: None,
+        failing: None,
     }
 }
 

@@ -1,18 +1,21 @@
-//! The agent's own port: health, state, files, figures. Read-only; handlers ask the loop and convert.
+//! The agent's own port: health, state, files, figures, images. Handlers ask the loop and convert; nothing is changed but
+//! that unused images are removed.
 //!
 //! Everything also under `/slave(1)`, where Mesos' clients look. On loopback everybody on the machine may ask, but a
 //! request with a foreign `Host` or `Origin` is refused: it comes from a web page that somebody was lured to.
 
 mod files;
 mod guard;
+mod images;
 mod state;
 
 use crate::agent::{Event, Shell};
+use crate::prepare::HeldImages;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use std::path::PathBuf;
@@ -28,6 +31,7 @@ const MAX_CONNECTIONS: usize = 256;
 struct Context {
     events: mpsc::Sender<Event>,
     sandboxes: Arc<PathBuf>,
+    images: Arc<HeldImages>,
 }
 
 impl Context {
@@ -58,8 +62,13 @@ fn error(status: StatusCode, code: &str, message: &str) -> Response {
 }
 
 /// All routes.
-pub(crate) fn router(events: mpsc::Sender<Event>, sandboxes: PathBuf, loopback_only: bool) -> Router {
-    let context = Context { events, sandboxes: Arc::new(sandboxes) };
+pub(crate) fn router(
+    events: mpsc::Sender<Event>,
+    sandboxes: PathBuf,
+    images: Arc<HeldImages>,
+    loopback_only: bool,
+) -> Router {
+    let context = Context { events, sandboxes: Arc::new(sandboxes), images };
     let routes = Router::new()
         .route("/health", get(|| async { "" }))
         .route("/state", get(state::state))
@@ -67,6 +76,8 @@ pub(crate) fn router(events: mpsc::Sender<Event>, sandboxes: PathBuf, loopback_o
         .route("/monitor/statistics", get(state::statistics))
         .route("/monitor/statistics.json", get(state::statistics))
         .route("/hansa/v1/tasks/{task}/usage", get(state::usage))
+        .route("/hansa/v1/images", get(images::list))
+        .route("/hansa/v1/images/prune", post(images::prune))
         .route("/files/browse", get(files::browse))
         .route("/files/browse.json", get(files::browse))
         .route("/files/read", get(files::read))

@@ -38,7 +38,8 @@ pub(crate) fn execute(
     env: &BTreeMap<String, String>,
     timeout: Duration,
 ) -> Result<Execution, LaunchError> {
-    let program = Program::new(argv, env)?;
+    let mut program = Program::new(argv, env)?;
+    program.inherit(&plan.program);
     let broken = |error: io::Error| LaunchError::machine(format!("cannot start a process: {error}"));
     let (output, output_write) = pipe().map_err(broken)?;
     let (outcome, outcome_write) = pipe().map_err(broken)?;

@@ -138,7 +138,10 @@ impl Waiting {
             && let Ok(report) = serde_json::from_slice::<Report>(&text)
         {
             self.init.missing.extend(report.missing);
-            plan.identity = report.identity;
+            match (report.identity, report.home) {
+                (Some(identity), Some(home)) => plan.settle(identity, home),
+                (identity, _) => plan.identity = identity,
+            }
         }
         Ok(self.init)
     }
@@ -156,6 +159,7 @@ impl Waiting {
 struct Report {
     missing: Vec<String>,
     identity: Option<Identity>,
+    home: Option<String>,
 }
 
 /// Puts init where it belongs and lets it go on.
@@ -265,7 +269,7 @@ fn main(base: &Base, places: &[Place], ends: Ends) -> ! {
     }
     match mounts::arrange(plan, places) {
         Ok(missing) => {
-            let report = Report { missing, identity: plan.identity.clone() };
+            let report = Report { missing, identity: plan.identity.clone(), home: plan.home.clone() };
             let _ = File::from(ends.report).write_all(&serde_json::to_vec(&report).unwrap_or_default());
         }
         Err(error) => failures.fail(&error),

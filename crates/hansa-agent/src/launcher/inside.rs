@@ -18,22 +18,22 @@ const MOST_LINKS: u32 = 40;
 
 /// What is made where there is nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Make {
+pub(crate) enum Make {
     Directory,
     File,
 }
 
 /// A directory that is the root of the paths given to it.
 #[derive(Debug)]
-pub(super) struct Inside(OwnedFd);
+pub(crate) struct Inside(OwnedFd);
 
 impl Inside {
-    pub(super) fn of(root: OwnedFd) -> Self {
+    pub(crate) fn of(root: OwnedFd) -> Self {
         Self(root)
     }
 
     /// The directory at this path of the process' own root.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         open_at(libc::AT_FDCWD, &c_string(path.as_os_str())?, libc::O_PATH | libc::O_DIRECTORY, 0).map(Self)
     }
 
@@ -64,7 +64,7 @@ impl Inside {
     }
 
     /// What is there, or, after everything on the way to it, made now; what is made belongs to `owner`.
-    pub(super) fn make(&self, path: &Path, what: Make, owner: Option<(u32, u32)>) -> io::Result<OwnedFd> {
+    pub(crate) fn make(&self, path: &Path, what: Make, owner: Option<(u32, u32)>) -> io::Result<OwnedFd> {
         let mut path = path.to_owned();
         for _ in 0..MOST_LINKS {
             match self.make_once(&path, what, owner)? {
@@ -73,6 +73,24 @@ impl Inside {
             }
         }
         Err(io::Error::from_raw_os_error(libc::ELOOP))
+    }
+
+    /// A new ordinary file for writing, in place of whatever file or link is there; its directory is there.
+    pub(crate) fn create(&self, path: &Path, mode: u32) -> io::Result<std::fs::File> {
+        let name = path.file_name().ok_or_else(|| io::Error::other("no file is named"))?;
+        let (dir, name) = (self.find(path.parent().unwrap_or(Path::new("")))?, c_string(name)?);
+        let flags = libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_WRONLY | libc::O_CLOEXEC;
+        // SAFETY: the name is a C string; the descriptor is new and nobody else's.
+        let file = unsafe {
+            libc::unlinkat(dir.as_raw_fd(), name.as_ptr(), 0);
+            match libc::openat(dir.as_raw_fd(), name.as_ptr(), flags, mode) {
+                fd if fd >= 0 => std::fs::File::from(OwnedFd::from_raw_fd(fd)),
+                _ => return Err(io::Error::last_os_error()),
+            }
+        };
+        // Whatever the umask left of it.
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        Ok(file)
     }
 
     fn make_once(&self, path: &Path, what: Make, owner: Option<(u32, u32)>) -> io::Result<Made> {

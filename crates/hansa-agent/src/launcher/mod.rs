@@ -15,7 +15,7 @@ mod command;
 mod enter;
 mod image_user;
 mod init;
-mod inside;
+pub(crate) mod inside;
 mod mounts;
 mod own_root;
 mod pipe;

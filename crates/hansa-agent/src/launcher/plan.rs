@@ -118,6 +118,17 @@ impl Program {
         })
     }
 
+    /// Adds another program's variables, which win.
+    pub(super) fn inherit(&mut self, other: &Program) {
+        let name = |word: &str| word.split_once('=').map(|(name, _)| name.to_owned());
+        let theirs: Vec<_> = other.env.iter().map(|word| name(word)).collect();
+        self.env.retain(|word| !theirs.contains(&name(word)));
+        self.env.extend_from_slice(&other.env);
+        if theirs.contains(&Some("PATH".to_owned())) {
+            self.path.clone_from(&other.path);
+        }
+    }
+
     /// Sets a variable that nobody has set.
     fn set_default(&mut self, name: &str, value: &str) {
         let is_set = |word: &String| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('='));
@@ -178,6 +189,8 @@ pub struct Plan {
     pub(super) privileged: bool,
     pub(super) shm_bytes: Option<u64>,
     pub(super) tty: bool,
+    /// The user's home, once the root has told it.
+    pub(super) home: Option<String>,
     give_sandbox: bool,
     pub(super) oom_score_adj: i32,
     /// Isolation that was asked for and cannot be given, besides what the [`Base`] lacks.
@@ -248,6 +261,7 @@ impl Plan {
             privileged: spec.privileged,
             shm_bytes: spec.shm_bytes,
             tty: spec.tty,
+            home: None,
             give_sandbox: spec.give_sandbox,
             oom_score_adj: spec.oom_score_adj.clamp(-1000, 1000),
             missing,
@@ -274,9 +288,10 @@ impl Plan {
     }
 
     /// What only the container's own root could tell.
-    pub(super) fn settle(&mut self, identity: Identity, home: Option<String>) {
-        self.program.set_default("HOME", home.as_deref().unwrap_or("/"));
+    pub(super) fn settle(&mut self, identity: Identity, home: String) {
+        self.program.set_default("HOME", &home);
         self.identity = Some(identity);
+        self.home = Some(home);
     }
 
     /// The sandbox is there.

@@ -71,7 +71,7 @@ pub(super) fn arrange(plan: &mut Plan, root: &RootSpec, places: &[Place]) -> Res
         let root = hold(Path::new("/"))?;
         tree::set(&root, tree::READ_ONLY, false).map_err(|error| failed("protect", "/", &error))?;
     }
-    plan.settle(identity, home);
+    plan.settle(identity, home.unwrap_or_else(|| "/".into()));
     Ok(())
 }
 

@@ -85,6 +85,7 @@ pub enum NetworkError {
 pub struct Attachment {
     namespace: OwnedFd,
     address: Ipv4Addr,
+    gateway: Ipv4Addr,
 }
 
 impl Attachment {
@@ -96,6 +97,11 @@ impl Attachment {
     /// The container's address.
     pub fn address(&self) -> Ipv4Addr {
         self.address
+    }
+
+    /// The machine's, seen from the container.
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.gateway
     }
 }
 

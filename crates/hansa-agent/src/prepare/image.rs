@@ -1,6 +1,7 @@
 //! A container's image: pulled if need be, held as long as the container is there, put into the shim's spec.
 
 use crate::sandbox::Sandbox;
+use crate::secrets::Secrets;
 use crate::shim::{MountKind, MountSpec, RootSpec, ShimSpec, files};
 use hansa_images::{Digest, Image, ImageConfig, Images, Lease, Logins, Request, Rules, Said};
 use hansa_model::container::Engine;
@@ -70,6 +71,7 @@ impl HeldImages {
         dir: &Path,
         sandboxes: &Path,
         plan: &ShimPlan,
+        secrets: &Secrets,
         say: impl Fn(String),
     ) -> Result<Option<TakenImage>, String> {
         let Some(wanted) = &plan.container.image else { return Ok(None) };
@@ -79,8 +81,11 @@ impl HeldImages {
                 "cannot run {reference}: containers with an image need an agent with all of root's rights, and this one has not; run it as root, or constrain the service to other machines"
             ));
         }
-        let logins = logins_in_sandbox(sandboxes, plan)
-            .map_err(|error| format!("cannot pull {reference}: {error}"))?;
+        let logins = match &wanted.pull_secret {
+            Some(secret) => logins_in_secret(secrets, secret).map(Some),
+            None => logins_in_sandbox(sandboxes, plan),
+        };
+        let logins = logins.map_err(|error| format!("cannot pull {reference}: {error}"))?;
         let holder = plan.task.as_str();
         let request = Request { reference, force_pull: wanted.force_pull, logins, holder };
         let image = self.images.acquire(&request, say).await.map_err(|failure| failure.to_string())?;
@@ -141,6 +146,12 @@ fn logins_in_sandbox(sandboxes: &Path, plan: &ShimPlan) -> Result<Option<Logins>
     let mut text = Vec::new();
     file.take(MOST_CONFIG).read_to_end(&mut text).map_err(|error| format!("{DOCKER_CONFIG}: {error}"))?;
     Logins::parse(DOCKER_CONFIG, &text).map(Some).map_err(|error| error.to_string())
+}
+
+/// Logins that are a secret: a Docker config file.
+fn logins_in_secret(secrets: &Secrets, source: &str) -> Result<Logins, String> {
+    let text = secrets.read(source).map_err(|error| error.to_string())?;
+    Logins::parse(&format!("the secret {source:?}"), &text).map_err(|error| error.to_string())
 }
 
 impl TakenImage {

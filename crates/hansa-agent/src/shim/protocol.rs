@@ -53,7 +53,7 @@ pub(crate) enum RequestBody {
     Exec {
         /// As in the spec.
         argv: Vec<String>,
-        /// As in the spec.
+        /// Variables besides the container's own, which win.
         env: BTreeMap<String, String>,
         /// Milliseconds after which it is killed.
         timeout_ms: u64,

@@ -7,10 +7,13 @@
 
 mod fixture;
 mod http;
+mod images;
 mod lives;
 mod machine;
 mod master;
 mod network;
+#[path = "../../../hansa-images/tests/support/mod.rs"]
+mod support;
 mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +35,8 @@ fn main() -> ExitCode {
         _ => {}
     }
     let words: Vec<&str> = rest.iter().filter_map(|word| word.to_str()).collect();
-    let mut tests: Vec<Test> = lives::tests().into_iter().chain(http::tests()).collect();
+    let mut tests: Vec<Test> =
+        lives::tests().into_iter().chain(http::tests()).chain(images::tests()).collect();
     let on_machines = tests.len()..tests.len() + network::tests().len();
     tests.extend(network::tests());
     if words.contains(&"--list") {

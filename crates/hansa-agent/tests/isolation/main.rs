@@ -14,6 +14,7 @@ mod ordinary;
 mod prepared;
 mod probe;
 mod roots;
+mod volumes;
 mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,7 +56,14 @@ fn main() -> ExitCode {
     let filters: Vec<&str> =
         rest.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();
     let plain = ends::tests().into_iter().map(Test::plain).collect();
-    let mut tests = vec![ends::tests(), prepared::tests(), limits::tests(), fences::tests(), roots::tests()];
+    let mut tests = vec![
+        ends::tests(),
+        prepared::tests(),
+        limits::tests(),
+        fences::tests(),
+        roots::tests(),
+        volumes::tests(),
+    ];
     if [guest::INSIDE, chrooted::INSIDE].iter().all(|inside| std::env::var_os(inside).is_none()) {
         tests.extend([plain, ordinary::tests(), chrooted::tests(), guest::tests()]);
     }

@@ -2,14 +2,17 @@
 
 use crate::Test;
 use crate::fixture::{Fixture, exe};
-use hansa_agent::shim::{self, Attached, Cause, LaunchErrorKind, Pool};
+use hansa_agent::launcher::KEPT_CAPABILITIES;
+use hansa_agent::shim::{self, Attached, Cause, LaunchErrorKind, Pool, ShimSpec};
 use hansa_model::task::Exit;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 pub fn tests() -> Vec<Test> {
     let test = |name, run| Test { name, needs_root: true, run, plain: false };
     vec![
         test("a spare shim runs a container like any other", run),
+        test("a spare shim takes what was prepared, and gives what is unusual", unusual),
         test("a launch by a spare shim fails in words, and the next one works", failing),
         test("spare shims and their nursery may die at any time", killed),
         test("a container of a spare shim survives its agent and is cleaned up after its shim", survives),
@@ -62,6 +65,49 @@ fn run() {
         again.message.contains("there is or was one already"),
         "a directory is never used twice: {again}"
     );
+    close(&fixture, pool);
+    fixture.assert_nothing_left();
+}
+
+fn unusual() {
+    const SAY: &str = "hostname=$(cat /proc/sys/kernel/hostname); net=$(ls /sys/class/net | grep -vc '^lo$'); \
+        echo $hostname $net $(sed -n 's/^Seccomp:[^0-9]*//p' /proc/self/status) \
+        $(sed -n 's/^CapEff:[^0-9a-f]*//p' /proc/self/status)";
+    let fixture = Fixture::new();
+    let pool = pool(&fixture);
+    // A network namespace with nothing but its loopback; it lives as long as this descriptor.
+    let network = std::thread::spawn(|| {
+        // SAFETY: no memory is passed; only this thread moves, and it ends here.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+        std::fs::File::open("/proc/thread-self/ns/net").unwrap()
+    });
+    let network = network.join().unwrap();
+    let run = |name: &str, change: &dyn Fn(&mut ShimSpec)| {
+        let dir = fixture.runtime_dir(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("prepared.json"), name).unwrap();
+        let mut spec = fixture.shell(name, SAY);
+        change(&mut spec);
+        let client = fixture.within(pool.spawn(&dir, &spec)).unwrap();
+        assert!(client.started().cgroup().starts_with('_'), "not by a spare shim: {:?}", client.started());
+        assert_eq!(fixture.wait(&client).exit, Some(Exit::Code(0)), "{}", fixture.stdout(name));
+        assert_eq!(std::fs::read_to_string(dir.join("prepared.json")).unwrap(), name);
+        let said: Vec<String> = fixture.stdout(name).split_whitespace().map(str::to_owned).collect();
+        let [hostname, links, seccomp, capabilities] = &said[..] else { panic!("{name}: {said:?}") };
+        (hostname.clone(), links.clone(), seccomp.clone(), u64::from_str_radix(capabilities, 16).unwrap())
+    };
+    let (usual_name, _, seccomp, usual) = run("usual", &|_| ());
+    assert_eq!((seccomp.as_str(), usual & !KEPT_CAPABILITIES), ("2", 0));
+    let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), network.as_raw_fd()));
+    let (name, links, ..) = run("networked", &|spec| {
+        spec.network = Some(path.clone());
+        spec.hostname = Some("inside".into());
+    });
+    assert_eq!((name.as_str(), links.as_str()), ("inside", "0"));
+    let (name, _, seccomp, more) = run("more", &|spec| spec.cap_add = vec!["SYS_NICE".into()]);
+    assert_eq!((name, seccomp.as_str(), more), (usual_name, "2", usual | 1 << 23));
+    let (_, _, seccomp, _) = run("privileged", &|spec| spec.privileged = true);
+    assert_eq!(seccomp, "0", "a privileged container has no filter");
     close(&fixture, pool);
     fixture.assert_nothing_left();
 }

@@ -49,6 +49,12 @@ impl Frame {
         Self::new("event_stream_detached", at, json!({"remoteAddress": remote_address}))
     }
 
+    /// A change of apps or groups was refused after it was understood; `group` is where.
+    pub fn change_failed(at: Timestamp, group: &str, reason: &str) -> Self {
+        let fields = json!({"groupId": group, "version": at.to_rfc3339(), "reason": reason});
+        Self::new("group_change_failed", at, fields)
+    }
+
     /// A client created or changed an app.
     pub fn api_post(at: Timestamp, client_ip: &str, uri: &str, definition: &AppVersion) -> Self {
         let fields = json!({"clientIp": client_ip, "uri": uri, "appDefinition": app::version(definition)});
@@ -119,6 +125,10 @@ impl Translator {
             | Event::TaskRemoved(_)
             | Event::AppVersion(_)
             | Event::AppVersionDropped(..)
+            | Event::AppRemoval(..)
+            | Event::AppRemovalDropped(..)
+            | Event::Group(_)
+            | Event::GroupVersionDropped(..)
             | Event::Role(_)
             | Event::Alarm { .. } => {}
         }
@@ -199,6 +209,15 @@ fn task_changed(
             }
             frames.push(Frame::new("status_update_event", at, fields));
             frames.push(instance_changed(condition(view.status.state)));
+            if view.status.state == TaskState::Killing && view.status.healthy.is_some() {
+                // It leaves the healthy ones before it gets its SIGTERM.
+                let fields = json!({"appId": app, "instanceId": view.instance, "version": version_text, "alive": false});
+                frames.push(Frame::new("health_status_changed_event", at, fields));
+                let fields = json!({
+                    "instanceId": view.instance, "runSpecId": app, "runSpecVersion": version_text, "healthy": false
+                });
+                frames.push(Frame::new("instance_health_changed_event", at, fields));
+            }
         }
         TaskChange::Health => health_changed(view, app, version, at, lookup, frames),
     }
@@ -296,6 +315,10 @@ fn deployment_changed(
             }
             push("deployment_failed", json!({"id": view.id, "reason": reason}));
         }
-        DeploymentChange::Progress | DeploymentChange::Restored => {}
+        DeploymentChange::Progress
+        | DeploymentChange::Paused
+        | DeploymentChange::Resumed
+        | DeploymentChange::Failing(_)
+        | DeploymentChange::Restored => {}
     }
 }

@@ -15,6 +15,7 @@
 
 pub mod app;
 pub mod events;
+pub mod group;
 pub mod path;
 pub mod problem;
 pub mod render;

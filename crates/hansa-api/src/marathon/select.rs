@@ -175,6 +175,8 @@ pub struct Embed {
     pub last_task_failure: bool,
     /// Numbers and ages of tasks by version.
     pub task_stats: bool,
+    /// The same under the name that Marathon's newest line has for it.
+    pub tasks_stats: bool,
 }
 
 impl Embed {
@@ -186,6 +188,7 @@ impl Embed {
         readiness: false,
         last_task_failure: false,
         task_stats: false,
+        tasks_stats: false,
     };
 
     /// What the page of a single app shows.
@@ -209,7 +212,11 @@ impl Embed {
                     self.tasks = true;
                     self.deployments = true;
                 }
-                "taskStats" | "tasksStats" => self.task_stats = true,
+                "taskStats" => self.task_stats = true,
+                "tasksStats" => {
+                    self.task_stats = true;
+                    self.tasks_stats = true;
+                }
                 _ => {}
             }
         }
@@ -271,6 +278,10 @@ mod tests {
             assert!(Embed::default().with([text]).counts, "{text}");
         }
         assert!(Embed::default().with(["apps.failures"]).last_task_failure);
+        let newest = Embed::default().with(["apps.tasksStats"]);
+        assert!(
+            newest.task_stats && newest.tasks_stats && !Embed::default().with(["apps.taskStats"]).tasks_stats
+        );
         assert_eq!(Embed::LISTING.with(["group.pods", "wrong"]), Embed::LISTING);
     }
 }

@@ -38,6 +38,21 @@ pub(super) fn operations() -> Vec<Operation> {
             .query("limit", count(), "Bytes at most.")
             .query("follow", flag(), "Stay open and pass on what comes.")
             .query("node", text(), "The machine, for a task that the master has forgotten."),
+        get("/hansa/v1/deployments", "Deployments under way, the oldest first.").gives(200, "Deployments"),
+        get("/hansa/v1/deployments/{deployment}", "A deployment under way.").gives(200, "Deployment"),
+        operation(
+            "post",
+            "/hansa/v1/deployments/{deployment}/{order}",
+            "Steers a deployment: `pause`, `resume` or `cancel`.",
+        )
+        .gives(200, "Steered")
+        .query("force", flag(), "With `cancel`: stop where it is instead of going back."),
+        get("/hansa/v1/images", "Container images, machine by machine.")
+            .query("node", text(), "Only on this machine, by id or host name.")
+            .gives(200, "Images"),
+        operation("post", "/hansa/v1/images/prune", "Removes container images that no task uses.")
+            .query("node", text(), "Only on this machine, by id or host name.")
+            .gives(200, "Pruned"),
         get("/hansa/v1/roles", "Roles that are configured or used.").gives(200, "Roles"),
         operation("put", "/hansa/v1/roles/{role}", "Sets a role's weight, guarantee and limit.")
             .body("RoleSettings")
@@ -107,6 +122,7 @@ pub(super) fn schemas() -> Fields {
     machines(&mut put);
     services(&mut put);
     explanations(&mut put);
+    images(&mut put);
     put("Roles", object("All roles.", [("roles", list_of("RoleStatus"))]));
     put(
         "RoleStatus",
@@ -135,6 +151,35 @@ pub(super) fn schemas() -> Fields {
     );
     put("StreamEvent", json!({"oneOf": frames(), "description": "`usage` frames have no id."}));
     all
+}
+
+fn images(put: &mut impl FnMut(&str, Value)) {
+    let silent = || ("silent", list_of("SilentNode"));
+    put("Images", object("Container images.", [("images", list_of("ImageOnNode")), silent()]));
+    put("Pruned", object("Removed images.", [("nodes", list_of("PrunedNode")), silent()]));
+    let texts = || json!({"type": "array", "items": text()});
+    put(
+        "ImageOnNode",
+        object(
+            "A container image on a machine.",
+            [
+                ("node", text()),
+                ("references", texts()),
+                ("digest", text()),
+                ("bytes", count()),
+                ("pulled_bytes", count()),
+                ("layers", count()),
+                ("pulled_at", time()),
+                ("used_at", time()),
+                ("used_by", texts()),
+            ],
+        ),
+    );
+    put(
+        "PrunedNode",
+        object("What was removed.", [("node", text()), ("images", texts()), ("bytes", count())]),
+    );
+    put("SilentNode", object("A machine that did not answer.", [("node", text()), ("why", text())]));
 }
 
 fn machines(put: &mut impl FnMut(&str, Value)) {
@@ -208,8 +253,46 @@ fn services(put: &mut impl FnMut(&str, Value)) {
                 ("waiting_for", or_null(text())),
                 ("last_failure", or_null(text())),
                 ("last_failure_at", or_null(time())),
+                ("failing", or_null(reference("Failing"))),
             ],
         ),
+    );
+    put(
+        "Failing",
+        object(
+            "Instances end again and again.",
+            [("since", time()), ("count", count()), ("last", text()), ("delay_ms", count())],
+        ),
+    );
+    put(
+        "Standstill",
+        object("Since when something does not move, and why.", [("since", time()), ("words", text())]),
+    );
+    put("Deployments", object("Deployments under way.", [("deployments", list_of("Deployment"))]));
+    put(
+        "Deployment",
+        object(
+            "A deployment under way.",
+            [
+                ("id", text()),
+                ("version", time()),
+                ("started_at", time()),
+                ("services", list(text())),
+                ("doing", list(text())),
+                ("step", count()),
+                ("steps", count()),
+                ("waiting_for", text()),
+                ("waiting_since", time()),
+                ("remedy", text()),
+                ("paused", or_null(reference("Standstill"))),
+                ("failing", or_null(reference("Standstill"))),
+                ("rolls_back", or_null(text())),
+            ],
+        ),
+    );
+    put(
+        "Steered",
+        object("A deployment was steered.", [("index", count()), ("deployment", or_null(text()))]),
     );
     put("Tasks", object("A page of tasks.", [("tasks", list_of("Task")), ("next", or_null(text()))]));
     put(
@@ -420,7 +503,31 @@ mod tests {
             waiting_for: None,
             last_failure: Some("x".into()),
             last_failure_at: Some(Timestamp(1)),
+            failing: Some(hansa_model::event::Failing {
+                since: Timestamp(1),
+                count: 3,
+                last: "x".into(),
+                delay_ms: 1,
+            }),
         };
+        let still = hansa_model::event::Standstill { since: Timestamp(1), words: "w".into() };
+        let deployment = crate::hansa::Deployment {
+            id: "d".into(),
+            version: Timestamp(1),
+            started_at: Timestamp(1),
+            services: vec!["/a".into()],
+            doing: vec!["ScaleApplication /a".into()],
+            step: 0,
+            steps: 1,
+            waiting_for: "w".into(),
+            waiting_since: Timestamp(1),
+            remedy: String::new(),
+            paused: Some(still.clone()),
+            failing: Some(still),
+            rolls_back: None,
+        };
+        check("Deployments", crate::hansa::Deployments { deployments: vec![deployment] });
+        check("Steered", crate::hansa::Steered { index: 1, deployment: Some("d".into()) });
         let health = HealthResult {
             alive: Some(true),
             consecutive_failures: 1,
@@ -457,6 +564,21 @@ mod tests {
             limit: Default::default(),
         };
         let role = crate::hansa::RoleStatus { role, allocated: Totals::default() };
+        let image = crate::hansa::ImageOnNode {
+            node: "n".into(),
+            references: vec!["a:1".into()],
+            digest: "sha256:".into(),
+            bytes: 1,
+            pulled_bytes: 1,
+            layers: 1,
+            pulled_at: Timestamp(1),
+            used_at: Timestamp(1),
+            used_by: vec!["t".into()],
+        };
+        let silent = vec![crate::hansa::SilentNode { node: "n".into(), why: "w".into() }];
+        check("Images", crate::hansa::Images { images: vec![image], silent: silent.clone() });
+        let pruned = crate::hansa::PrunedNode { node: "n".into(), images: vec!["a:1".into()], bytes: 1 };
+        check("Pruned", crate::hansa::Pruned { nodes: vec![pruned], silent });
         check("Roles", crate::hansa::Roles { roles: vec![role] });
         check("Done", crate::hansa::Done { index: 1 });
         let error = crate::hansa::Error {

@@ -79,6 +79,18 @@ pub(super) fn operations() -> Vec<Operation> {
         delete("/v2/queue/{app}/delay", "Ends an app's delay.").gives_nothing(204),
         embedding(get("/v2/groups", "The tree of groups.").gives(200, "Group")),
         embedding(get("/v2/groups/{group}", "A group.").gives(200, "Group")),
+        forced(post("/v2/groups", "Creates a group.").body("GroupUpdate").gives(201, "Started")),
+        forced(
+            put("/v2/groups/{group}", "Creates or changes a group as one deployment.").body("GroupUpdate"),
+        )
+        .gives(200, "Started")
+        .query("dryRun", flag(), "Only say the steps."),
+        patch("/v2/groups/{group}", "Whether a top-level group's apps must have its name as their role.")
+            .body("GroupRole")
+            .gives_nothing(200),
+        forced(delete("/v2/groups/{group}", "Removes a group with everything in it.").gives(200, "Started")),
+        get("/v2/groups/{group}/versions", "A group's versions.").gives(200, "Anything"),
+        get("/v2/groups/{group}/versions/{version}", "A group as it was.").gives(200, "Group"),
         get("/v2/events", "Server-sent events.").gives_text("text/event-stream").query(
             "event_type",
             list(text()),
@@ -410,6 +422,22 @@ pub(super) fn schemas() -> Fields {
             ],
         ),
     );
+    put(
+        "GroupUpdate",
+        object(
+            "A group as it shall be; `apps` and `groups`, each when given, name the whole of that level.",
+            [
+                ("id?", or_null(text())),
+                ("apps?", or_null(list_of("App"))),
+                ("groups?", or_null(list_of("GroupUpdate"))),
+                ("dependencies?", or_null(list(text()))),
+                ("enforceRole?", or_null(flag())),
+                ("scaleBy?", or_null(number())),
+                ("version?", or_null(text())),
+            ],
+        ),
+    );
+    put("GroupRole", object("A top-level group's rule.", [("enforceRole", flag())]));
     put("Leader", object("Who leads.", [("leader", text())]));
     put(
         "Problem",

@@ -263,6 +263,15 @@ fn containers_have_rules() {
         app(json!({"docker": {"image": "x", "parameters": [{"value": 1}]}})),
         "/container/docker/parameters(0)/key: error.path.missing\n/container/docker/parameters(0)/value: error.expected.jsstring"
     );
+    let parameter = |key: &str| {
+        app(
+            json!({"docker": {"image": "x", "parameters": [{"key": "shm-size", "value": "1m"}, {"key": key, "value": "x"}]}}),
+        )
+    };
+    for key in ["network", "no-such-option"] {
+        let words = parameter(key);
+        assert!(words.starts_with("/container/docker/parameters(1): ") && words.contains(key), "{words}");
+    }
     let volume = |volume: Value| app(json!({"type": "MESOS", "volumes": [volume]}));
     assert_eq!(
         volume(json!({"containerPath": "/x"})),

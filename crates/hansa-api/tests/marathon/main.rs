@@ -6,6 +6,7 @@
 mod containers;
 mod reading;
 mod round_trip;
+mod shapes;
 mod showing;
 mod telling;
 mod updating;

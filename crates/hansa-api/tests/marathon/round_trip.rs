@@ -103,7 +103,8 @@ fn volume() -> impl Strategy<Value = Volume> {
 
 fn container() -> impl Strategy<Value = ContainerSpec> {
     let image = proptest::option::of(("[a-z]{1,6}(:[a-z0-9]{1,3})?", any::<bool>(), any::<bool>()));
-    let parameters = prop::collection::vec(("[a-z-]{1,6}", "[ -~]{0,6}"), 0..3);
+    let parameters =
+        prop::collection::vec((prop::sample::select(vec!["label", "env"]), "[a-z]{1,4}=[ -~]{0,6}"), 0..3);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     (image, prop::collection::vec(volume(), 0..3), parameters, flags).prop_map(
         |(image, volumes, parameters, (docker, privileged, tty))| {
@@ -120,7 +121,7 @@ fn container() -> impl Strategy<Value = ContainerSpec> {
                 parameters: parameters
                     .into_iter()
                     .filter(|_| docker)
-                    .map(|(key, value)| Parameter { key, value })
+                    .map(|(key, value)| Parameter { key: key.into(), value })
                     .collect(),
                 tty,
             }

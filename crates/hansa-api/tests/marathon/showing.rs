@@ -1,10 +1,11 @@
 //! What is shown of apps, tasks, deployments, the queue and the server.
 
 use crate::world::{World, agent, app_view, deployment, task, version};
+use hansa_api::marathon::events::Translator;
 use hansa_api::marathon::render::app::{Counts, Running, created, info, versions};
 use hansa_api::marathon::render::{self, queue};
 use hansa_api::marathon::select::Embed;
-use hansa_model::event::TaskFailure;
+use hansa_model::event::{Event, Published, TaskChange, TaskFailure};
 use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup, QueueItem};
 use hansa_model::resources::Demand;
 use hansa_model::task::{HealthResult, TaskState};
@@ -42,6 +43,7 @@ fn an_app_with_everything() {
     }];
     let staged = task("t2", TaskState::Staging);
     let view = AppView {
+        failing: None,
         last_failure: Some(Arc::new(TaskFailure {
             app: "/shop/web".into(),
             task: "t0".into(),
@@ -145,6 +147,31 @@ fn a_new_app_has_its_deployment_and_no_tasks() {
     for name in ["tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"] {
         assert_eq!(shown[name], 0, "{name}");
     }
+}
+
+#[test]
+fn a_task_with_an_address_of_its_own_shows_it() {
+    let on_machine = render::task::task(&task("t1", TaskState::Running), &World);
+    assert_eq!(on_machine["ipAddresses"], json!([{"ipAddress": "10.0.0.1", "protocol": "IPv4"}]));
+    let mut own = task("t1", TaskState::Running);
+    own.status.addresses = vec!["172.31.0.5".into(), "fd00::5".into()];
+    let shown = render::task::task(&own, &World);
+    assert_eq!(
+        shown["ipAddresses"],
+        json!([{"ipAddress": "172.31.0.5", "protocol": "IPv4"}, {"ipAddress": "fd00::5", "protocol": "IPv6"}])
+    );
+    // What marathon-lb puts side by side: service ports and the machine's ports, by index.
+    assert_eq!((&shown["servicePorts"], &shown["ports"]), (&json!([10000]), &json!([31000])));
+    let event = Translator::default().translate(
+        &Published {
+            index: 1,
+            at: Timestamp(1),
+            events: vec![Event::Task { view: Arc::new(own), change: TaskChange::State }],
+        },
+        &World,
+    );
+    let event: Value = serde_json::from_str(&event[0].data).unwrap();
+    assert_eq!(event["ipAddresses"], shown["ipAddresses"]);
 }
 
 #[test]

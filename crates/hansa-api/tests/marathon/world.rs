@@ -32,7 +32,12 @@ pub fn version() -> AppVersion {
 }
 
 pub fn app_view() -> AppView {
-    AppView { current: Arc::new(version()), deployments: vec!["d1".into()], last_failure: None }
+    AppView {
+        current: Arc::new(version()),
+        deployments: vec!["d1".into()],
+        last_failure: None,
+        failing: None,
+    }
 }
 
 /// A machine of two cpus, half of one given away.
@@ -83,6 +88,11 @@ pub fn deployment(step: usize) -> DeploymentView {
         steps: vec![action(ActionKind::StartApplication), action(ActionKind::ScaleApplication)],
         current_step: step,
         waiting_for: String::new(),
+        progressed_at: Timestamp(600),
+        remedy: String::new(),
+        paused: None,
+        failing: None,
+        rolls_back: None,
     }
 }
 

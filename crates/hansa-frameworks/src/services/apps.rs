@@ -3,6 +3,7 @@
 use super::backoff::Delay;
 use super::balance::{Goal, Side};
 use super::instances::{Class, Counted, Instance};
+use super::streak::Streak;
 use super::{DeploymentKey, InstanceKey};
 use hansa_model::app::{AppVersion, KillSelection};
 use hansa_model::event::{AppView, TaskFailure};
@@ -59,6 +60,8 @@ pub(super) struct App {
     pub active: Option<Arc<AppVersion>>,
     /// Stored versions.
     pub versions: BTreeMap<Timestamp, Arc<AppVersion>>,
+    /// When it was removed, as far back as versions are kept.
+    pub removals: BTreeSet<Timestamp>,
     /// The highest version that was ever given out.
     pub newest: Timestamp,
     /// What is done with its instances.
@@ -67,6 +70,16 @@ pub(super) struct App {
     pub deployment: Option<(DeploymentKey, DeploymentId)>,
     /// Its part of the deployment's step under way is not done yet.
     pub in_step: bool,
+    /// So many instances of the new version are enough for now: the canary.
+    pub limit: Option<u32>,
+    /// Its deployment is paused, and so many instances there shall be meanwhile.
+    pub hold: Option<u32>,
+    /// The best that its part of the step came to, for noticing progress.
+    pub best: i64,
+    /// It is looked at in time whether its instances come up.
+    pub expected: bool,
+    /// Failures in a row.
+    pub streak: Option<Streak>,
     /// Its instances in the order in which they would be killed.
     pub members: BTreeSet<Position>,
     /// How many of each side and class.
@@ -100,6 +113,8 @@ pub(super) struct App {
     pub told: Option<(RoleName, Demand, u32)>,
     /// How a task last failed.
     pub last_failure: Option<Arc<TaskFailure>>,
+    /// What the last failed health check said.
+    pub last_cause: Option<String>,
     /// Why there was no place, in words, at this generation.
     pub no_place: Option<(u64, String)>,
 }
@@ -113,10 +128,16 @@ impl App {
             current: None,
             active: None,
             versions: BTreeMap::new(),
+            removals: BTreeSet::new(),
             newest: Timestamp(0),
             mode: Mode::Held,
             deployment: None,
             in_step: false,
+            limit: None,
+            hold: None,
+            best: i64::MIN,
+            expected: false,
+            streak: None,
             members: BTreeSet::new(),
             counts: [[0; Class::COUNT]; 2],
             spares: 0,
@@ -133,12 +154,16 @@ impl App {
             dirty: false,
             told: None,
             last_failure: None,
+            last_cause: None,
             no_place: None,
         }
     }
 
     /// How many instances there shall be now.
     pub fn wanted(&self) -> u32 {
+        if let (Some(hold), Mode::Scale | Mode::Restart(_)) = (self.hold, self.mode) {
+            return hold;
+        }
         match self.mode {
             Mode::Held | Mode::Stop => 0,
             Mode::Steady | Mode::Scale | Mode::Restart(_) => {
@@ -153,9 +178,10 @@ impl App {
             wanted: self.wanted(),
             tolerated: self.spares,
             rolling: match (self.mode, &self.active) {
-                (Mode::Restart(_), Some(active)) => Some(active.spec.upgrade),
+                (Mode::Restart(_), Some(active)) if self.hold.is_none() => Some(active.spec.upgrade),
                 _ => None,
             },
+            limit: self.limit.filter(|_| self.hold.is_none()),
         }
     }
 
@@ -163,7 +189,7 @@ impl App {
     pub fn is_stale(&self, instance: &Instance) -> bool {
         instance.draining
             || match (self.mode, &self.active) {
-                (Mode::Restart(since), Some(active)) => {
+                (Mode::Restart(since), Some(active)) if self.hold.is_none() => {
                     instance.config != Some(active.last_config_change_at)
                         || since.is_some_and(|since| instance.version < since)
                 }
@@ -230,6 +256,7 @@ impl App {
             current: self.current.clone()?,
             deployments: self.deployment.iter().map(|(_, id)| id.clone()).collect(),
             last_failure: self.last_failure.clone(),
+            failing: self.failing().map(Arc::new),
         }))
     }
 

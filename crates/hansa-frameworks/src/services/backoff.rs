@@ -54,6 +54,11 @@ impl Delay {
         Some(entry.reference + entry.delay_ms * factor).filter(|until| *until > now)
     }
 
+    /// How long the delay of this configuration is, whether it is over or not.
+    pub fn length(&self, config: Timestamp) -> u64 {
+        self.0.filter(|entry| entry.config == config).map_or(0, |entry| entry.delay_ms)
+    }
+
     /// The entry, unless it is of another configuration or so old that it is forgotten.
     fn entry(&self, now: Timestamp, config: Timestamp, rule: &Backoff) -> Option<Entry> {
         self.0.filter(|entry| {

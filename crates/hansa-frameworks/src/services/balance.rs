@@ -41,6 +41,8 @@ pub(super) struct Goal {
     pub tolerated: u32,
     /// The strategy while instances are replaced by a deployment; None otherwise: first start, then kill.
     pub rolling: Option<UpgradeStrategy>,
+    /// Only so many fresh ones for now; the stale ones that are then left stay.
+    pub limit: Option<u32>,
 }
 
 /// What to do now.
@@ -66,15 +68,51 @@ fn share_down(count: u32, milli: u64) -> u32 {
     u32::try_from(u64::from(count) * milli / 1000).unwrap_or(u32::MAX)
 }
 
+/// How many of `wanted` instances a canary of this share is: at least one, and not all unless there is only one.
+pub(super) fn canary(wanted: u32, milli: u16) -> u32 {
+    share_up(wanted, u64::from(milli)).clamp(wanted.min(1), wanted.saturating_sub(1).max(wanted.min(1)))
+}
+
+/// The stale instances that stay beside a canary of `limit`: of the ready and of the unready ones.
+fn kept(stale: Side, wanted: u32, limit: u32) -> (u32, u32) {
+    let most = wanted.saturating_sub(limit);
+    let ready = most.min(stale.ready);
+    (ready, (most - ready).min(stale.unready))
+}
+
+/// Whether the canary stands: as many fresh ones as it shall have are ready, and nothing more is to end or to start.
+pub(super) fn canary_stands(fresh: Side, stale: Side, goal: Goal) -> bool {
+    let Some(limit) = goal.limit else { return false };
+    let (ready, unready) = kept(stale, goal.wanted, limit);
+    let wanted = goal.wanted - ready - unready;
+    let quiet = fresh.killing + stale.killing == 0 && stale.present() == ready + unready;
+    quiet && fresh.ready >= wanted && fresh.present() <= wanted.saturating_add(goal.tolerated)
+}
+
 /// What to do for this app now. Asked again after every change, it ends where it shall: with `wanted` fresh instances.
 pub(super) fn moves(fresh: Side, stale: Side, goal: Goal) -> Moves {
-    let wanted = goal.wanted;
+    let Some(limit) = goal.limit else { return moves_beside(fresh, stale, goal, (0, 0)) };
+    let kept = kept(stale, goal.wanted, limit);
+    let rest = Side { ready: stale.ready - kept.0, unready: stale.unready - kept.1, ..stale };
+    let mut moves = moves_beside(fresh, rest, goal, kept);
+    // Not those that stay.
+    moves.stale_unready = moves.stale_unready.min(rest.unready);
+    moves
+}
+
+/// The same, where so many more (ready and unready) stay beside those of `stale`.
+fn moves_beside(fresh: Side, stale: Side, goal: Goal, (kept_ready, kept_unready): (u32, u32)) -> Moves {
+    let kept = kept_ready + kept_unready;
+    let wanted = goal.wanted - kept;
     let ready = fresh.ready + stale.ready;
     let (min_ready, capacity) = match goal.rolling {
         None => (wanted, wanted.saturating_add(stale.total())),
         Some(strategy) => {
-            let min_ready = share_up(wanted, u64::from(strategy.minimum_health_milli)).min(wanted);
-            let capacity = share_down(wanted, 1000 + u64::from(strategy.maximum_over_milli));
+            let min_ready = share_up(goal.wanted, u64::from(strategy.minimum_health_milli))
+                .min(goal.wanted)
+                .saturating_sub(kept_ready);
+            let capacity =
+                share_down(goal.wanted, 1000 + u64::from(strategy.maximum_over_milli)).saturating_sub(kept);
             // Neither below nor above: one more for the time being, or nothing could ever move.
             let stuck = min_ready == capacity && capacity <= ready;
             (min_ready, if stuck { capacity + 1 } else { capacity })
@@ -111,7 +149,7 @@ mod tests {
 
     fn rolling(wanted: u32, min: u16, over: u16) -> Goal {
         let strategy = UpgradeStrategy { minimum_health_milli: min, maximum_over_milli: over };
-        Goal { wanted, tolerated: 0, rolling: Some(strategy) }
+        Goal { wanted, tolerated: 0, rolling: Some(strategy), limit: None }
     }
 
     fn ready(ready: u32) -> Side {
@@ -120,7 +158,7 @@ mod tests {
 
     #[test]
     fn steady_operation_fills_up_and_cuts_down() {
-        let goal = Goal { wanted: 3, tolerated: 0, rolling: None };
+        let goal = Goal { wanted: 3, tolerated: 0, rolling: None, limit: None };
         assert_eq!(moves(ready(1), Side::default(), goal).launch, 2);
         assert_eq!(moves(ready(5), Side::default(), goal).surplus, 2);
         let ending = Side { ready: 2, killing: 1, ..Side::default() };
@@ -131,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_drained_instance_is_replaced_before_it_goes() {
-        let goal = Goal { wanted: 2, tolerated: 0, rolling: None };
+        let goal = Goal { wanted: 2, tolerated: 0, rolling: None, limit: None };
         let first = moves(ready(1), ready(1), goal);
         assert_eq!((first.launch, first.stale_ready), (1, 0));
         let starting = Side { ready: 1, unready: 1, ..Side::default() };
@@ -176,6 +214,51 @@ mod tests {
     #[test]
     fn fewer_instances_than_before_go_at_once() {
         assert_eq!(moves(Side::default(), ready(10), rolling(3, 1000, 1000)).stale_ready, 7);
+    }
+
+    #[test]
+    fn canaries_are_at_least_one_and_not_all() {
+        let of = |wanted, milli| canary(wanted, milli);
+        assert_eq!(
+            (of(10, 100), of(10, 101), of(3, 10), of(2, 900), of(1, 100), of(0, 100)),
+            (1, 2, 1, 1, 1, 0)
+        );
+    }
+
+    /// With every strategy a canary comes to stand, within the bounds, and what is to stay stays.
+    #[test]
+    fn every_canary_stands() {
+        for wanted in 2..=6u32 {
+            for limit in 1..wanted {
+                for (min, over) in [(0, 0), (500, 0), (1000, 0), (1000, 1000), (300, 200)] {
+                    let goal = Goal { limit: Some(limit), ..rolling(wanted, min, over) };
+                    let min_ready = share_up(wanted, u64::from(min));
+                    let (mut fresh, mut stale) = (Side::default(), ready(wanted));
+                    for step in 0.. {
+                        assert!(step < 100, "stuck: {goal:?} {fresh:?} {stale:?}");
+                        if canary_stands(fresh, stale, goal) {
+                            break;
+                        }
+                        let next = moves(fresh, stale, goal);
+                        stale.ready -= next.stale_ready;
+                        stale.killing += next.stale_ready;
+                        fresh.unready += next.launch;
+                        assert!(fresh.ready + stale.ready >= min_ready, "{goal:?} {fresh:?} {stale:?}");
+                        if fresh.unready > 0 {
+                            fresh.unready -= 1;
+                            fresh.ready += 1;
+                        } else if stale.killing > 0 {
+                            stale.killing -= 1;
+                        }
+                    }
+                    assert_eq!((fresh.ready, stale.ready), (limit, wanted - limit), "{goal:?}");
+                    assert_eq!(moves(fresh, stale, goal), Moves::default(), "and stays so");
+                    // One of the old ones dies: there are as many as wanted again.
+                    stale.ready -= 1;
+                    assert_eq!(moves(fresh, stale, goal).launch, 1, "{goal:?}");
+                }
+            }
+        }
     }
 
     /// Every strategy and start comes to its end, never has fewer healthy than it may, never more than it may.

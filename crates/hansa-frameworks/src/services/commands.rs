@@ -1,14 +1,15 @@
 //! What clients ask: changes become deployments, tasks are killed, deployments cancelled.
 
 use super::apps::Mode;
-use super::deployments::{Deployment, Original, Stored};
+use super::deployments::Stored;
 use super::instances::{Order, instance_of};
 use super::plan::{self, Step, Target as PlanTarget};
-use super::{AppKey, DeploymentKey, InstanceKey, Output, Record, Services};
+use super::{AppKey, DeploymentKey, InstanceKey, Output, Services};
 use hansa_model::app::{AppSpec, AppVersion};
-use hansa_model::event::{ActionKind, DeploymentChange, Event};
-use hansa_model::planted::{Bug, planted};
-use hansa_model::service::{AppChange, Expected, ServiceAnswer, ServiceRefusal, Target};
+use hansa_model::event::{ActionKind, DeploymentChange};
+use hansa_model::group::{GroupChange, GroupTarget, GroupVersion};
+use hansa_model::label;
+use hansa_model::service::{AppChange, Deploy, Expected, ServiceAnswer, ServiceRefusal, Target};
 use hansa_model::{AppId, DeploymentId, TaskId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -27,22 +28,28 @@ struct Wish {
 }
 
 /// A wish that changes something.
-struct Change {
-    before: Option<Arc<AppVersion>>,
-    after: Option<Arc<AppVersion>>,
+pub(super) struct Change {
+    pub before: Option<Arc<AppVersion>>,
+    pub after: Option<Arc<AppVersion>>,
     step: Step,
     /// Instances launched as an earlier version are replaced.
     restart_since: Option<Timestamp>,
 }
 
+/// How wishes come true.
+#[derive(Default)]
+struct Manner {
+    groups: Vec<GroupChange>,
+    force: bool,
+    dry_run: bool,
+    canary_milli: Option<u16>,
+    /// A deployment that ends with this one, and is gone back on if this says so.
+    instead_of: Option<DeploymentKey>,
+}
+
 impl Services {
-    pub(super) fn change(
-        &mut self,
-        now: Timestamp,
-        changes: Vec<AppChange>,
-        force: bool,
-        out: &mut Output,
-    ) -> Answered {
+    pub(super) fn change(&mut self, now: Timestamp, deploy: Deploy, out: &mut Output) -> Answered {
+        let Deploy { changes, groups, force, dry_run, canary_milli } = deploy;
         let mut seen = BTreeSet::new();
         let mut wishes = Vec::new();
         for change in changes {
@@ -51,7 +58,7 @@ impl Services {
             }
             wishes.push(self.understand(change)?);
         }
-        self.deploy(now, wishes, force, None, out)
+        self.deploy(now, wishes, Manner { groups, force, dry_run, canary_milli, instead_of: None }, out)
     }
 
     /// What a client means, against what is there.
@@ -82,7 +89,10 @@ impl Services {
                 wish.spec = Some(spec);
             }
             Target::Version(version) => {
-                let (app, _) = app.zip(current).ok_or_else(unknown)?;
+                let app = app.ok_or_else(unknown)?;
+                if current.is_none() && expected != Expected::Absent {
+                    return Err(unknown());
+                }
                 let earlier = app
                     .versions
                     .get(&version)
@@ -104,17 +114,15 @@ impl Services {
         Ok(wish)
     }
 
-    /// Makes wishes come true, in one deployment. `instead_of`: a deployment that ends with it.
-    fn deploy(
-        &mut self,
-        now: Timestamp,
-        wishes: Vec<Wish>,
-        force: bool,
-        instead_of: Option<DeploymentKey>,
-        out: &mut Output,
-    ) -> Answered {
+    /// Makes wishes come true, in one deployment.
+    fn deploy(&mut self, now: Timestamp, wishes: Vec<Wish>, manner: Manner, out: &mut Output) -> Answered {
+        let Manner { groups, force, dry_run, canary_milli, instead_of } = manner;
+        let groups = self.group_changes(groups)?;
         let specs = self.fill_ports(&wishes)?;
         let mut version = now;
+        for id in groups.keys() {
+            version = version.max(Timestamp(self.groups.newest(id).0 + 1));
+        }
         for (wish, spec) in wishes.iter().zip(&specs) {
             if let Some(&key) = self.by_id.get(&wish.id)
                 && (wish.restart || self.differs(key, spec.as_deref()))
@@ -128,7 +136,12 @@ impl Services {
                 changes.insert(wish.id.clone(), change);
             }
         }
-        let levels = self.judge_company(&changes)?;
+        let levels = self.judge_company(&changes, &groups)?;
+        let parts = changes.iter().map(|(id, change)| (id.clone(), change.step)).collect();
+        let steps = plan::steps(&parts, &levels);
+        if dry_run {
+            return Ok(ServiceAnswer::Plan(steps));
+        }
         let mut in_the_way: BTreeMap<DeploymentId, DeploymentKey> = changes
             .keys()
             .filter_map(|id| self.apps[*self.by_id.get(id)?].deployment.clone())
@@ -145,23 +158,49 @@ impl Services {
 
         // Nothing is refused from here on.
         let id = DeploymentId::from(self.next_uuid(now, 1));
+        let rolls_back = instead_of.map(|key| self.deployments[key].id.clone());
+        let goes_back = rolls_back.is_some();
+        // The new one is written before the end of those that it replaces: whatever happens, one of them holds.
+        let mut ended = Output::default();
+        let replaces = in_the_way.keys().cloned().collect();
         for key in in_the_way.into_values() {
-            self.finish(now, key, DeploymentChange::Failed(format!("replaced by deployment {id}")), out);
+            self.finish(
+                now,
+                key,
+                DeploymentChange::Failed(format!("replaced by deployment {id}")),
+                &mut ended,
+            );
         }
-        let parts = changes.iter().map(|(id, change)| (id.clone(), change.step)).collect();
+        out.events.append(&mut ended.events);
         let stored = Stored {
-            format: 1,
-            version,
-            started_at: now,
-            steps: plan::steps(&parts, &levels),
-            current_step: 0,
-            originals: changes.iter().map(|(id, change)| (id.clone(), self.original(id, change))).collect(),
+            steps,
+            originals: changes
+                .iter()
+                .map(|(id, change)| {
+                    (id.clone(), self.original(id, change.before.as_ref(), change.after.is_some()))
+                })
+                .collect(),
             restarts: changes
                 .iter()
                 .filter_map(|(id, change)| Some((id.clone(), change.restart_since?)))
                 .collect(),
+            targets: changes
+                .iter()
+                .map(|(id, change)| (id.clone(), change.after.as_ref().map(|after| after.version)))
+                .collect(),
+            groups_before: groups.keys().map(|id| self.group_before(id)).collect(),
+            groups: groups.into_values().map(|group| Arc::new(GroupVersion { version, ..group })).collect(),
+            replaces,
+            rolls_back,
+            canary: changes
+                .iter()
+                .filter_map(|(id, change)| Some((id.clone(), canary_of(change, canary_milli)?)))
+                .filter(|_| !goes_back)
+                .collect(),
+            ..Stored::new(version, now)
         };
         self.start(now, id.clone(), stored, changes, out);
+        out.records.append(&mut ended.records);
         let apps = wishes
             .iter()
             .map(|wish| self.by_id.get(&wish.id).and_then(|&key| self.apps[key].current.clone()))
@@ -274,6 +313,7 @@ impl Services {
     fn judge_company(
         &self,
         changes: &BTreeMap<AppId, Change>,
+        groups: &BTreeMap<AppId, GroupVersion>,
     ) -> Result<BTreeMap<AppId, u32>, ServiceRefusal> {
         let changed = changes.iter().map(|(id, change)| (id.clone(), change.after.clone())).collect();
         let target = PlanTarget {
@@ -286,80 +326,11 @@ impl Services {
                     .map(|(id, _)| id.clone())
                     .collect()
             },
+            groups,
+            group: &|id| self.groups.current(id).cloned(),
         };
         target.check_nesting().map_err(ServiceRefusal::Invalid)?;
         target.levels().map_err(ServiceRefusal::Invalid)
-    }
-
-    /// Begins a deployment: versions first, then itself, then the pointers to the versions.
-    fn start(
-        &mut self,
-        now: Timestamp,
-        id: DeploymentId,
-        stored: Stored,
-        changes: BTreeMap<AppId, Change>,
-        out: &mut Output,
-    ) {
-        let originals = changes.iter().map(|(id, change)| (id.clone(), change.before.clone())).collect();
-        let deployment = Deployment::new(id.clone(), stored, originals);
-        let trivial = deployment.stored.steps.is_empty();
-        let mut pointers = Vec::new();
-        let mut events = Vec::new();
-        let key = self.deployments.insert(deployment);
-        self.by_deployment.insert(id.clone(), key);
-        for (app_id, change) in changes {
-            let app_key = self.app_key(&app_id);
-            let app = &mut self.apps[app_key];
-            app.deployment = Some((key, id.clone()));
-            if let Some(before) = &change.before {
-                self.ports.remove(&before.spec);
-            }
-            app.current = change.after.clone();
-            match change.after {
-                Some(after) => {
-                    self.ports.add(&after.spec);
-                    app.newest = after.version;
-                    app.versions.insert(after.version, after.clone());
-                    if !planted(Bug::VersionNotStored) {
-                        out.records.push(Record::PutVersion(after.clone()));
-                    }
-                    out.events.push(Event::AppVersion(after.clone()));
-                    pointers.push(Record::PutApp(app_id.clone(), after.version));
-                    while app.versions.len() > self.settings.max_versions.max(1) {
-                        let Some((old, _)) = app.versions.pop_first() else { break };
-                        pointers.push(Record::DeleteVersion(app_id.clone(), old));
-                        events.push(Event::AppVersionDropped(app_id.clone(), old));
-                    }
-                    events.extend(app.view().map(Event::App));
-                }
-                None => {
-                    pointers.push(Record::DeleteApp(app_id.clone()));
-                    let versions = std::mem::take(&mut app.versions).into_keys();
-                    pointers.extend(versions.map(|version| Record::DeleteVersion(app_id.clone(), version)));
-                    app.last_failure = None;
-                    events.push(Event::AppRemoved(app_id.clone()));
-                }
-            }
-        }
-        out.events.extend(events);
-        if !trivial {
-            out.records.push(self.deployments[key].record());
-        }
-        out.records.extend(pointers);
-        out.events.push(self.deployments[key].event(DeploymentChange::Started));
-        self.begin_step(now, key, out);
-    }
-
-    /// How an app as it was before is stored with its deployment: by reference, unless the version is about to go.
-    fn original(&self, id: &AppId, change: &Change) -> Original {
-        let Some(before) = &change.before else { return Original::Absent };
-        let stays = change.after.is_some()
-            && self.by_id.get(id).is_some_and(|&key| {
-                let after = self.apps[key].versions.range(before.version..).count();
-                self.apps[key].versions.contains_key(&before.version)
-                    && after < self.settings.max_versions.max(1)
-            });
-        if stays { Original::Version(before.version) } else { Original::Gone(before.clone()) }
     }
 
     pub(super) fn kill_tasks(
@@ -395,7 +366,7 @@ impl Services {
                 wishes.push(Wish { id, spec: Some(Arc::new(spec)), config: None, restart: false });
             }
             if !wishes.is_empty() {
-                answer = self.deploy(now, wishes, force, None, out)?;
+                answer = self.deploy(now, wishes, Manner { force, ..Manner::default() }, out)?;
             }
         }
         for key in victims {
@@ -428,7 +399,38 @@ impl Services {
                 restart: false,
             })
             .collect();
-        self.deploy(now, wishes, true, Some(key), out)
+        let groups = self.deployments[key]
+            .stored
+            .groups_before
+            .iter()
+            .map(|before| GroupChange {
+                id: before.id.clone(),
+                must_be_new: false,
+                to: match before.exists {
+                    true => GroupTarget::Put {
+                        dependencies: before.dependencies.clone(),
+                        enforce_role: before.enforce_role,
+                    },
+                    false => GroupTarget::Removed,
+                },
+            })
+            .collect();
+        let manner = Manner { groups, force: true, instead_of: Some(key), ..Manner::default() };
+        self.deploy(now, wishes, manner, out)
+    }
+
+    /// A group as it was before a change.
+    fn group_before(&self, id: &AppId) -> GroupVersion {
+        match self.groups.current(id.as_str()) {
+            Some(group) => GroupVersion::clone(group),
+            None => GroupVersion {
+                id: id.clone(),
+                version: Timestamp(0),
+                exists: false,
+                dependencies: Vec::new(),
+                enforce_role: None,
+            },
+        }
     }
 
     pub(super) fn reset_delay(&mut self, id: AppId) -> Answered {
@@ -439,4 +441,11 @@ impl Services {
         debug_assert_ne!(self.apps[key].mode, Mode::Held, "what is held launches nothing");
         Ok(ServiceAnswer::Done)
     }
+}
+
+/// The share of an app's instances that a change replaces before it pauses: as it was asked for, or as its label says.
+fn canary_of(change: &Change, asked: Option<u16>) -> Option<u16> {
+    let after = change.after.as_ref().filter(|_| change.step == Step::Restart)?;
+    let label = || label::share_milli(after.spec.labels.get(label::CANARY)?);
+    asked.or_else(label).filter(|milli| *milli < 1_000)
 }

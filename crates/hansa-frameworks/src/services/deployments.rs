@@ -2,9 +2,10 @@
 
 use super::apps::Mode;
 use super::instances::Class;
-use super::{AppKey, DeploymentKey, Output, Record, Services};
+use super::{AppKey, DeploymentKey, Output, Record, Services, balance};
 use hansa_model::app::AppVersion;
-use hansa_model::event::{ActionKind, DeploymentAction, DeploymentChange, DeploymentView, Event};
+use hansa_model::event::{ActionKind, DeploymentAction, DeploymentChange, DeploymentView, Event, Standstill};
+use hansa_model::group::GroupVersion;
 use hansa_model::{AppId, DeploymentId, Timestamp};
 use hansa_placement::Peers;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,12 @@ pub(super) struct Deployment {
     pub open: u32,
     /// What it waits for, as last told.
     pub words: String,
+    /// What would let it go on, as last told.
+    pub remedy: String,
+    /// When it last came nearer to its goal.
+    pub progressed_at: Timestamp,
+    /// When it is looked at whether it still does.
+    pub watch_at: Option<Timestamp>,
     /// When what it waits for is looked at next.
     pub progress_at: Option<Timestamp>,
     /// When that was told last.
@@ -46,6 +53,65 @@ pub(super) struct Stored {
     /// the same.
     #[serde(default)]
     pub restarts: BTreeMap<AppId, Timestamp>,
+    /// The version that each app shall have; None: it shall be gone.
+    #[serde(default)]
+    pub targets: BTreeMap<AppId, Option<Timestamp>>,
+    /// The groups that it changed, as they are with it,
+    #[serde(default)]
+    pub groups: Vec<Arc<GroupVersion>>,
+    /// and as they were before.
+    #[serde(default)]
+    pub groups_before: Vec<GroupVersion>,
+    /// Deployments that ended when it began.
+    #[serde(default)]
+    pub replaces: Vec<DeploymentId>,
+    /// The one of those that it goes back on.
+    #[serde(default)]
+    pub rolls_back: Option<DeploymentId>,
+    /// Apps of which only so many thousandths of the instances are replaced before it pauses.
+    #[serde(default)]
+    pub canary: BTreeMap<AppId, u16>,
+    /// It holds.
+    #[serde(default)]
+    pub paused: Option<Pause>,
+    /// It has not come nearer to its goal for too long.
+    #[serde(default)]
+    pub failing: Option<Standstill>,
+}
+
+impl Stored {
+    /// A deployment of nothing, yet.
+    pub fn new(version: Timestamp, started_at: Timestamp) -> Self {
+        Self {
+            format: 1,
+            version,
+            started_at,
+            steps: Vec::new(),
+            current_step: 0,
+            originals: BTreeMap::new(),
+            restarts: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            groups: Vec::new(),
+            groups_before: Vec::new(),
+            replaces: Vec::new(),
+            rolls_back: None,
+            canary: BTreeMap::new(),
+            paused: None,
+            failing: None,
+        }
+    }
+}
+
+/// A deployment holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Pause {
+    /// Since when, and why.
+    pub at: Standstill,
+    /// Its canary stands; going on means with the rest.
+    #[serde(default)]
+    pub canary: bool,
+    /// How many instances each app that it is at work on has meanwhile.
+    pub holds: BTreeMap<AppId, u32>,
 }
 
 /// An app as it was before a deployment.
@@ -65,9 +131,20 @@ impl Deployment {
         id: DeploymentId,
         stored: Stored,
         originals: BTreeMap<AppId, Option<Arc<AppVersion>>>,
+        now: Timestamp,
     ) -> Self {
-        let (words, told_at) = (String::new(), Timestamp(0));
-        Self { id, stored, originals, open: 0, words, progress_at: None, told_at }
+        Self {
+            id,
+            stored,
+            originals,
+            open: 0,
+            words: String::new(),
+            remedy: String::new(),
+            progressed_at: now,
+            watch_at: None,
+            progress_at: None,
+            told_at: Timestamp(0),
+        }
     }
 
     pub fn view(&self) -> Arc<DeploymentView> {
@@ -79,6 +156,11 @@ impl Deployment {
             steps: self.stored.steps.clone(),
             current_step: self.stored.current_step,
             waiting_for: self.words.clone(),
+            progressed_at: self.progressed_at,
+            remedy: self.remedy.clone(),
+            paused: self.stored.paused.as_ref().map(|pause| pause.at.clone()),
+            failing: self.stored.failing.clone(),
+            rolls_back: self.stored.rolls_back.clone(),
         })
     }
 
@@ -116,6 +198,7 @@ impl Services {
             }
             if self.deployments[key].open > 0 {
                 self.note_progress(now, key);
+                self.advanced(now, key, out);
                 return;
             }
             self.next_step(key, out);
@@ -142,7 +225,20 @@ impl Services {
             // Starting with no instances is nothing to do; and whatever does not fit the app any more is done.
             _ => return,
         }
-        self.apps[app_key].in_step = true;
+        let stored = &self.deployments[key].stored;
+        let hold = stored.paused.as_ref().and_then(|pause| pause.holds.get(&action.app).copied());
+        let canary = stored.canary.get(&action.app).copied();
+        let app = &mut self.apps[app_key];
+        app.in_step = true;
+        app.best = i64::MIN;
+        if action.kind == ActionKind::RestartApplication {
+            app.limit = canary.map(|milli| balance::canary(app.wanted(), milli));
+        }
+        app.hold = hold;
+        if hold.is_some() || app.limit.is_some() {
+            self.resort(app_key, false);
+            self.mark(app_key);
+        }
         self.deployments[key].open += 1;
     }
 
@@ -150,6 +246,8 @@ impl Services {
     pub(super) fn action_done(&mut self, now: Timestamp, app_key: AppKey, out: &mut Output) {
         let app = &mut self.apps[app_key];
         app.in_step = false;
+        app.limit = None;
+        app.hold = None;
         let Some((key, _)) = app.deployment.clone() else { return };
         if matches!(app.mode, Mode::Scale | Mode::Restart(_)) {
             app.mode = Mode::Steady;
@@ -164,6 +262,7 @@ impl Services {
             self.begin_step(now, key, out);
         } else {
             self.note_progress(now, key);
+            self.advanced(now, key, out);
         }
     }
 
@@ -171,6 +270,7 @@ impl Services {
         let deployment = &mut self.deployments[key];
         deployment.stored.current_step += 1;
         deployment.words.clear();
+        deployment.remedy.clear();
         out.events.push(deployment.event(DeploymentChange::StepSucceeded));
     }
 
@@ -186,7 +286,11 @@ impl Services {
         if let Some(at) = deployment.progress_at.take() {
             self.progress.remove(&(at, key));
         }
+        if let Some(at) = deployment.watch_at.take() {
+            self.watches.remove(&(at, key));
+        }
         deployment.words.clear();
+        deployment.remedy.clear();
         self.by_deployment.remove(&deployment.id);
         out.records.push(Record::DeleteDeployment(deployment.id.clone()));
         out.events.push(deployment.event(how));
@@ -198,8 +302,12 @@ impl Services {
             }
             app.deployment = None;
             app.in_step = false;
+            app.limit = None;
+            let held = app.hold.take().is_some();
             match app.current.clone() {
-                Some(current) if app.mode != Mode::Steady || app.active.as_ref() != Some(&current) => {
+                Some(current)
+                    if held || app.mode != Mode::Steady || app.active.as_ref() != Some(&current) =>
+                {
                     self.activate(now, app_key, Some(current), Mode::Steady);
                 }
                 Some(_) => {}

@@ -68,6 +68,8 @@ pub(super) struct Instance {
     pub agent: AgentId,
     /// When it was claimed.
     pub placed_at: Timestamp,
+    /// When its agent last said that it comes nearer to running.
+    pub heard_at: Timestamp,
     /// Since when its agent is out of reach, if it is.
     pub unreachable_since: Option<Timestamp>,
     /// The alarm that is set for it: it is lost from then on, or to be given up.

@@ -45,6 +45,9 @@ impl Services {
                 self.lose(now, key);
                 continue;
             }
+            if self.look_after_deployments(now, out) || self.look_after_streaks(now, out) {
+                continue;
+            }
             if let Some(key) = self.dirty.pop_front() {
                 if let Some(app) = self.apps.get_mut(key).filter(|app| app.dirty) {
                     app.dirty = false;
@@ -110,6 +113,9 @@ impl Services {
             self.delayed.first().map(|(at, _)| *at),
             self.refused.first().map(|(at, _)| *at),
             self.progress.first().map(|(at, _)| *at),
+            self.watches.first().map(|(at, _)| *at),
+            self.recoveries.first().map(|(at, _)| *at),
+            self.overdue.first().map(|(at, _)| *at),
             self.hearing_until,
             retry,
         ]
@@ -318,6 +324,7 @@ impl Services {
                 config: Some(active.last_config_change_at),
                 agent: choice.agent,
                 placed_at: now,
+                heard_at: now,
                 unreachable_since: None,
                 timer: None,
                 state: TaskState::Staging,
@@ -335,6 +342,7 @@ impl Services {
             },
             cluster,
         );
+        self.expect_start(now, key);
         self.pending = Some(Pending::Claim(added));
         Some(Call::Claim(claim))
     }

@@ -14,10 +14,13 @@
 mod apps;
 mod backoff;
 mod balance;
+mod begin;
 mod check;
 mod commands;
 mod deployments;
+mod groups;
 mod health;
+mod history;
 mod instances;
 mod launch;
 mod notices;
@@ -27,14 +30,17 @@ mod queue;
 mod reconcile;
 mod restore;
 mod slab;
+mod steer;
+mod streak;
 #[cfg(test)]
 mod tests;
 
 use hansa_model::app::AppVersion;
 use hansa_model::event::Event;
 use hansa_model::explain::{Explanation, QueueItem};
+use hansa_model::group::GroupVersion;
 use hansa_model::scheduler::{Answer, Call, Notice};
-use hansa_model::service::{ServiceAnswer, ServiceCommand, ServiceRefusal};
+use hansa_model::service::{Deploy, ServiceAnswer, ServiceCommand, ServiceRefusal};
 use hansa_model::{AppId, Demand, DeploymentId, InstanceId, Owner, Principal, RoleName, SpecId, Timestamp};
 use hansa_placement::Cluster;
 use rustc_hash::FxHashMap;
@@ -47,8 +53,16 @@ use std::sync::Arc;
 pub struct Settings {
     /// Deployments at once.
     pub max_running_deployments: usize,
-    /// Versions kept of each app.
+    /// Versions kept of each app and group.
     pub max_versions: usize,
+    /// Removed apps (and groups) whose versions are kept, so that their groups can go back behind the removal.
+    pub max_removed: usize,
+    /// A deployment that comes no nearer to its goal for so many milliseconds is failing, unless its app's label says
+    /// otherwise; 0: never.
+    pub progress_deadline_ms: u64,
+    /// An instance that does not run after so many milliseconds without a word of progress is ended and replaced; 0:
+    /// never.
+    pub launch_timeout_ms: u64,
     /// Service ports are given out from here,
     pub local_port_min: u16,
     /// to here.
@@ -62,6 +76,9 @@ impl Default for Settings {
         Self {
             max_running_deployments: 10_000,
             max_versions: 50,
+            max_removed: 1_000,
+            progress_deadline_ms: 600_000,
+            launch_timeout_ms: 300_000,
             local_port_min: 10_000,
             local_port_max: 20_000,
             id_seed: 0,
@@ -84,6 +101,14 @@ pub enum Record {
     PutDeployment(DeploymentId, String),
     /// A deployment ended.
     DeleteDeployment(DeploymentId),
+    /// A version of a group; the newest holds.
+    PutGroup(Arc<GroupVersion>),
+    /// A version of a group is gone.
+    DeleteGroup(AppId, Timestamp),
+    /// An app was removed then; its versions are kept.
+    PutRemoval(AppId, Timestamp),
+    /// That is forgotten.
+    DeleteRemoval(AppId, Timestamp),
 }
 
 /// What a step led to.
@@ -130,6 +155,9 @@ pub struct Services {
     by_instance: FxHashMap<InstanceId, InstanceKey>,
     deployments: slab::Slab<deployments::Deployment>,
     by_deployment: BTreeMap<DeploymentId, DeploymentKey>,
+    groups: groups::Groups,
+    /// Apps that do not exist any more and are remembered, by when they went.
+    history: BTreeSet<(Timestamp, AppId)>,
     ports: ports::Ports,
     /// Makes ids differ that are made in the same millisecond.
     counter: u64,
@@ -164,6 +192,12 @@ pub struct Services {
     /// Deployments that may have news to tell, and when to look.
     progress: BTreeSet<(Timestamp, DeploymentKey)>,
     explained_at: Timestamp,
+    /// When it is looked at whether a deployment still comes nearer to its goal.
+    watches: BTreeSet<(Timestamp, DeploymentKey)>,
+    /// When it is looked at whether an app that failed again and again has recovered.
+    recoveries: BTreeSet<(Timestamp, AppKey)>,
+    /// When it is looked at whether an app's instances have come up.
+    overdue: BTreeSet<(Timestamp, AppKey)>,
 }
 
 impl Services {
@@ -187,7 +221,12 @@ impl Services {
     ) -> (Result<ServiceAnswer, ServiceRefusal>, Output) {
         let mut out = Output::default();
         let answer = match command {
-            ServiceCommand::Change { changes, force } => self.change(now, changes, force, &mut out),
+            ServiceCommand::Change { changes, force } => {
+                self.change(now, Deploy { changes, force, ..Deploy::default() }, &mut out)
+            }
+            ServiceCommand::Deploy(deploy) => self.change(now, *deploy, &mut out),
+            ServiceCommand::PauseDeployment { id } => self.pause(now, &id, &mut out),
+            ServiceCommand::ResumeDeployment { id } => self.resume(now, &id, &mut out),
             ServiceCommand::Kill { tasks, scale, wipe, force } => {
                 self.kill_tasks(now, &tasks, scale, wipe, force, &mut out)
             }

@@ -69,6 +69,7 @@ impl Services {
             config: known.as_ref().map(|known| known.last_config_change_at),
             agent: placed.agent,
             placed_at: placed.placed_at,
+            heard_at: now,
             unreachable_since: placed.unreachable_since,
             timer: None,
             state: status.state,
@@ -93,6 +94,7 @@ impl Services {
         if instance.unreachable_since.is_some() {
             self.lose(now, key);
         }
+        self.expect_start(now, app_key);
         self.judge(key, &status, out);
     }
 
@@ -118,13 +120,26 @@ impl Services {
             // The notice about it follows; the state before is kept for its return.
             return;
         }
+        // Words while it is being prepared (an image is half pulled) are progress, too.
+        let prepares = status.state == TaskState::Starting && !status.message.is_empty();
         self.touch(key, |instance| {
             instance.state = status.state;
             instance.healthy = status.healthy;
             instance.unheard = false;
+            instance.heard_at = now;
         });
         let instance = &self.instances[key];
         let (app_key, config) = (instance.app, instance.config);
+        if prepares
+            && self.apps[app_key].in_step
+            && let Some((deployment, _)) = self.apps[app_key].deployment
+        {
+            self.advanced(now, deployment, out);
+        }
+        if status.healthy == Some(false) {
+            let cause = status.health.iter().rev().find_map(|result| result.last_failure_cause.clone());
+            self.apps[app_key].last_cause = cause;
+        }
         if matches!(status.state, TaskState::Staging | TaskState::Starting | TaskState::Running) {
             let app = &mut self.apps[app_key];
             if let (0, Some(active), Some(config)) = (app.launch, &app.active, config)
@@ -187,6 +202,9 @@ impl Services {
         if instance.killing && !unhealthy {
             return;
         }
+        let of_now = app.active.as_ref().map(|active| active.last_config_change_at);
+        let counts = unhealthy || (by_itself && !instance.killing);
+        let config = instance.config.filter(|config| counts && Some(*config) == of_now);
         if by_itself
             && !instance.killing
             && let (Some(active), Some(config)) = (&app.active, instance.config)
@@ -209,7 +227,10 @@ impl Services {
                 agent: instance.agent.clone(),
                 at: status.at,
             }));
-            out.events.extend(app.view().map(Event::App));
+            if let Some(config) = config {
+                self.count_failure(now, app_key, config, failure_words(status));
+            }
+            out.events.extend(self.apps[app_key].view().map(Event::App));
         }
     }
 

@@ -3,6 +3,7 @@
 use hansa_model::AppId;
 use hansa_model::app::AppVersion;
 use hansa_model::event::{ActionKind, DeploymentAction};
+use hansa_model::group::GroupVersion;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,6 +15,10 @@ pub(super) struct Target<'a> {
     pub exists: &'a dyn Fn(&str) -> Option<Arc<AppVersion>>,
     /// Every app that exists now and whose id begins so, in order.
     pub below: &'a dyn Fn(&str) -> Vec<AppId>,
+    /// Changed groups.
+    pub groups: &'a BTreeMap<AppId, GroupVersion>,
+    /// What is stored now of a group that exists.
+    pub group: &'a dyn Fn(&str) -> Option<Arc<GroupVersion>>,
 }
 
 impl Target<'_> {
@@ -21,6 +26,22 @@ impl Target<'_> {
         match self.changed.get(id) {
             Some(change) => change.clone(),
             None => (self.exists)(id),
+        }
+    }
+
+    /// Whether a group is stored, after the change.
+    fn has_group(&self, id: &str) -> bool {
+        match self.groups.get(id) {
+            Some(change) => change.exists,
+            None => (self.group)(id).is_some(),
+        }
+    }
+
+    /// What all apps of a group wait for, after the change.
+    fn group_dependencies(&self, id: &str) -> Vec<AppId> {
+        match self.groups.get(id) {
+            Some(change) => change.dependencies.clone(),
+            None => (self.group)(id).map_or(Vec::new(), |group| group.dependencies.clone()),
         }
     }
 
@@ -44,15 +65,16 @@ impl Target<'_> {
     pub fn check_nesting(&self) -> Result<(), String> {
         const WORDS: &str = "Groups and Applications may not have the same identifier.";
         for (id, _) in self.changed.iter().filter(|(_, change)| change.is_some()) {
-            if !self.members(id.as_str()).is_empty() {
+            if self.has_group(id.as_str()) || !self.members(id.as_str()).is_empty() {
                 return Err(WORDS.into());
             }
-            let mut parent = id.as_str();
-            while let Some((up, _)) = parent.rsplit_once('/').filter(|(up, _)| !up.is_empty()) {
-                if self.get(up).is_some() {
-                    return Err(WORDS.into());
-                }
-                parent = up;
+            if ancestors(id).any(|up| self.get(up).is_some()) {
+                return Err(WORDS.into());
+            }
+        }
+        for (id, _) in self.groups.iter().filter(|(_, group)| group.exists) {
+            if self.get(id.as_str()).is_some() || ancestors(id).any(|up| self.get(up).is_some()) {
+                return Err(WORDS.into());
             }
         }
         Ok(())
@@ -65,19 +87,30 @@ impl Target<'_> {
         for (id, _) in self.changed.iter().filter(|(_, change)| change.is_some()) {
             self.level(id, &mut levels)?;
         }
+        for (id, _) in self.groups.iter().filter(|(_, group)| !group.dependencies.is_empty()) {
+            for app in self.members(id.as_str()) {
+                self.level(&app, &mut levels)?;
+            }
+        }
         Ok(levels.into_iter().filter_map(|(id, level)| Some((id, level?))).collect())
     }
 
     fn dependencies(&self, id: &AppId) -> Vec<AppId> {
         let Some(version) = self.get(id.as_str()) else { return Vec::new() };
+        let mut named = version.spec.dependencies.clone();
+        for group in ancestors(id).chain(["/"]) {
+            named.extend(self.group_dependencies(group));
+        }
         let mut all = Vec::new();
-        for dependency in &version.spec.dependencies {
+        for dependency in named {
             if self.get(dependency.as_str()).is_some() {
-                all.push(dependency.clone());
+                all.push(dependency);
             } else {
                 all.extend(self.members(dependency.as_str()));
             }
         }
+        all.sort();
+        all.dedup();
         all
     }
 
@@ -113,6 +146,14 @@ impl Target<'_> {
             }
         }
     }
+}
+
+/// The groups that a path is in, the nearest first, without the root.
+fn ancestors(id: &AppId) -> impl Iterator<Item = &str> {
+    fn up(path: &str) -> Option<&str> {
+        path.rsplit_once('/').map(|(up, _)| up).filter(|up| !up.is_empty())
+    }
+    std::iter::successors(up(id.as_str()), |path| up(path))
 }
 
 /// What happens to one app.

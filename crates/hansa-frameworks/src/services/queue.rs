@@ -1,6 +1,7 @@
 //! Saying why: the line for places, explanations, and what deployments wait for, in words.
 
 use super::apps::{App, Mode, Queued};
+use super::instances::Class;
 use super::{AppKey, DeploymentKey, Output, Services, Shape};
 use hansa_model::Timestamp;
 use hansa_model::event::DeploymentChange;
@@ -80,7 +81,7 @@ impl Services {
             }
             self.progress.pop_first();
             self.deployments[key].progress_at = None;
-            let Some(words) = self.deployment_words(now, key, cluster) else {
+            let Some((words, remedy)) = self.deployment_words(now, key, cluster) else {
                 // Too many explanations at once; a little later, then.
                 let at = self.explained_at + EXPLAIN_MS;
                 self.deployments[key].progress_at = Some(at);
@@ -88,39 +89,58 @@ impl Services {
                 continue;
             };
             let deployment = &mut self.deployments[key];
-            if deployment.words != words {
+            if deployment.words != words || deployment.remedy != remedy {
                 deployment.words = words;
+                deployment.remedy = remedy;
                 deployment.told_at = now;
                 out.events.push(deployment.event(DeploymentChange::Progress));
             }
         }
     }
 
-    /// What a deployment waits for; None if saying it would take an explanation too soon after the last.
-    fn deployment_words(&mut self, now: Timestamp, key: DeploymentKey, cluster: &Cluster) -> Option<String> {
+    /// What a deployment waits for, and what would let it go on; None if saying it would take an explanation too soon after
+    /// the last.
+    fn deployment_words(
+        &mut self,
+        now: Timestamp,
+        key: DeploymentKey,
+        cluster: &Cluster,
+    ) -> Option<(String, String)> {
         let stored = &self.deployments[key].stored;
-        let step = stored.steps.get(stored.current_step)?;
-        let open: Vec<AppKey> = step
-            .iter()
-            .filter_map(|action| self.by_id.get(&action.app).copied())
-            .filter(|&app| self.apps[app].in_step)
-            .collect();
-        let several = step.len() > 1;
+        if let Some(pause) = &stored.paused {
+            let id = &self.deployments[key].id;
+            let remedy = format!(
+                "`hansa deployment resume {id}` lets it go on, `hansa deployment cancel {id}` goes back"
+            );
+            return Some((pause.at.words.clone(), remedy));
+        }
+        let several = stored.steps.get(stored.current_step)?.len() > 1;
+        let open = self.at_work(key);
         let mut told = Vec::new();
+        let mut remedies: Vec<String> = Vec::new();
         for &app_key in open.iter().take(APPS_TOLD) {
-            let words = self.app_words(now, app_key, cluster)?;
+            let (words, remedy) = self.app_words(now, app_key, cluster)?;
+            let words = words.join(", ");
             told.push(if several { format!("{}: {words}", self.apps[app_key].id) } else { words });
+            remedies.extend(remedy.filter(|remedy| !remedies.contains(remedy)));
         }
         if open.len() > APPS_TOLD {
             told.push(format!("and {} more apps", open.len() - APPS_TOLD));
         }
-        Some(told.join("; "))
+        Some((told.join("; "), remedies.join("; ")))
     }
 
-    /// What an app waits for.
-    fn app_words(&mut self, now: Timestamp, key: AppKey, cluster: &Cluster) -> Option<String> {
-        let mut words = counted_words(&self.apps[key]);
+    /// What an app waits for, and what would help if time alone may not.
+    fn app_words(
+        &mut self,
+        now: Timestamp,
+        key: AppKey,
+        cluster: &Cluster,
+    ) -> Option<(Vec<String>, Option<String>)> {
         let app = &self.apps[key];
+        let mut words = counted_words(app);
+        let mut remedy = counted_remedy(app);
+        let id = app.id.clone();
         let launch = app.launch;
         let (noun, verb) = if launch == 1 { ("instance", "waits") } else { ("instances", "wait") };
         match &app.queued {
@@ -131,8 +151,12 @@ impl Services {
                     .as_ref()
                     .map_or(String::new(), |failure| format!(", last: {}", failure.message));
                 words.push(format!("{launch} {noun} {verb} until {until} because of failures{failure}"));
+                remedy = Some(format!("`hansa app logs {id}` shows why it ends; update or roll back {id}"));
             }
-            Queued::Refused(_, _, why) => words.push(format!("{launch} {noun} {verb}: {why}")),
+            Queued::Refused(_, _, why) => {
+                words.push(format!("{launch} {noun} {verb}: {why}"));
+                remedy = Some(format!("`hansa app explain {id}` shows what is in the way"));
+            }
             Queued::NoPlace(generation) => {
                 let generation = *generation;
                 let known = app.no_place.as_ref().filter(|(at, _)| *at == generation);
@@ -149,10 +173,32 @@ impl Services {
                     }
                 };
                 words.push(format!("{launch} {noun} {verb} for a place: {why}"));
+                remedy = Some(format!(
+                    "add machines that fit, let {id} ask for less, or scale something down; \
+                     `hansa app explain {id}` shows each machine"
+                ));
             }
         }
-        Some(words.join(", "))
+        Some((words, remedy))
     }
+}
+
+/// What would help, from the counts alone.
+fn counted_remedy(app: &App) -> Option<String> {
+    let id = &app.id;
+    let count = |class: Class| app.counts[0][class as usize] + app.counts[1][class as usize];
+    if count(Class::Unhealthy) > 0 {
+        let cause = app.last_cause.as_ref().map_or(String::new(), |cause| format!(" ({cause})"));
+        return Some(format!(
+            "its checks fail{cause}: `hansa app logs {id}` shows why; update or roll back {id}"
+        ));
+    }
+    if count(Class::Killing) > 0 {
+        return None;
+    }
+    (count(Class::Unreachable) + count(Class::Lost) + count(Class::KillingLost) > 0).then(|| {
+        "a machine is out of reach: bring it back, or `hansa node gone` if it will never come".to_owned()
+    })
 }
 
 /// What follows from the counts alone.

@@ -25,6 +25,7 @@ impl Services {
                 self.want_launches(now, key, 0);
                 return;
             }
+            Mode::Stop if app.hold.is_some() => self.want_launches(now, key, 0),
             Mode::Stop => {
                 for victim in app.first_to_go(false, &Class::ALIVE, u32::MAX) {
                     self.end(victim, "the service is removed".into());
@@ -67,10 +68,16 @@ impl Services {
         if !app.in_step {
             return;
         }
-        if is_done(app) {
-            self.action_done(now, key, out);
-        } else if let Some((deployment, _)) = app.deployment {
+        let Some((deployment, _)) = app.deployment else { return };
+        if app.hold.is_some() {
             self.note_progress(now, deployment);
+        } else if balance::canary_stands(app.side(false), app.side(true), app.goal()) {
+            self.canary_stands(now, deployment, out);
+        } else if is_done(app) {
+            self.action_done(now, key, out);
+        } else {
+            self.note_progress(now, deployment);
+            self.measure(now, key, out);
         }
     }
 
@@ -214,7 +221,8 @@ impl Services {
         }
     }
 
-    /// Forgets an app that neither exists nor has instances.
+    /// Lets go of what an app that neither exists nor has instances needs no more; and of itself, unless its versions are
+    /// remembered.
     pub(super) fn forget_if_empty(&mut self, key: AppKey) {
         let app = &self.apps[key];
         if app.current.is_some() || app.deployment.is_some() || !app.members.is_empty() {
@@ -222,9 +230,11 @@ impl Services {
         }
         self.unqueue(key);
         self.tell_demand(key, 0);
-        if let Some(app) = self.apps.remove(key) {
+        self.drops.extend(self.apps[key].spec.take().map(|(_, spec)| spec));
+        if self.apps[key].versions.is_empty()
+            && let Some(app) = self.apps.remove(key)
+        {
             self.by_id.remove(&app.id);
-            self.drops.extend(app.spec.map(|(_, spec)| spec));
         }
     }
 
@@ -245,6 +255,7 @@ fn is_done(app: &App) -> bool {
     let settled = fresh.present() <= wanted.saturating_add(app.spares) && fresh.killing + stale.killing == 0;
     match app.mode {
         Mode::Stop => app.members.is_empty(),
+        _ if app.limit.is_some() => false,
         Mode::Scale => settled && fresh.ready + stale.ready >= wanted,
         Mode::Restart(_) => settled && fresh.ready >= wanted && stale.total() + stale.lost == 0,
         Mode::Steady | Mode::Held => true,

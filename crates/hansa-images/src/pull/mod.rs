@@ -14,7 +14,7 @@ use crate::manifest::{self, Configuration, Descriptor, Document, Manifest};
 use crate::reference::{Reference, Version};
 use crate::registry::{Logins, Repository};
 use crate::store::{ImageRecord, LayerRecord, Store, VERSION, now_ms, remove_any};
-use crate::unpack::{self, Orders, Unpacked, at};
+use crate::unpack::{self, Orders, UnpackError, Unpacked, at};
 use futures_util::future::try_join_all;
 use std::io;
 use std::os::fd::AsFd;
@@ -274,8 +274,17 @@ impl Made {
         let failed = |error: io::Error| Failure::io("cannot unpack", &error);
         let root = std::fs::File::open(self.path.join("fs")).map_err(failed)?;
         let (source, check) = source.split();
-        let unpacked = unpack::unpack(source, root.into(), orders).map_err(|error| error.failure(layer))?;
-        check.digest(layer)?;
+        let unpacked = match unpack::unpack(source, root.into(), orders) {
+            Ok(unpacked) => {
+                check.digest(layer)?;
+                unpacked
+            }
+            // Damage on the way looks like a bad archive; whose fault it is the digest tells.
+            Err(error @ UnpackError::Tar(_)) => {
+                return Err(check.digest(layer).err().unwrap_or_else(|| error.failure(layer)));
+            }
+            Err(error) => return Err(error.failure(layer)),
+        };
         if unpacked.diff_id != *diff {
             return Err(crate::registry::corrupt(
                 &format!("layer {layer}, unpacked,"),

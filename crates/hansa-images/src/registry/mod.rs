@@ -195,7 +195,7 @@ impl Repository {
     async fn refusal(&self, answer: Answer) -> Failure {
         let status = answer.status();
         let words = http::whole(answer, SHORT).await.map(|bytes| words(&bytes)).unwrap_or_default();
-        let said = if words.is_empty() { status.to_string() } else { words };
+        let said = if words.is_empty() { status.to_string() } else { format!("{words} ({})", status.as_u16()) };
         match status {
             StatusCode::NOT_FOUND => {
                 Failure::new(Kind::NotFound, format!("the registry has no such image: {said}"))
@@ -209,7 +209,7 @@ impl Repository {
                     .transient()
             }
             _ => {
-                let failure = Failure::new(Kind::Registry, format!("the registry answers {status}: {said}"));
+                let failure = Failure::new(Kind::Registry, format!("the registry answers {said}"));
                 if http::is_transient(status) { failure.transient() } else { failure }
             }
         }

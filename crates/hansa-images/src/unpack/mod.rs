@@ -12,6 +12,11 @@ pub(crate) mod path;
 mod tree;
 mod write;
 
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod ordinary;
+
 pub(crate) use tree::OPAQUE;
 
 use crate::digest::{Digest, Hashed};
@@ -172,7 +177,7 @@ fn tell(error: io::Error, most: u64) -> UnpackError {
     match error.get_ref() {
         Some(inner) if inner.is::<Cancelled>() => UnpackError::Cancelled,
         Some(inner) if inner.is::<Expands>() => {
-            UnpackError::TooLarge(format!("{} MB, more than its {most} bytes may", most / 1_000_000))
+            UnpackError::TooLarge(format!("{most} bytes, too much for what it is compressed"))
         }
         _ => UnpackError::Tar(TarError::Io(error)),
     }

@@ -5,12 +5,14 @@
 
 mod agent_logs;
 mod assets;
+mod deployments;
 pub mod error;
 mod events;
 mod extract;
 #[cfg(test)]
 mod fuzz;
 mod guard;
+mod images;
 mod link;
 pub mod marathon;
 mod measurements;
@@ -48,6 +50,11 @@ fn own_routes() -> Vec<(&'static str, MethodRouter<Master>)> {
         ("/hansa/v1/tasks", get(tasks::list)),
         ("/hansa/v1/tasks/{task}", get(tasks::show)),
         ("/hansa/v1/tasks/{task}/logs/{stream}", get(agent_logs::show)),
+        ("/hansa/v1/deployments", get(deployments::list)),
+        ("/hansa/v1/deployments/{deployment}", get(deployments::show)),
+        ("/hansa/v1/deployments/{deployment}/{order}", post(deployments::order)),
+        ("/hansa/v1/images", get(images::list)),
+        ("/hansa/v1/images/prune", post(images::prune)),
         ("/hansa/v1/roles", get(roles::list)),
         ("/hansa/v1/roles/{role}", put(roles::set)),
         ("/hansa/v1/events", get(events::stream)),

@@ -121,6 +121,7 @@ pub(super) fn service(model: &ReadModel, app: &AppView) -> Service {
         waiting_for,
         last_failure: app.last_failure.as_ref().map(|failure| failure.message.clone()),
         last_failure_at: app.last_failure.as_ref().map(|failure| failure.at),
+        failing: app.failing.as_deref().cloned(),
     }
 }
 
@@ -138,7 +139,7 @@ fn health(model: &ReadModel, app: &AppView) -> Health {
         Health::Suspended
     } else if good >= spec.instances {
         Health::Healthy
-    } else if counts.unhealthy() > 0 || fails {
+    } else if counts.unhealthy() > 0 || fails || app.failing.is_some() {
         Health::Unhealthy
     } else {
         Health::Waiting

@@ -17,6 +17,7 @@ use hansa_model::app::AppVersion;
 use hansa_model::event::{
     AgentView, AppView, DeploymentChange, DeploymentView, Event, Published, RoleView, TaskView,
 };
+use hansa_model::group::GroupVersion;
 use hansa_model::spec::Origin;
 use hansa_model::{AgentId, AppId, DeploymentId, RoleName, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
@@ -52,6 +53,8 @@ pub struct ReadModel {
     hostnames: FxHashMap<Arc<str>, AgentId>,
     apps: BTreeMap<AppId, Arc<AppView>>,
     versions: BTreeMap<AppId, BTreeMap<Timestamp, Arc<AppVersion>>>,
+    removals: BTreeMap<AppId, BTreeSet<Timestamp>>,
+    groups: BTreeMap<AppId, BTreeMap<Timestamp, Arc<GroupVersion>>>,
     deployments: BTreeMap<DeploymentId, Arc<DeploymentView>>,
     roles: BTreeMap<RoleName, Arc<RoleView>>,
     /// By hash for the many updates, and the ids in order for pages.
@@ -113,6 +116,33 @@ impl ReadModel {
     /// One version of an app.
     pub fn version(&self, app: &AppId, version: Timestamp) -> Option<&Arc<AppVersion>> {
         self.versions.get(app)?.get(&version)
+    }
+
+    /// The kept versions of all apps, removed ones too, whose ids begin with `prefix`.
+    pub fn history(
+        &self,
+        prefix: &str,
+    ) -> impl Iterator<Item = (&AppId, &BTreeMap<Timestamp, Arc<AppVersion>>)> + use<'_> {
+        let prefix = prefix.to_owned();
+        self.versions
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
+            .take_while(move |(id, _)| id.as_str().starts_with(&prefix))
+    }
+
+    /// When an app was removed, as far as that is still known.
+    pub fn removals(&self, app: &AppId) -> Option<&BTreeSet<Timestamp>> {
+        self.removals.get(app)
+    }
+
+    /// All groups that are or were stored, each with its versions.
+    pub fn groups(&self) -> impl Iterator<Item = (&AppId, &BTreeMap<Timestamp, Arc<GroupVersion>>)> {
+        self.groups.iter()
+    }
+
+    /// What is stored of a group that exists.
+    pub fn group(&self, id: &str) -> Option<&Arc<GroupVersion>> {
+        let (_, newest) = self.groups.get(id)?.last_key_value()?;
+        newest.exists.then_some(newest)
     }
 
     /// How many tasks of an app are in which state.
@@ -242,7 +272,27 @@ impl ReadModel {
             }
             Event::AppRemoved(app) => {
                 self.apps.remove(app);
-                self.versions.remove(app);
+            }
+            Event::AppRemoval(app, at) => drop(self.removals.entry(app.clone()).or_default().insert(*at)),
+            Event::AppRemovalDropped(app, at) => {
+                if let Some(removals) = self.removals.get_mut(app) {
+                    removals.remove(at);
+                    if removals.is_empty() {
+                        self.removals.remove(app);
+                    }
+                }
+            }
+            Event::Group(group) => {
+                let versions = self.groups.entry(group.id.clone()).or_default();
+                versions.insert(group.version, group.clone());
+            }
+            Event::GroupVersionDropped(id, version) => {
+                if let Some(versions) = self.groups.get_mut(id) {
+                    versions.remove(version);
+                    if versions.is_empty() {
+                        self.groups.remove(id);
+                    }
+                }
             }
             Event::Deployment { view, change } => match change {
                 DeploymentChange::Succeeded | DeploymentChange::Failed(_) => {

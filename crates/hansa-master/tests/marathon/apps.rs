@@ -103,7 +103,7 @@ async fn refusals_have_marathons_shape() {
         ("DELETE", "/v2/deployments/none", "", 404, "DeploymentPlan none does not exist"),
         ("DELETE", "/v2/queue//none/delay", "", 404, "Application /none not found in tasks queue."),
         ("GET", "/v2/groups/none", "", 404, "Group '/none' does not exist"),
-        ("POST", "/v2/groups", "{}", 501, "changing groups is not supported by this version of Hansa"),
+        ("POST", "/v2/groups", "{}", 409, "Group / is already created. Use PUT to change this group."),
         ("POST", "/v2/pods", "{}", 501, "pods is not supported by this version of Hansa"),
         ("GET", "/v2/eventSubscriptions", "", 404, "URI not found"),
         ("PUT", "/v2/queue", "", 405, "HTTP 405 Method Not Allowed"),
@@ -124,9 +124,13 @@ async fn refusals_have_marathons_shape() {
 async fn a_locked_app_says_by_what() {
     let marathon = Marathon::start().await;
     let created = marathon.ask("POST", "/v2/apps", app("/a")).await.expect(201);
+    let mut events = marathon.events("?event_type=group_change_failed").await;
     let refused = marathon.ask("PUT", "/v2/apps/a", json!({"instances": 5})).await.expect(409);
     assert_eq!(refused["deployments"], created["deployments"]);
     assert!(refused["message"].as_str().unwrap().starts_with("App is locked by one or more deployments."));
+    let failed = events.find("group_change_failed").await;
+    assert_eq!((&failed["groupId"], &failed["reason"]), (&json!("/"), &refused["message"]));
+    drop(events);
     marathon.ask("PUT", "/v2/apps/a?force=true", json!({"instances": 5})).await.expect(200);
     marathon.stop().await;
 }
@@ -259,6 +263,68 @@ async fn updates_of_many_clients_are_not_lost() {
 }
 
 #[tokio::test]
+async fn containers_are_kept_and_shown() {
+    let marathon = Marathon::start().await;
+    let app = json!({
+        "id": "/web", "cpus": 0.1,
+        "container": {
+            "docker": {
+                "image": "nginx:1", "network": "BRIDGE",
+                "portMappings": [{"containerPort": 80, "hostPort": 0}, {"containerPort": 81, "servicePort": 12345}],
+            },
+            "volumes": [{"containerPath": "/data", "hostPath": "/srv", "mode": "RO"}],
+        },
+        "secrets": {"token": {"source": "/team/token"}}, "env": {"TOKEN": {"secret": "token"}},
+        "uris": ["http://example.com/a.tgz"],
+        "readinessChecks": [{"portName": "default"}],
+    });
+    // The check's port has no name; then it is refused, and the refusal names the path.
+    let refused = marathon.ask("POST", "/v2/apps", app.clone()).await.expect(422);
+    assert_eq!(refused["details"][0]["path"], "/readinessChecks(0)/portName");
+    let mut named = app;
+    named["container"]["docker"]["portMappings"][0]["name"] = json!("default");
+    let created = marathon.ask("POST", "/v2/apps", named).await.expect(201);
+    let shown = marathon.show("/v2/apps/web").await["app"].clone();
+    let mappings = shown["container"]["portMappings"].as_array().unwrap();
+    let services: Vec<u64> = mappings.iter().map(|port| port["servicePort"].as_u64().unwrap()).collect();
+    assert!((10_000..=20_000).contains(&services[0]) && services[1] == 12345, "service ports: {services:?}");
+    assert_eq!(created["container"], shown["container"]);
+    assert_eq!(shown["networks"], json!([{"mode": "container/bridge"}]));
+    assert_eq!(
+        (&shown["env"], &shown["secrets"]),
+        (&json!({"TOKEN": {"secret": "token"}}), &json!({"token": {"source": "/team/token"}}))
+    );
+    assert_eq!(shown["fetch"][0]["uri"], "http://example.com/a.tgz");
+    assert_eq!((shown.get("uris"), shown.get("portDefinitions")), (None, None));
+
+    // An update keeps the number that the app was given, and merges with what is there.
+    let image = json!({"container": {"docker": {"image": "nginx:2"}, "portMappings": [{"containerPort": 80, "name": "default"}]}});
+    marathon.ask("PUT", "/v2/apps/web?force=true", image).await.expect(200);
+    let after = marathon.show("/v2/apps/web").await["app"].clone();
+    assert_eq!(after["container"]["docker"]["image"], "nginx:2");
+    assert_eq!(after["container"]["portMappings"][0]["servicePort"], json!(services[0]));
+    assert_eq!((&after["networks"], &after["secrets"]), (&shown["networks"], &shown["secrets"]));
+    let refused = marathon
+        .ask("PUT", "/v2/apps/web?force=true", json!({"networks": [{"name": "dcos"}]}))
+        .await
+        .expect(422);
+    assert!(refused["details"][0]["errors"][0].as_str().unwrap().contains("named container networks"));
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn who_abdicates_ends_the_streams() {
+    let marathon = Marathon::start().await;
+    let mut events = marathon.events("").await;
+    let answer = marathon.ask("DELETE", "/v2/leader", "").await.expect(200);
+    assert_eq!(answer, json!({"message": "Leadership abdicated"}));
+    while events.next().await.is_some() {}
+    assert_eq!(marathon.show("/v2/leader").await, json!({"leader": "localhost:8080"}));
+    marathon.ask("DELETE", "/v2/leader?backup=file:///x", "").await.expect(501);
+    marathon.stop().await;
+}
+
+#[tokio::test]
 async fn the_server_tells_about_itself() {
     let marathon = Marathon::start().await;
     let answer = marathon.get("/v2/info").await;
@@ -273,6 +339,9 @@ async fn the_server_tells_about_itself() {
         assert_eq!(marathon.show(&format!("{prefix}/v2/apps/")).await, json!({"apps": []}));
     }
     assert_eq!(marathon.get("/service/marathon/ping").await.text, "pong");
+    for path in ["/marathon/metrics", "/service/marathon/metrics/prometheus"] {
+        assert!(marathon.get(path).await.text.contains("hansa_services"), "{path}");
+    }
     assert_eq!(marathon.ask("HEAD", "/v2/apps", "").await.status, 200);
     assert_eq!(marathon.show("/v2/pods").await, json!([]));
     assert_eq!(marathon.show("/v2/tasks?status[]=running").await, json!({"tasks": []}));

@@ -3,4 +3,5 @@
 mod apps;
 mod described;
 mod events;
+mod groups;
 mod support;

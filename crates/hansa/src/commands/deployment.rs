@@ -1,4 +1,4 @@
-//! `hansa deployment`: changes of services under way.
+//! `hansa deployment`: changes of services under way, and steering them.
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -6,7 +6,10 @@ use crate::follow::{Goal, Started, Wait};
 use crate::output;
 use crate::suggest::nearest;
 use crate::table::Table;
+use crate::text;
 use clap::{Args, Subcommand};
+use hansa_api::hansa::{Deployment, Deployments, Steered};
+use hansa_model::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -16,7 +19,29 @@ pub enum DeploymentCommand {
     /// Lists deployments under way
     #[command(visible_alias = "ls")]
     List,
+    /// Shows what a deployment does, what it waits for and what would help
+    Show(OneArgs),
+    /// Holds a deployment where it is
+    Pause(OneArgs),
+    /// Lets a paused deployment go on
+    Resume(ResumeArgs),
     Cancel(CancelArgs),
+}
+
+/// One deployment.
+#[derive(Clone, Debug, Args)]
+pub struct OneArgs {
+    /// The deployment's id
+    pub id: String,
+}
+
+/// Lets a paused deployment go on
+#[derive(Clone, Debug, Args)]
+pub struct ResumeArgs {
+    /// The deployment's id
+    pub id: String,
+    #[command(flatten)]
+    pub wait: Wait,
 }
 
 /// Cancels a deployment by one that brings back what was before
@@ -33,77 +58,156 @@ pub struct CancelArgs {
 
 /// Does it.
 pub async fn run(command: &DeploymentCommand, context: &Context) -> Result<(), Failure> {
-    let deployments: Vec<Value> = context.client.get("/v2/deployments", &[]).await?;
+    let all: Deployments = context.client.get("/hansa/v1/deployments", &[]).await?;
     match command {
-        DeploymentCommand::List => context.format.print(&deployments, |deployments| {
-            output::table(deployments.len(), "no deployment is under way", &table(deployments))
+        DeploymentCommand::List => context.format.print(&all, |all| {
+            let empty = "no deployment is under way";
+            output::table(all.deployments.len(), empty, &table(&all.deployments, text::now()))
         }),
-        DeploymentCommand::Cancel(args) => cancel(args, &deployments, context).await,
+        DeploymentCommand::Show(args) => {
+            let deployment = find(&args.id, &all)?;
+            context.format.print(deployment, |deployment| render(deployment, text::now()))
+        }
+        DeploymentCommand::Pause(args) => {
+            find(&args.id, &all)?;
+            let steered = steer(&args.id, "pause", context).await?;
+            context.format.print(&steered, |_| {
+                format!("deployment {0} holds; `hansa deployment resume {0}` lets it go on\n", args.id)
+            })
+        }
+        DeploymentCommand::Resume(args) => resume(args, &all, context).await,
+        DeploymentCommand::Cancel(args) => cancel(args, &all, context).await,
     }
 }
 
-async fn cancel(args: &CancelArgs, deployments: &[Value], context: &Context) -> Result<(), Failure> {
-    let Some(deployment) = deployments.iter().find(|deployment| deployment["id"] == args.id.as_str()) else {
-        let missing = Failure::new(Exit::NotFound, format!("there is no deployment '{}' under way", args.id));
-        let ids = deployments.iter().filter_map(|deployment| deployment["id"].as_str());
-        return Err(match nearest(&args.id, ids) {
-            Some(id) => missing.remedy(format!("did you mean '{id}'?")),
+async fn steer(id: &str, order: &str, context: &Context) -> Result<Steered, Failure> {
+    let path = format!("/hansa/v1/deployments/{id}/{order}");
+    context.client.call(Method::POST, &path, &[], None).await
+}
+
+fn find<'a>(id: &str, all: &'a Deployments) -> Result<&'a Deployment, Failure> {
+    all.deployments.iter().find(|deployment| deployment.id.as_str() == id).ok_or_else(|| {
+        let missing = Failure::new(Exit::NotFound, format!("there is no deployment '{id}' under way"));
+        match nearest(id, all.deployments.iter().map(|deployment| deployment.id.as_str())) {
+            Some(known) => missing.remedy(format!("did you mean '{known}'?")),
             None => missing.remedy("`hansa deployment list` shows all"),
-        });
-    };
-    let apps = texts(&deployment["affectedApps"]);
+        }
+    })
+}
+
+fn services(deployment: &Deployment) -> Vec<String> {
+    deployment.services.iter().map(ToString::to_string).collect()
+}
+
+async fn resume(args: &ResumeArgs, all: &Deployments, context: &Context) -> Result<(), Failure> {
+    let deployment = find(&args.id, all)?;
+    steer(&args.id, "resume", context).await?;
+    let started = Started { version: deployment.version.to_string(), deployment_id: args.id.clone() };
+    context.follow(started, services(deployment), Goal::Version, &args.wait).await
+}
+
+async fn cancel(args: &CancelArgs, all: &Deployments, context: &Context) -> Result<(), Failure> {
+    let deployment = find(&args.id, all)?;
     let query = [("force", if args.force { "true" } else { "false" })];
     let path = format!("/v2/deployments/{}", args.id);
     let answer: Value = context.client.call(Method::DELETE, &path, &query, None).await?;
     match serde_json::from_value::<Started>(answer) {
-        Ok(started) => context.follow(started, apps, Goal::Over, &args.wait).await,
+        Ok(started) => context.follow(started, services(deployment), Goal::Over, &args.wait).await,
         Err(_) => {
             context.format.print(&json!({ "cancelled": args.id }), |_| format!("{} stopped\n", args.id))
         }
     }
 }
 
-fn texts(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+/// `running`, `paused` or `failing`.
+fn state(deployment: &Deployment) -> &'static str {
+    match (&deployment.paused, &deployment.failing) {
+        (Some(_), _) => "paused",
+        (None, Some(_)) => "failing",
+        (None, None) => "running",
+    }
 }
 
-fn table(deployments: &[Value]) -> Table {
-    let mut table = Table::new(&["ID", ">STEP", "~SERVICES", "~DOING", "SINCE"]);
+fn table(deployments: &[Deployment], now: Timestamp) -> Table {
+    let mut table = Table::new(&["ID", "STATE", ">STEP", ">AGE", "~SERVICES", "~WAITING FOR"]);
     for deployment in deployments {
-        let doing: Vec<String> = deployment["currentActions"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|action| {
-                let of = |name: &str| action[name].as_str().unwrap_or_default().to_owned();
-                format!("{} {}", of("action"), of("app"))
-            })
-            .collect();
         table.row([
-            deployment["id"].as_str().unwrap_or_default().into(),
-            format!("{}/{}", deployment["currentStep"], deployment["totalSteps"]),
-            texts(&deployment["affectedApps"]).join(", "),
-            doing.join(", "),
-            deployment["version"].as_str().unwrap_or_default().into(),
+            deployment.id.to_string(),
+            state(deployment).into(),
+            format!("{}/{}", (deployment.step + 1).min(deployment.steps), deployment.steps),
+            text::age(now, deployment.started_at),
+            services(deployment).join(", "),
+            deployment.waiting_for.clone(),
         ]);
     }
     table
 }
 
+fn render(deployment: &Deployment, now: Timestamp) -> String {
+    let step = (deployment.step + 1).min(deployment.steps);
+    let mut lines = vec![
+        ("deployment", deployment.id.to_string()),
+        ("state", state(deployment).to_owned()),
+        ("services", services(deployment).join(", ")),
+        ("step", format!("{step} of {}: {}", deployment.steps, deployment.doing.join(", "))),
+        ("started", format!("{} ago", text::age(now, deployment.started_at))),
+    ];
+    if let Some(of) = &deployment.rolls_back {
+        lines.push(("goes back on", of.to_string()));
+    }
+    for (name, at) in [("paused", &deployment.paused), ("failing", &deployment.failing)] {
+        if let Some(at) = at {
+            lines.push((name, format!("for {}: {}", text::age(now, at.since), at.words)));
+        }
+    }
+    if !deployment.waiting_for.is_empty() {
+        let since = text::age(now, deployment.waiting_since);
+        lines.push(("waiting for", format!("{} (no progress for {since})", deployment.waiting_for)));
+    }
+    if !deployment.remedy.is_empty() {
+        lines.push(("what helps", deployment.remedy.clone()));
+    }
+    lines.iter().map(|(name, value)| format!("{name:<14}{value}\n")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hansa_model::event::Standstill;
+
+    fn sample() -> Deployment {
+        Deployment {
+            id: "d-1".into(),
+            version: Timestamp(1_000),
+            started_at: Timestamp(1_000),
+            services: vec!["/a".into(), "/b".into()],
+            doing: vec!["RestartApplication /a".into()],
+            step: 1,
+            steps: 2,
+            waiting_for: "1 of 2 instances are not healthy yet".into(),
+            waiting_since: Timestamp(31_000),
+            remedy: "its checks fail".into(),
+            paused: None,
+            failing: Some(Standstill { since: Timestamp(31_000), words: "no progress for 30 s".into() }),
+            rolls_back: None,
+        }
+    }
 
     #[test]
-    fn marathons_deployments_are_listed() {
-        let deployments = [json!({
-            "id": "d-1", "version": "2026-01-01T00:00:00.000Z", "affectedApps": ["/a", "/b"], "currentStep": 1,
-            "totalSteps": 2, "currentActions": [{"action": "ScaleApplication", "app": "/a"}]
-        })];
+    fn deployments_are_listed_with_what_they_wait_for() {
         assert_eq!(
-            table(&deployments).render(None),
-            "ID   STEP  SERVICES  DOING                SINCE\n\
-             d-1   1/2  /a, /b    ScaleApplication /a  2026-01-01T00:00:00.000Z\n"
+            table(&[sample()], Timestamp(61_000)).render(None),
+            "ID   STATE    STEP  AGE  SERVICES  WAITING FOR\n\
+             d-1  failing   2/2   1m  /a, /b    1 of 2 instances are not healthy yet\n"
         );
+    }
+
+    #[test]
+    fn a_deployment_says_what_would_help() {
+        let text = render(&sample(), Timestamp(61_000));
+        assert!(text.contains("step          2 of 2: RestartApplication /a\n"), "{text}");
+        assert!(text.contains("failing       for 30s: no progress for 30 s\n"), "{text}");
+        assert!(text.contains("not healthy yet (no progress for 30s)\n"), "{text}");
+        assert!(text.contains("what helps    its checks fail\n"), "{text}");
     }
 }

@@ -284,7 +284,7 @@ def check(url):
     step("delete")
 
 
-def own_cluster(program):
+def own_cluster(program, check):
     """Starts a cluster on a free port, checks it, and ends it whatever comes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -322,15 +322,15 @@ def answers(cluster, url):
         return False
 
 
-def main():
+def main(check, usage):
     if len(sys.argv) == 2:
         check(sys.argv[1])
     elif len(sys.argv) == 1 and os.environ.get("HANSA_BIN"):
-        own_cluster(os.environ["HANSA_BIN"])
+        own_cluster(os.environ["HANSA_BIN"], check)
     else:
-        sys.exit(__doc__)
+        sys.exit(usage)
     print(f"test result: ok. {passed} passed; 0 failed", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(check, __doc__)

@@ -5,6 +5,7 @@ use super::parts::Parts;
 use super::unsupported::{is_empty, refuse};
 use crate::marathon::read::{Fields, item};
 use hansa_model::container::{ContainerSpec, Engine, ImageSpec, Parameter, Volume};
+use hansa_model::docker_run;
 use hansa_model::spec::Command;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -143,7 +144,13 @@ fn read_parameters(docker: &Fields<'_>, engine: Engine, faults: &mut Faults) -> 
         }
         let value = fields.text("value", &mut faults.types);
         if let (Some(key), Some(value)) = (key, value) {
-            parameters.push(Parameter { key: key.to_owned(), value: value.to_owned() });
+            let parameter = Parameter { key: key.to_owned(), value: value.to_owned() };
+            if let (Engine::Docker, false, Err(words)) =
+                (engine, key.is_empty(), docker_run::check(&parameter))
+            {
+                faults.rules.add(here, words);
+            }
+            parameters.push(parameter);
         }
     }
     parameters

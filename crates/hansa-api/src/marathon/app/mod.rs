@@ -123,6 +123,9 @@ pub(super) fn read_app(
         policy::check_single_instance(&fields, instances, upgrade, faults);
     }
     policy::check_migration(&fields, &labels, faults);
+    for (label, fault) in hansa_model::label::faults(&labels) {
+        faults.rules.add(format!("{}/{label}", fields.at("labels")), fault);
+    }
     let role = names::read_role(&fields, &id, defaults, faults);
     let grace = fields.count("taskKillGracePeriodSeconds", INT, &mut faults.types);
     let require_ports = fields.flag("requirePorts", &mut faults.types).unwrap_or(false);

@@ -31,7 +31,8 @@ pub(super) fn read_role(fields: &Fields<'_>, id: &str, defaults: &Defaults, faul
         faults.types.add(at, "error.minLength");
     } else if defaults.enforce_group_role {
         let group = path::parent(id).split('/').nth(1).filter(|group| !group.is_empty());
-        let valid: Vec<&str> = std::iter::once(defaults.role.as_str()).chain(group).collect();
+        let mut valid: Vec<&str> = std::iter::once(defaults.role.as_str()).chain(group).collect();
+        valid.dedup();
         if !valid.contains(&role) {
             faults.rules.add(at, format!("got {role}, expected one of: [{}]", valid.join(", ")));
         }

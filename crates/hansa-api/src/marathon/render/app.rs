@@ -108,8 +108,12 @@ pub fn info(running: &Running<'_>, embed: Embed) -> Map<String, Value> {
     }
     if embed.task_stats {
         // Marathon's newest line calls it `tasksStats`; every client reads `taskStats`, and the PyPI client fails on the
-        // other name.
-        put("taskStats", task_stats(&running.app.current, &running.tasks, running.now));
+        // other name, so only who asks by that name gets it.
+        let stats = task_stats(&running.app.current, &running.tasks, running.now);
+        if embed.tasks_stats {
+            put("tasksStats", stats.clone());
+        }
+        put("taskStats", stats);
     }
     app
 }

@@ -285,7 +285,7 @@ fn cancelling_the_creation_removes_and_cancelling_the_removal_creates() {
         let undo = world.deploy(ServiceCommand::CancelDeployment { id: create, force: false });
         world.settle();
         assert!(world.has_succeeded(&undo));
-        assert!(world.groups.is_empty() && world.store.apps.is_empty() && world.store.versions.is_empty());
+        assert!(world.groups.is_empty() && world.store.apps.is_empty());
 
         world.deploy(change(vec![put(app("/web", 2))]));
         world.settle();
@@ -318,7 +318,7 @@ fn a_deployment_can_be_stopped_where_it_is() {
 }
 
 #[test]
-fn a_removed_app_ends_and_is_forgotten() {
+fn a_removed_app_ends_and_only_its_versions_are_remembered() {
     told_with_restarts(|world| {
         world.deploy(change(vec![put(app("/web", 3))]));
         world.settle();
@@ -331,8 +331,38 @@ fn a_removed_app_ends_and_is_forgotten() {
         ));
         world.settle();
         assert!(world.has_succeeded(&id));
-        assert!(world.groups.is_empty() && world.store.versions.is_empty() && world.specs.is_empty());
+        assert!(world.groups.is_empty() && world.specs.is_empty());
+        assert_eq!((world.store.versions.len(), world.store.removals.len()), (1, 1));
     });
+}
+
+#[test]
+fn of_removed_apps_only_the_last_are_remembered() {
+    let mut world = World::with_nodes(2);
+    world.settings.max_removed = 2;
+    world.services = crate::services::Services::new(world.settings.clone());
+    for name in ["/a", "/b", "/c", "/d"] {
+        world.deploy(change(vec![put(app(name, 1))]));
+        world.settle();
+        world.deploy(change(vec![to(name, Target::Removed)]));
+        world.settle();
+    }
+    let remembered = |world: &World| -> Vec<String> {
+        world.store.removals.iter().map(|(id, _)| id.to_string()).collect()
+    };
+    assert_eq!(remembered(&world), ["/c", "/d"]);
+    assert_eq!(world.store.versions.len(), 2);
+    // One that comes back is not forgotten.
+    world.deploy(change(vec![put(app("/c", 1))]));
+    world.settle();
+    world.restart();
+    world.deploy(change(vec![put(app("/e", 1))]));
+    world.settle();
+    world.deploy(change(vec![to("/e", Target::Removed)]));
+    world.settle();
+    assert_eq!(world.running("/c"), 1);
+    assert_eq!(remembered(&world), ["/c", "/d", "/e"]);
+    assert_eq!(world.store.versions.len(), 4);
 }
 
 #[test]

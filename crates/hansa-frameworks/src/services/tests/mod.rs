@@ -3,9 +3,11 @@
 
 mod company;
 mod deploying;
+mod groups;
 mod healing;
 mod properties;
 mod speed;
+mod steering;
 mod waiting;
 mod world;
 

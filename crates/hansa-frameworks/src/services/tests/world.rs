@@ -3,6 +3,7 @@
 use crate::services::{Output, Record, Services, Settings};
 use hansa_model::app::AppVersion;
 use hansa_model::event::{AgentState, DeploymentChange, Event};
+use hansa_model::group::GroupVersion;
 use hansa_model::resources::MIB;
 use hansa_model::scheduler::{Answer, Call, Claim, Notice, Placed, Rejection};
 use hansa_model::service::{ServiceAnswer, ServiceCommand, ServiceRefusal};
@@ -38,6 +39,8 @@ pub struct Store {
     pub apps: BTreeMap<AppId, Timestamp>,
     pub versions: BTreeMap<(AppId, Timestamp), Arc<AppVersion>>,
     pub deployments: BTreeMap<DeploymentId, String>,
+    pub groups: BTreeMap<(AppId, Timestamp), Arc<GroupVersion>>,
+    pub removals: BTreeSet<(AppId, Timestamp)>,
 }
 
 impl Store {
@@ -51,6 +54,10 @@ impl Store {
             Record::DeleteVersion(id, version) => drop(self.versions.remove(&(id, version))),
             Record::PutDeployment(id, json) => drop(self.deployments.insert(id, json)),
             Record::DeleteDeployment(id) => drop(self.deployments.remove(&id)),
+            Record::PutGroup(group) => drop(self.groups.insert((group.id.clone(), group.version), group)),
+            Record::DeleteGroup(id, version) => drop(self.groups.remove(&(id, version))),
+            Record::PutRemoval(id, at) => drop(self.removals.insert((id, at))),
+            Record::DeleteRemoval(id, at) => drop(self.removals.remove(&(id, at))),
         }
     }
 
@@ -62,6 +69,8 @@ impl Store {
             .collect();
         records.extend(self.apps.iter().map(|(id, version)| Record::PutApp(id.clone(), *version)));
         records.extend(self.versions.values().cloned().map(Record::PutVersion));
+        records.extend(self.groups.values().cloned().map(Record::PutGroup));
+        records.extend(self.removals.iter().map(|(id, at)| Record::PutRemoval(id.clone(), *at)));
         records
     }
 }

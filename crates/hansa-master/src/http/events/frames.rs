@@ -107,6 +107,10 @@ impl<'a> Touched<'a> {
             }
             Event::AppVersion(_)
             | Event::AppVersionDropped(..)
+            | Event::AppRemoval(..)
+            | Event::AppRemovalDropped(..)
+            | Event::Group(_)
+            | Event::GroupVersionDropped(..)
             | Event::Role(_)
             | Event::UnhealthyKill { .. } => {}
         }

@@ -1,7 +1,7 @@
 //! The server about itself: info, leader, plugins.
 
 use super::Api;
-use super::answer::{Answer, Refused, json, wrong_method};
+use super::answer::{Answer, Params, Refused, json, wrong_method};
 use crate::Master;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -9,6 +9,7 @@ use axum::response::Response;
 use hansa_api::marathon::Problem;
 use hansa_api::marathon::render::info::{Info, info as render};
 use serde_json::json;
+use tracing::info;
 
 /// How the client reaches this master: by the name it used, or by the address that is listened on.
 pub(super) fn address(master: &Master, headers: &HeaderMap) -> String {
@@ -41,13 +42,26 @@ pub(super) async fn info(State(api): State<Api>, headers: HeaderMap) -> Response
     json(StatusCode::OK, &body)
 }
 
-/// `/v2/leader`.
-pub(super) async fn leader(State(api): State<Api>, method: Method, headers: HeaderMap) -> Answer {
+/// `/v2/leader`. A single master that abdicates is elected again at once; what clients notice of it is that their event
+/// streams end, and they come back.
+pub(super) async fn leader(
+    State(api): State<Api>,
+    method: Method,
+    headers: HeaderMap,
+    params: Params,
+) -> Answer {
     match method {
         Method::GET | Method::HEAD => {
             Ok(json(StatusCode::OK, &json!({"leader": address(&api.master, &headers)})))
         }
-        Method::DELETE => Err(Refused(Problem::not_yet("handing over leadership"))),
+        Method::DELETE => {
+            if params.get("backup").or(params.get("restore")).is_some_and(|uri| !uri.is_empty()) {
+                return Err(Refused(Problem::not_yet("a backup along with a change of leaders")));
+            }
+            info!("asked to abdicate; event streams end, and this master goes on leading");
+            api.hub.end_streams();
+            Ok(json(StatusCode::OK, &json!({"message": "Leadership abdicated"})))
+        }
         _ => Err(wrong_method()),
     }
 }

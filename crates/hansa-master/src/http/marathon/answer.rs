@@ -121,6 +121,16 @@ impl Params {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Hansa's own `canary`: the share of the instances that a change replaces before it pauses, in thousandths.
+    pub(super) fn canary(&self) -> Result<Option<u16>, Refused> {
+        let share = |text: &str| {
+            hansa_model::label::share_milli(text).ok_or_else(|| {
+                Problem::bad_request(format!("canary must be a share such as 10%, not '{text}'"))
+            })
+        };
+        Ok(self.get("canary").map(share).transpose()?)
+    }
+
     /// A yes or no, in any case of letters; the bare name means yes.
     pub(super) fn flag(&self, name: &str, otherwise: bool) -> Result<bool, Refused> {
         match self.get(name) {

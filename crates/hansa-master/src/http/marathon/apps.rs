@@ -223,7 +223,8 @@ fn show_version(api: &Api, id: &AppId, text: &str) -> Answer {
 
 async fn create(api: &Api, params: &Params, post: &Post, body: Value) -> Answer {
     let force = params.flag("force", false)?;
-    let spec = Arc::new(parse_app(&body, &api.defaults)?);
+    let defaults = body["id"].as_str().map(|id| api.defaults_of(&AppId::from(path::absolute(id, "/"))));
+    let spec = Arc::new(parse_app(&body, defaults.as_ref().unwrap_or(&api.defaults))?);
     let id = spec.id.clone();
     let change = AppChange { id: id.clone(), expected: Expected::Absent, to: Target::Spec(spec) };
     let exists = || Problem::new(409, format!("An app with id [{id}] already exists."));
@@ -252,11 +253,12 @@ async fn change_one(
     may_create: bool,
 ) -> Answer {
     let force = params.flag("force", false)?;
+    let canary = params.canary()?;
     let update = Update::read(body, partial)?;
     // As the last look saw it, which is the one that counted.
     let existed = AtomicBool::new(false);
     let started_by = api
-        .change(force, |model| {
+        .change_by(force, canary, |model| {
             existed.store(model.app(&id).is_some(), Ordering::Relaxed);
             Ok(vec![one(api, model, &id, &update, may_create)?])
         })
@@ -280,9 +282,10 @@ async fn change_many(
     may_create: bool,
 ) -> Answer {
     let force = params.flag("force", false)?;
+    let canary = params.canary()?;
     let updates = read_many(body, partial)?;
     let started_by = api
-        .change(force, |model| {
+        .change_by(force, canary, |model| {
             let change = |update: &hansa_api::marathon::update::UpdateOf| -> Result<AppChange, Problem> {
                 let current = model.app(&update.id);
                 let to = match &update.update {
@@ -291,7 +294,10 @@ async fn change_many(
                         return Err(Problem::unknown_app(&update.id, None));
                     }
                     _ => {
-                        let spec = update.apply(current.map(|app| &app.current.spec), &api.defaults)?;
+                        let spec = update.apply(
+                            current.map(|app| &app.current.spec),
+                            &api.defaults_in(model, &update.id),
+                        )?;
                         Target::Spec(Arc::new(spec))
                     }
                 };
@@ -316,7 +322,11 @@ fn one(
     let to = match update {
         Update::Version(version) => Target::Version(*version),
         _ if current.is_none() && !may_create => return Err(Problem::unknown_app(id, None)),
-        _ => Target::Spec(Arc::new(update.apply(id, current.map(|app| &app.current.spec), &api.defaults)?)),
+        _ => Target::Spec(Arc::new(update.apply(
+            id,
+            current.map(|app| &app.current.spec),
+            &api.defaults_in(model, id),
+        )?)),
     };
     expecting(current, id, to, may_create)
 }

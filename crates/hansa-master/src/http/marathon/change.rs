@@ -4,10 +4,12 @@ use super::Api;
 use super::answer::Refused;
 use crate::SubmitError;
 use crate::cell::{Answer, Failure, Request};
+use crate::clock;
 use crate::read_model::ReadModel;
 use hansa_api::marathon::Problem;
+use hansa_api::marathon::events::Frame;
 use hansa_model::app::AppVersion;
-use hansa_model::service::{AppChange, ServiceAnswer, ServiceCommand, ServiceRefusal};
+use hansa_model::service::{AppChange, Deploy, ServiceAnswer, ServiceCommand, ServiceRefusal};
 use hansa_model::{DeploymentId, Principal, Timestamp};
 use std::sync::Arc;
 
@@ -27,9 +29,25 @@ pub(super) struct Started {
 impl Api {
     /// Submits a command; the read model shows what it did before this returns.
     pub(super) async fn submit(&self, command: ServiceCommand) -> Result<ServiceAnswer, SubmitError> {
-        match self.master.submit(Principal::loopback(), Request::Service(command)).await? {
-            (_, Answer::Service(answer)) => Ok(answer),
-            (_, _) => Ok(ServiceAnswer::Done),
+        match self.master.submit(Principal::loopback(), Request::Service(command)).await {
+            Ok((_, Answer::Service(answer))) => Ok(answer),
+            Ok((_, _)) => Ok(ServiceAnswer::Done),
+            Err(error) => {
+                self.announce_failure(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells the event streams of a change that was understood and not carried out.
+    fn announce_failure(&self, error: &SubmitError) {
+        use ServiceRefusal::{Invalid, Locked, TooManyDeployments};
+        if let SubmitError::Refused(Failure::Service(
+            refusal @ (Invalid(_) | Locked(_) | TooManyDeployments(_)),
+        )) = error
+            && self.hub.has_subscribers()
+        {
+            self.hub.post(Frame::change_failed(clock::now(), "/", Problem::from(refusal).message()));
         }
     }
 
@@ -39,11 +57,32 @@ impl Api {
         force: bool,
         decide: impl Fn(&ReadModel) -> Result<Vec<AppChange>, Problem>,
     ) -> Result<Started, Refused> {
+        self.change_by(force, None, decide).await
+    }
+
+    /// The same, replacing only so many thousandths of the instances before the deployment pauses.
+    pub(super) async fn change_by(
+        &self,
+        force: bool,
+        canary_milli: Option<u16>,
+        decide: impl Fn(&ReadModel) -> Result<Vec<AppChange>, Problem>,
+    ) -> Result<Started, Refused> {
+        let decide = |model: &ReadModel| {
+            Ok(Deploy { changes: decide(model)?, force, canary_milli, ..Deploy::default() })
+        };
+        started(self.deploy(decide).await?)
+    }
+
+    /// Submits what `decide` makes of the picture, apps and groups; decides again if the picture was out of date.
+    pub(super) async fn deploy(
+        &self,
+        decide: impl Fn(&ReadModel) -> Result<Deploy, Problem>,
+    ) -> Result<ServiceAnswer, Refused> {
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            let changes = decide(&self.master.read())?;
-            match self.submit(ServiceCommand::Change { changes, force }).await {
-                Ok(answer) => return started(answer),
+            let deploy = Box::new(decide(&self.master.read())?);
+            match self.submit(ServiceCommand::Deploy(deploy)).await {
+                Ok(answer) => return Ok(answer),
                 Err(error) if is_outdated(&error) => last = Some(error),
                 Err(error) => return Err(error.into()),
             }

@@ -41,7 +41,7 @@ pub(super) async fn one(
     let id = DeploymentId::from(id);
     match api.submit(ServiceCommand::CancelDeployment { id, force }).await? {
         ServiceAnswer::Deployment { id, version, .. } => Ok(started(StatusCode::OK, &id, version)),
-        ServiceAnswer::Killed(_) | ServiceAnswer::Done => {
+        ServiceAnswer::Killed(_) | ServiceAnswer::Plan(_) | ServiceAnswer::Done => {
             Ok(text(StatusCode::ACCEPTED, "application/json", ""))
         }
     }

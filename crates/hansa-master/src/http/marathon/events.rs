@@ -32,7 +32,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 enum Batch {
     Frames(Arc<[Frame]>),
-    /// Events were lost on the way; who reads on would not know.
+    /// The stream ends: events were lost on the way and who reads on would not know, or leadership was given up.
     Broken,
 }
 
@@ -57,6 +57,11 @@ impl Hub {
     pub(super) fn post(&self, frame: Frame) {
         // Nobody listening is fine.
         let _ = self.sender.send(Batch::Frames([frame].into()));
+    }
+
+    /// Ends all streams; who wants to hear more connects again.
+    pub(super) fn end_streams(&self) {
+        let _ = self.sender.send(Batch::Broken);
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Batch> {

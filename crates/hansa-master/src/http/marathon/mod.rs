@@ -10,6 +10,7 @@ mod change;
 mod deployments;
 mod events;
 mod groups;
+mod history;
 mod tasks;
 mod world;
 
@@ -18,7 +19,7 @@ use crate::Master;
 use answer::Refused;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
@@ -80,9 +81,18 @@ fn routes() -> Router<Api> {
         .route("/v2/{*path}", any(unknown))
 }
 
-/// At the port's root `/ping` is everybody's.
+/// At the port's root `/ping` and `/metrics` are everybody's.
 fn with_ping() -> Router<Api> {
-    routes().route("/ping", get(measurements::ping))
+    let metrics = |State(api): State<Api>, headers: HeaderMap| measurements::show(State(api.master), headers);
+    routes()
+        .route("/ping", get(measurements::ping))
+        .route("/metrics", get(metrics))
+        .route("/metrics/prometheus", get(prometheus))
+}
+
+/// Prometheus' text, whatever the client says that it accepts.
+async fn prometheus(State(api): State<Api>) -> Response {
+    measurements::show(State(api.master), HeaderMap::new()).await
 }
 
 /// Marathon itself answers 500 here; its clients expect 404.

@@ -200,6 +200,6 @@ async fn kill(
             let begun = change::started(answer)?;
             Some(started(StatusCode::OK, &begun.deployment, begun.version))
         }
-        ServiceAnswer::Killed(_) | ServiceAnswer::Done => None,
+        ServiceAnswer::Killed(_) | ServiceAnswer::Plan(_) | ServiceAnswer::Done => None,
     })
 }

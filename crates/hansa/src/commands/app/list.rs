@@ -37,6 +37,14 @@ pub fn health(health: Health) -> &'static str {
     }
 }
 
+/// What it waits for; of one that ends again and again, that.
+fn waiting(service: &Service) -> String {
+    match &service.failing {
+        Some(failing) => format!("failing, {} times: {}", failing.count, failing.last),
+        None => service.waiting_for.clone().unwrap_or_default(),
+    }
+}
+
 fn table(services: &[Service]) -> Table {
     let mut table =
         Table::new(&["ID", "STATE", ">RUNNING", ">HEALTHY", ">CPUS", ">MEM", "~COMMAND", "~WAITING FOR"]);
@@ -50,7 +58,7 @@ fn table(services: &[Service]) -> Table {
             text::cpus(service.cpus_milli),
             text::bytes(service.mem),
             service.command.clone(),
-            service.waiting_for.clone().unwrap_or_default(),
+            waiting(service),
         ]);
     }
     table

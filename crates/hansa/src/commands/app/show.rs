@@ -67,6 +67,10 @@ fn render(shown: &Shown, now: Timestamp) -> String {
     if let Some(waiting) = &service.waiting_for {
         lines.push(("waiting for", waiting.clone()));
     }
+    if let Some(failing) = &service.failing {
+        let since = text::age(now, failing.since);
+        lines.push(("failing", format!("for {since}, {} times; last: {}", failing.count, failing.last)));
+    }
     if let Some(failure) = &service.last_failure {
         let when =
             service.last_failure_at.map(|at| format!(" ({} ago)", text::age(now, at))).unwrap_or_default();

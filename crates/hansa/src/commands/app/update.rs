@@ -25,8 +25,18 @@ pub struct UpdateArgs {
     /// Cancel deployments that are in the way
     #[arg(long)]
     pub force: bool,
+    /// Replace only this share of the instances, such as 10%, then pause until `hansa deployment resume`
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub canary: Option<String>,
     #[command(flatten)]
     pub wait: Wait,
+}
+
+fn share(text: &str) -> Result<String, String> {
+    match hansa_model::label::share_milli(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("write it as 10%".to_owned()),
+    }
 }
 
 /// Fields that can be set on the command line: Marathon's.
@@ -81,7 +91,8 @@ pub async fn run(args: &UpdateArgs, context: &Context) -> Result<(), Failure> {
     for assignment in assignments {
         assignment.apply(&current["app"], &mut change);
     }
-    let query = [("force", if args.force { "true" } else { "false" })];
+    let mut query = vec![("force", if args.force { "true" } else { "false" })];
+    query.extend(args.canary.as_deref().map(|share| ("canary", share)));
     match context.client.call::<Started>(Method::PATCH, &path, &query, Some(&Value::Object(change))).await {
         Ok(started) => context.follow(started, vec![id], Goal::Version, &args.wait).await,
         Err(failure) => Err(context.explain_missing_app(&id, failure).await),
