@@ -65,6 +65,7 @@ pub struct Agent {
     address: SocketAddr,
     first: Vec<Output>,
     loopback_only: bool,
+    allow_exec: bool,
     /// Held as long as the agent runs.
     _machine: Option<File>,
 }
@@ -76,7 +77,7 @@ pub(crate) struct Shell {
     pub(crate) clock: Clock,
     pub(crate) data_dir: DataDir,
     images: Arc<HeldImages>,
-    containers: Containers,
+    pub(crate) containers: Containers,
     driver: Option<Driver>,
     journal: Journal,
     meter: Meter,
@@ -171,7 +172,16 @@ impl Agent {
             master: options.master,
             sender,
         };
-        Ok(Self { shell, events, listener, address, first, loopback_only, _machine: machine })
+        Ok(Self {
+            shell,
+            events,
+            listener,
+            address,
+            first,
+            loopback_only,
+            allow_exec: options.allow_exec,
+            _machine: machine,
+        })
     }
 
     /// Where its HTTP listens.
@@ -184,7 +194,7 @@ impl Agent {
     /// # Errors
     /// The journal cannot be written: an agent that cannot remember must not act.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { mut shell, mut events, listener, first, loopback_only, _machine, .. } = self;
+        let Self { mut shell, mut events, listener, first, loopback_only, allow_exec, _machine, .. } = self;
         shell.sweep_sandboxes();
         let _relief = relieve_disk(shell.images.clone());
         shell.perform(first)?;
@@ -193,6 +203,7 @@ impl Agent {
             shell.data_dir.sandboxes(),
             shell.images.clone(),
             loopback_only,
+            allow_exec,
         );
         let served = http::serve(listener, router);
         tokio::pin!(shutdown, served);

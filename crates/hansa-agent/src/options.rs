@@ -38,6 +38,8 @@ pub struct Options {
     pub bridge_subnet: Option<Subnet>,
     /// A directory that only the agent's user may look into, with a file for each secret that tasks may ask for.
     pub secrets_dir: Option<PathBuf>,
+    /// Whether whoever reaches the agent's port may run commands in containers.
+    pub allow_exec: bool,
     /// How long a released task's sandbox is kept.
     pub keep_sandboxes: Duration,
     /// A Docker configuration file with logins for registries.
@@ -70,6 +72,7 @@ impl Options {
             machine_lock: None,
             bridge_subnet: None,
             secrets_dir: None,
+            allow_exec: false,
             keep_sandboxes: Duration::from_secs(24 * 3600),
             docker_config: None,
             insecure_registries: BTreeSet::new(),

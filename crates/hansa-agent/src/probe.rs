@@ -3,14 +3,17 @@
 mod tls;
 
 use crate::shim::Client;
-use hansa_model::task::Exit;
+use hansa_model::task::{CheckResponse, Exit};
 use hansa_node::{ProbeOutcome, ProbeTarget};
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+/// Bytes of an answer that are kept of a readiness check.
+const KEPT: usize = 4_096;
 
 /// Runs a probe. A command runs in `container` with `env`; None: the container is gone.
 pub async fn run(
@@ -23,6 +26,9 @@ pub async fn run(
     let result = match target {
         ProbeTarget::Http { host, port, path, ignore_1xx, tls } => {
             within(timeout, http(&host, port, &path, ignore_1xx, tls)).await
+        }
+        ProbeTarget::Ready { host, port, path, tls, codes, keep } => {
+            within(timeout, ready(&host, port, &path, tls, &codes, keep)).await
         }
         ProbeTarget::Tcp { host, port } => within(timeout, tcp(&host, port)).await,
         ProbeTarget::Command { command } => command_in(container, command, env, timeout).await,
@@ -55,6 +61,28 @@ async fn http(
     ignore_1xx: bool,
     tls: bool,
 ) -> Result<ProbeOutcome, String> {
+    let answer = get(host, port, path, tls, 0).await?;
+    Ok(match answer.status {
+        200..=399 => ProbeOutcome::Healthy,
+        100..=199 if ignore_1xx => ProbeOutcome::Ignored,
+        code => ProbeOutcome::Unhealthy { cause: format!("HTTP status {code}") },
+    })
+}
+
+async fn ready(
+    host: &str,
+    port: u16,
+    path: &str,
+    tls: bool,
+    codes: &[u16],
+    keep: bool,
+) -> Result<ProbeOutcome, String> {
+    let answer = get(host, port, path, tls, if keep { KEPT } else { 0 }).await?;
+    Ok(ProbeOutcome::Answered { ready: codes.contains(&answer.status), response: keep.then_some(answer) })
+}
+
+/// What comes back for a GET, with up to `most` bytes of its body.
+async fn get(host: &str, port: u16, path: &str, tls: bool, most: usize) -> Result<CheckResponse, String> {
     let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let request = http::Request::get(path)
         .header(http::header::HOST, &authority)
@@ -66,37 +94,45 @@ async fn http(
     let stream = connect(host, port).await?;
     let asked = if tls {
         match tls::over(stream, host).await {
-            Ok(stream) => ask(stream, request).await.map_err(|error| error.to_string()),
+            Ok(stream) => ask(stream, request, most).await.map_err(|error| error.to_string()),
             Err(error) => Err(format!("TLS: {error}")),
         }
     } else {
-        ask(stream, request).await.map_err(|error| error.to_string())
+        ask(stream, request, most).await.map_err(|error| error.to_string())
     };
-    let status = asked.map_err(|error| format!("{authority}{path}: {error}"))?;
-    Ok(match status.as_u16() {
-        200..=399 => ProbeOutcome::Healthy,
-        100..=199 if ignore_1xx => ProbeOutcome::Ignored,
-        code => ProbeOutcome::Unhealthy { cause: format!("HTTP status {code}") },
-    })
+    asked.map_err(|error| format!("{authority}{path}: {error}"))
 }
 
-/// The status that comes back for a request.
+/// What comes back for a request.
 async fn ask(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     request: http::Request<Empty<bytes::Bytes>>,
-) -> hyper::Result<http::StatusCode> {
+    most: usize,
+) -> hyper::Result<CheckResponse> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let mut asking = std::pin::pin!(sender.send_request(request));
-    // The connection makes progress only while it is polled. It may end before the answer is taken from it; the answer's
-    // body is nobody's business.
-    let answer = tokio::select! {
+    // The connection makes progress only while it is polled. It may end before the answer is taken from it.
+    let mut asking = std::pin::pin!(async move {
+        let answer = sender.send_request(request).await?;
+        let content_type = answer.headers().get(http::header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let status = answer.status().as_u16();
+        let mut body = answer.into_body();
+        let mut text = Vec::new();
+        while text.len() < most
+            && let Some(frame) = body.frame().await
+        {
+            text.extend_from_slice(frame?.data_ref().map_or(&[][..], |data| data));
+        }
+        text.truncate(most);
+        Ok(CheckResponse { status, content_type, body: String::from_utf8_lossy(&text).into_owned() })
+    });
+    tokio::select! {
         answer = &mut asking => answer,
         ended = connection => {
             ended?;
             asking.await
         }
-    };
-    Ok(answer?.status())
+    }
 }
 
 async fn command_in(
@@ -154,6 +190,28 @@ mod tests {
     async fn ask_over(port: u16, path: &str, tls: bool) -> ProbeOutcome {
         let (host, path) = ("127.0.0.1".to_owned(), path.to_owned());
         run(ProbeTarget::Http { host, port, path, ignore_1xx: true, tls }, 300, None, BTreeMap::new()).await
+    }
+
+    #[tokio::test]
+    async fn readiness_is_told_by_the_status_and_the_answer_kept() {
+        let ask = |port, keep| {
+            let (host, path, codes) = ("127.0.0.1".to_owned(), "/ready".to_owned(), vec![200, 418]);
+            run(
+                ProbeTarget::Ready { host, port, path, tls: false, codes, keep },
+                5_000,
+                None,
+                BTreeMap::new(),
+            )
+        };
+        let wait = "HTTP/1.1 503 no\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nwait!";
+        let kept = CheckResponse { status: 503, content_type: "text/plain".into(), body: "wait!".into() };
+        let outcome = ask(server(wait).await, true).await;
+        assert_eq!(outcome, ProbeOutcome::Answered { ready: false, response: Some(kept) });
+        let outcome = ask(server(wait).await, false).await;
+        assert_eq!(outcome, ProbeOutcome::Answered { ready: false, response: None });
+        let outcome = ask(server("HTTP/1.1 418 teapot\r\ncontent-length: 0\r\n\r\n").await, false).await;
+        assert_eq!(outcome, ProbeOutcome::Answered { ready: true, response: None });
+        assert!(matches!(ask(server("").await, true).await, ProbeOutcome::Unhealthy { .. }));
     }
 
     fn cause(outcome: ProbeOutcome) -> String {

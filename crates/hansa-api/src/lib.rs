@@ -7,6 +7,7 @@
 //! Wire types are a promise to clients; stored and kernel types are other promises. Here they are translated into each
 //! other. Not here: handlers (`hansa-master`, `hansa-agent`).
 
+pub mod exec;
 pub mod hansa;
 pub mod marathon;
 pub mod openapi;

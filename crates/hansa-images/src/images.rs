@@ -94,11 +94,14 @@ struct Wanted {
     logins: Logins,
 }
 
+/// What came of a pull. The image is kept until the last who waited for it has dropped this, and so taken it.
+type Landed = Result<Arc<(Digest, Lease)>>;
+
 /// One pull, and all who wait for it.
 #[derive(Debug)]
 struct Flight {
     progress: Arc<Progress>,
-    landed: watch::Receiver<Option<Result<Digest>>>,
+    landed: watch::Receiver<Option<Landed>>,
     cancelled: Arc<AtomicBool>,
     task: tokio::task::AbortHandle,
 }
@@ -188,13 +191,13 @@ impl Images {
         };
         let logins = request.logins.clone().unwrap_or_default().or(&own);
         let mut waiting = self.board(Wanted { reference, logins });
-        let digest = loop {
+        let landed = loop {
             match tokio::time::timeout(WORDS_EVERY, waiting.landed()).await {
                 Ok(result) => break result.map_err(named)?,
                 Err(_) => say(waiting.flight.progress.words(name)),
             }
         };
-        let found = self.0.store.image(&digest).and_then(|record| self.take(record, request.holder));
+        let found = self.0.store.image(&landed.0).and_then(|record| self.take(record, request.holder));
         found.ok_or_else(|| named(Failure::new(Kind::Machine, "it was removed as soon as it was there")))
     }
 
@@ -234,7 +237,9 @@ impl Images {
             });
             // Whoever comes from now on begins anew, or finds the image.
             shared.flights().remove(&wanted);
-            lands.send_replace(Some(result));
+            lands.send_replace(Some(result.map(Arc::new)));
+            // From here on only those who wait keep it.
+            drop(lands);
             let sync = shared.clone();
             let _ = tokio::task::spawn_blocking(move || {
                 let (high, low) = (sync.settings.high_percent, sync.settings.low_percent);
@@ -282,11 +287,11 @@ struct Waiting {
     shared: Arc<Shared>,
     wanted: Wanted,
     flight: Arc<Flight>,
-    landed: watch::Receiver<Option<Result<Digest>>>,
+    landed: watch::Receiver<Option<Landed>>,
 }
 
 impl Waiting {
-    async fn landed(&mut self) -> Result<Digest> {
+    async fn landed(&mut self) -> Landed {
         match self.landed.wait_for(Option::is_some).await {
             Ok(result) => result.clone().unwrap_or_else(|| Err(Failure::cancelled())),
             Err(_) => Err(Failure::new(Kind::Machine, "the pull ended without a word")),

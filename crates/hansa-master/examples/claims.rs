@@ -168,6 +168,7 @@ impl Scheduler {
                     role: RoleName::any(),
                     principal: Principal::loopback(),
                     gang: false,
+                    constraints: Vec::new(),
                     placements,
                 };
                 let scheduler::Answer::Claim(answers) = self.call(Call::Claim(claim)).await? else {

@@ -18,6 +18,8 @@ pub struct Options {
     pub unreachable_after_ms: u64,
     /// Deployments at once; more are refused.
     pub max_running_deployments: usize,
+    /// Milliseconds without progress after which a deployment is failing, unless its apps say otherwise; 0: never.
+    pub progress_deadline_ms: u64,
     /// Connections at once; more wait to be accepted.
     pub max_connections: usize,
 }
@@ -32,6 +34,7 @@ impl Options {
             heartbeat_ms: 1_000,
             unreachable_after_ms: 5_000,
             max_running_deployments: 10_000,
+            progress_deadline_ms: 600_000,
             max_connections: 60_000,
         }
     }

@@ -100,7 +100,8 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
         .max_header_list_size(MAX_HEAD as u32)
         .max_concurrent_streams(256)
         .adaptive_window(false);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let connection =
+        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
     let silence = tokio::time::sleep(head);
     tokio::pin!(silence);

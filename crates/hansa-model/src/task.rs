@@ -162,6 +162,30 @@ pub struct HealthResult {
     pub last_failure_cause: Option<String>,
 }
 
+/// What a readiness check last said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReadinessResult {
+    /// The check's name.
+    pub name: String,
+    /// Whether it said that the task is ready. Once it has, it is not asked again.
+    pub ready: bool,
+    /// What came back, if the check keeps it.
+    pub last_response: Option<CheckResponse>,
+}
+
+/// An answer over HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckResponse {
+    /// Its status.
+    pub status: u16,
+    /// Its type; empty if it named none.
+    pub content_type: String,
+    /// Its body as text, shortened.
+    pub body: String,
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -207,6 +231,9 @@ pub struct TaskStatus {
     /// One result for each health check of the spec, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub health: Vec<HealthResult>,
+    /// One result for each readiness check of the spec that has been asked, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readiness: Vec<ReadinessResult>,
     /// How its process ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
@@ -231,10 +258,16 @@ impl TaskStatus {
             at,
             healthy: None,
             health: Vec::new(),
+            readiness: Vec::new(),
             exit: None,
             limitation: None,
             addresses: Vec::new(),
         }
+    }
+
+    /// Whether so many readiness checks have all said that it is ready.
+    pub fn is_ready(&self, checks: usize) -> bool {
+        self.readiness.len() >= checks && self.readiness.iter().all(|result| result.ready)
     }
 
     /// The same with a reason and words.

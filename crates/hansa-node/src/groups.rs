@@ -4,6 +4,7 @@ use crate::env::{environment, own_ports};
 use crate::health::{self, Check, Due, Reach};
 use crate::io::{Output, ProbeOrder, ProbeOutcome, ShimPlan};
 use crate::node::Node;
+use crate::readiness::Asking;
 use crate::saved::{Kill, Record, Released, SavedGroup};
 use crate::timers::Timer;
 use hansa_link::ToMasterBody;
@@ -20,6 +21,8 @@ const GRACE_SLACK_MS: u64 = 2_000;
 pub struct Task {
     /// Its checks, once it runs.
     pub checks: Vec<Check>,
+    /// Its readiness checks, once it runs.
+    pub readiness: Vec<Asking>,
     /// When to look whether it obeyed; timers set for another time are stale.
     grace_over_at: Option<Timestamp>,
 }
@@ -338,6 +341,7 @@ impl Node {
         if let Some(live) = self.live.get(instance).filter(|_| !state.is_terminal()) {
             status.healthy = health::healthy(&live.checks);
             status.health = live.checks.iter().map(|check| check.result.clone()).collect();
+            status.readiness = live.readiness.iter().map_while(|asking| asking.result.clone()).collect();
         }
         status.addresses = newest.map(|newest| newest.addresses.clone()).unwrap_or_default();
         detail(&mut status);
@@ -369,17 +373,21 @@ impl Node {
             self.timers.set(check.due_at(), Timer::Check(instance.clone(), at));
             live.checks.push(check);
         }
+        self.begin_readiness(now, instance);
     }
 
     pub(crate) fn check_due(&mut self, now: Timestamp, instance: &InstanceId, at: usize) {
         let Some(group) = self.saved.groups().get(instance).filter(|group| group.kill.is_none()) else {
             return;
         };
+        let launch = &group.launch;
+        let Some(spec) = launch.group.tasks[0].health_checks.get(at) else {
+            let place = at - launch.group.tasks[0].health_checks.len();
+            return self.readiness_due(now, instance, place);
+        };
         let Some(check) = self.live.get_mut(instance).and_then(|live| live.checks.get_mut(at)) else {
             return;
         };
-        let launch = &group.launch;
-        let spec = &launch.group.tasks[0].health_checks[at];
         let reach = Reach {
             network: &launch.group.tasks[0].network,
             ports: own_ports(launch, 0),
@@ -424,6 +432,13 @@ impl Node {
         number: u64,
         outcome: ProbeOutcome,
     ) {
+        let health_checks = match self.saved.groups().get(instance) {
+            Some(group) => group.launch.group.tasks[0].health_checks.len(),
+            None => return,
+        };
+        if at >= health_checks {
+            return self.readiness_probed(now, instance, at - health_checks, number, outcome);
+        }
         let Some(check) = self.live.get_mut(instance).and_then(|live| live.checks.get_mut(at)) else {
             return;
         };

@@ -89,7 +89,7 @@ impl Check {
     ) -> bool {
         let result = &mut self.result;
         match outcome {
-            ProbeOutcome::Ignored => false,
+            ProbeOutcome::Ignored | ProbeOutcome::Answered { .. } => false,
             ProbeOutcome::Healthy => {
                 let changed = result.alive != Some(true);
                 result.alive = Some(true);

@@ -6,7 +6,7 @@ use hansa_model::agent::Usage;
 use hansa_model::container::{Artifact, ContainerSpec, NetworkSpec};
 use hansa_model::resources::Allocation;
 use hansa_model::spec::Command;
-use hansa_model::task::{Exit, Limitation};
+use hansa_model::task::{CheckResponse, Exit, Limitation};
 use hansa_model::{InstanceId, TaskId, Timestamp};
 
 /// Something happened.
@@ -103,6 +103,13 @@ pub enum ProbeOutcome {
     Unhealthy {
         /// In words.
         cause: String,
+    },
+    /// A readiness check was answered.
+    Answered {
+        /// Whether the answer says "ready".
+        ready: bool,
+        /// What came back, if it is to be kept.
+        response: Option<CheckResponse>,
     },
 }
 
@@ -233,6 +240,21 @@ pub enum ProbeTarget {
         ignore_1xx: bool,
         /// Over TLS, without looking at the certificate.
         tls: bool,
+    },
+    /// GET without following redirects; certain statuses say "ready".
+    Ready {
+        /// IP address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Path and query.
+        path: String,
+        /// Over TLS, without looking at the certificate.
+        tls: bool,
+        /// The statuses that say "ready".
+        codes: Vec<u16>,
+        /// Give the answer along with the outcome.
+        keep: bool,
     },
     /// A connection is accepted.
     Tcp {

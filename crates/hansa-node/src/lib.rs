@@ -26,6 +26,7 @@ mod groups;
 mod health;
 pub mod io;
 pub mod node;
+mod readiness;
 mod restore;
 pub mod saved;
 mod timers;

@@ -5,11 +5,12 @@ mod common;
 use common::*;
 use hansa_link::{ToAgent, ToAgentBody};
 use hansa_model::agent::Usage;
+use hansa_model::app::ReadinessCheck;
 use hansa_model::resources::{Demand, MIB};
 use hansa_model::spec::{Command, ExecutorSpec, GroupSpec, Launch};
-use hansa_model::task::{Exit, Limitation};
+use hansa_model::task::{CheckResponse, Exit, Limitation};
 use hansa_model::{AgentId, BootId, ClusterId, InstanceId, TaskId, Term};
-use hansa_node::{Found, Input};
+use hansa_node::{Found, Input, ProbeOutcome, Record};
 
 /// A stage with a running, fully acknowledged task `x`.
 fn running() -> Stage {
@@ -484,4 +485,67 @@ fn a_kill_waits_until_the_world_has_heard_of_it() {
     stage.connect();
     stage.hear(launch_message(drained("x")));
     assert!(stage.hear(kill("x", None)).contains("stop x in 3000"));
+}
+
+/// A task is asked whether it is ready until it says so, and not again.
+#[test]
+fn readiness_is_asked_until_it_is_there() {
+    let mut launch = launch("x", vec![tcp_check()]);
+    let mut group = GroupSpec::clone(&launch.group);
+    group.tasks[0].port_names = vec![Some("api".into())];
+    group.tasks[0].readiness_checks = vec![ReadinessCheck {
+        name: "migrated".into(),
+        tls: false,
+        path: "ready".into(),
+        port_name: "api".into(),
+        interval_ms: 5_000,
+        timeout_ms: 1_000,
+        ready_codes: vec![200],
+        preserve_last_response: true,
+    }];
+    launch.group = group.into();
+    let mut stage = Stage::new();
+    stage.connect();
+    stage.hear(launch_message(launch));
+    stage.input(started("x"));
+    let answer = |number, ready, status| Input::Probed {
+        instance: InstanceId::from("x"),
+        check: 1,
+        number,
+        outcome: ProbeOutcome::Answered {
+            ready,
+            response: Some(CheckResponse { status, content_type: "text/plain".into(), body: "no".into() }),
+        },
+    };
+    let newest = |stage: &Stage| {
+        let status = stage.stored.iter().rev().find_map(|record| match record {
+            Record::Status(status) => Some(status.clone()),
+            _ => None,
+        });
+        status.unwrap()
+    };
+    assert!(newest(&stage).readiness.is_empty());
+    assert!(stage.input(answer(1, false, 503)).contains("TASK_RUNNING"), "news");
+    let said = newest(&stage).readiness.clone();
+    assert_eq!((said.len(), said[0].name.as_str(), said[0].ready), (1, "migrated", false));
+    assert_eq!(said[0].last_response.as_ref().map(|response| response.status), Some(503));
+    stage.wait(500);
+    stage.input(probed("x", 1, true));
+    assert!(!newest(&stage).is_ready(1) && newest(&stage).healthy == Some(true));
+
+    let asked = stage.wait(5_000);
+    assert!(asked.contains("#2 Ready"), "{asked}");
+    assert!(!stage.input(answer(2, false, 503)).contains("send"), "nothing new");
+    stage.wait(5_000);
+    // No answer in time is none.
+    stage.wait(1_500);
+    assert_eq!(newest(&stage).readiness[0].last_response, None);
+    let asked = stage.wait(3_500);
+    assert!(asked.contains("#4 Ready"), "{asked}");
+    stage.input(answer(4, true, 200));
+    assert!(newest(&stage).is_ready(1));
+    for _ in 0..20 {
+        let asked = stage.wait(1_000);
+        assert!(!asked.contains("Ready"), "{asked}");
+    }
 }

@@ -1,7 +1,6 @@
 //! Clients that create, change and remove apps, and kill tasks, without ever resting.
 
 use crate::machine::Machine;
-use crate::oracle::Intent;
 use crate::report::Fault;
 use crate::world::{Asked, Event, World};
 use hansa_cell::{Input, Request};
@@ -10,19 +9,29 @@ use hansa_model::app::{
     UnreachableStrategy, UpgradeStrategy,
 };
 use hansa_model::event::AgentState;
+use hansa_model::group::{GroupChange, GroupTarget};
 use hansa_model::resources::MIB;
-use hansa_model::service::{AppChange, Expected, ServiceCommand, Target};
+use hansa_model::service::{AppChange, Deploy, Expected, ServiceCommand, Target};
 use hansa_model::spec::Command;
-use hansa_model::{AppId, Principal, TaskId};
+use hansa_model::{AppId, DeploymentId, Principal, TaskId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many apps the clients play with.
-const APPS: u32 = 6;
+pub const APPS: u32 = 6;
+
+/// From this one on they are in the group.
+pub const GROUPED: u32 = 4;
+
+/// The group that they are in.
+pub const GROUP: &str = "/shop";
 
 impl World {
     /// One client does one thing.
     pub fn client(&mut self) {
+        if self.random.u8(0..6) == 0 {
+            return self.client_of_groups();
+        }
         let app = name(self.random.u32(0..APPS));
         if self.asked.values().any(|asked| asked.intents.iter().any(|(other, _)| *other == app)) {
             return;
@@ -43,34 +52,49 @@ impl World {
                 (vec![(app.clone(), Some(Arc::new(spec)))], change(app, Target::Scale(instances), force))
             }
             (Some(_), 4) => (Vec::new(), self.kill_some()),
-            _ => {
+            (_, 5) => (Vec::new(), self.steer()),
+            (_, kind) => {
                 let spec = Arc::new(self.some_spec(&app));
-                (vec![(app.clone(), Some(spec.clone()))], change(app, Target::Spec(spec), force))
+                let intents = vec![(app.clone(), Some(spec.clone()))];
+                let command = match kind {
+                    6 => canary(app, spec, force),
+                    _ => change(app, Target::Spec(spec), force),
+                };
+                (intents, command)
             }
         };
-        self.ask(intents, command);
+        self.ask(Asked { intents, ..Asked::default() }, command);
     }
 
     /// Makes sure of every app that something is unsure about, once the faults have stopped.
     pub fn settle(&mut self) {
+        self.resume_all();
         let all_there = self.all_there();
         let unsure: Vec<AppId> = (0..APPS)
             .map(name)
             .filter(|app| match self.oracle.sure(app) {
                 // After an older store everything is told anew, so that it is known what becomes of strays.
-                Some(_) => all_there && self.restored.untold.contains(app),
+                Some(_) => all_there && (self.restored.untold.contains(app) || self.left.contains(app)),
                 None => {
                     let unsure = self.oracle.apps().any(|known| known == app);
                     unsure || all_there && self.restored.untold.contains(app)
                 }
             })
             .collect();
+        // Whoever paused a deployment, or stopped at its canary, lets it go on.
+        let paused: Vec<DeploymentId> =
+            self.master.iter().flat_map(|master| master.picture.deployments.keys().cloned()).collect();
+        for id in paused {
+            self.ask(Vec::new(), ServiceCommand::ResumeDeployment { id });
+        }
         for app in unsure {
             let under_way =
                 self.asked.values().any(|asked| asked.intents.iter().any(|(other, _)| *other == app));
             if !under_way {
+                self.left.remove(&app);
                 let spec = Arc::new(self.some_spec(&app));
-                self.ask(vec![(app.clone(), Some(spec.clone()))], change(app, Target::Spec(spec), true));
+                let intents = vec![(app.clone(), Some(spec.clone()))];
+                self.ask(Asked { intents, ..Asked::default() }, change(app, Target::Spec(spec), true));
             }
         }
     }
@@ -82,18 +106,19 @@ impl World {
         self.machines.iter().all(|machine| state(machine) == Some(AgentState::Active))
     }
 
-    fn ask(&mut self, intents: Vec<(AppId, Intent)>, command: ServiceCommand) {
+    /// A client sends a command that says this of apps and groups; what it kills is added here.
+    pub fn ask(&mut self, mut asked: Asked, command: ServiceCommand) {
         let id = self.next_request;
         self.next_request += 1;
         self.note(format_args!("ask {id}: {command:?}"));
         if self.master.is_none() {
             return;
         }
-        let kills = match &command {
-            ServiceCommand::Kill { tasks, .. } => tasks.clone(),
-            _ => Vec::new(),
-        };
-        self.forget_spared_of(&intents, &kills);
+        if let ServiceCommand::Kill { tasks, .. } = &command {
+            asked.kills.clone_from(tasks);
+        }
+        self.leave_others(&asked.intents, &command);
+        self.forget_spared_of(&asked.intents, &asked.kills);
         let all_there = !self.faults && self.all_there();
         if let ServiceCommand::Change { changes, .. } = &command {
             // Another number alone leaves strays of another version as they are; so does an app that is made anew, which
@@ -108,7 +133,7 @@ impl World {
                 self.restored.untold.remove(&change.id);
             }
         }
-        self.asked.insert(id, Asked { intents, kills });
+        self.asked.insert(id, asked);
         let patience = if self.unlucky(30) {
             self.report.count(Fault::ClientTimeout);
             1
@@ -118,6 +143,28 @@ impl World {
         self.after(patience, Event::ClientTimeout { id });
         let principal = Principal::loopback();
         self.master_input(Input::Request { id, principal, request: Request::Service(command) });
+    }
+
+    /// Pauses or resumes a deployment, if there is one; else changes a group.
+    fn steer(&mut self) -> ServiceCommand {
+        let known: Vec<DeploymentId> =
+            self.master.iter().flat_map(|master| master.picture.deployments.keys().cloned()).collect();
+        if !known.is_empty() && self.random.u8(0..3) > 0 {
+            let id = known[self.random.usize(0..known.len())].clone();
+            return match self.random.bool() {
+                true => ServiceCommand::PauseDeployment { id },
+                false => ServiceCommand::ResumeDeployment { id },
+            };
+        }
+        let to = match self.random.u8(0..3) {
+            0 => GroupTarget::Removed,
+            some => GroupTarget::Put {
+                dependencies: vec![AppId::from(format!("/app{some}"))],
+                enforce_role: None,
+            },
+        };
+        let group = GroupChange { id: AppId::from("/group"), must_be_new: false, to };
+        ServiceCommand::Deploy(Box::new(Deploy { groups: vec![group], ..Deploy::default() }))
     }
 
     fn kill_some(&mut self) -> ServiceCommand {
@@ -133,7 +180,8 @@ impl World {
         ServiceCommand::Kill { tasks, scale: false, wipe: false, force: false }
     }
 
-    fn some_spec(&mut self, app: &AppId) -> AppSpec {
+    /// Some definition of an app.
+    pub fn some_spec(&mut self, app: &AppId) -> AppSpec {
         let version = self.random.u32(..).to_string();
         let health_checks = if self.random.bool() {
             vec![HealthCheck {
@@ -180,12 +228,25 @@ impl World {
     }
 }
 
-fn name(app: u32) -> AppId {
-    AppId::from(format!("/app{app}"))
+/// The apps' names; the last ones are in a group.
+pub fn name(app: u32) -> AppId {
+    AppId::from(if app < GROUPED { format!("/app{app}") } else { format!("{GROUP}/app{app}") })
 }
 
 fn change(id: AppId, to: Target, force: bool) -> ServiceCommand {
     ServiceCommand::Change { changes: vec![AppChange { id, expected: Expected::Anything, to }], force }
+}
+
+/// A change that stops when a part of the instances is replaced.
+fn canary(id: AppId, spec: Arc<AppSpec>, force: bool) -> ServiceCommand {
+    let change = AppChange { id, expected: Expected::Anything, to: Target::Spec(spec) };
+    let canary_milli = Some(300);
+    ServiceCommand::Deploy(Box::new(Deploy {
+        changes: vec![change],
+        force,
+        canary_milli,
+        ..Deploy::default()
+    }))
 }
 
 fn constraint(field: &str, operator: Operator, value: Option<&str>) -> Constraint {

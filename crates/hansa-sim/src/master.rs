@@ -20,10 +20,16 @@ pub struct Picture {
     pub apps: BTreeMap<AppId, Arc<AppVersion>>,
     /// Deployments under way, and the apps they touch.
     pub deployments: BTreeMap<DeploymentId, Vec<AppId>>,
+    /// Those of them that hold until somebody lets them go on.
+    pub paused: BTreeSet<DeploymentId>,
+    /// Groups that are stored, and what they depend on.
+    pub groups: BTreeMap<AppId, Vec<AppId>>,
     /// Agents by state.
     pub agents: BTreeMap<AgentId, AgentState>,
     /// Tasks that have not ended, of which instance, and how they are.
     pub tasks: BTreeMap<TaskId, (InstanceId, TaskState)>,
+    /// What was shown as ended since the last check, and how.
+    pub ended: Vec<(InstanceId, TaskState, String)>,
     /// The newest commit.
     pub index: u64,
 }
@@ -41,15 +47,27 @@ impl Picture {
                 Event::AppRemoved(app) => drop(self.apps.remove(app)),
                 Event::Deployment { view, change: Succeeded | Failed(_) } => {
                     self.deployments.remove(&view.id);
+                    self.paused.remove(&view.id);
                 }
                 Event::Deployment { view, .. } => {
+                    if view.paused.is_some() {
+                        self.paused.insert(view.id.clone());
+                    } else {
+                        self.paused.remove(&view.id);
+                    }
                     self.deployments.insert(view.id.clone(), view.affected.clone());
                 }
+                // Of each group the newest version comes last.
+                Event::Group(group) if group.exists => {
+                    self.groups.insert(group.id.clone(), group.dependencies.clone());
+                }
+                Event::Group(group) => drop(self.groups.remove(&group.id)),
                 Event::Agent(view) => drop(self.agents.insert(view.id.clone(), view.state)),
                 Event::Task { view, .. } => {
                     let (task, state) = (&view.status.task, view.status.state);
                     if state.is_terminal() {
                         self.tasks.remove(task);
+                        self.ended.push((view.instance.clone(), state, view.status.message.clone()));
                     } else {
                         self.tasks.insert(task.clone(), (view.instance.clone(), state));
                     }

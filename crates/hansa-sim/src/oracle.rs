@@ -8,19 +8,23 @@ use std::sync::Arc;
 /// What an app is meant to be; None: gone.
 pub type Intent = Option<Arc<AppSpec>>;
 
-/// What is known about one app.
+/// What a group is meant to be besides its apps: what it depends on; None: gone.
+pub type GroupIntent = Option<Vec<AppId>>;
+
+/// What is known about one app or group.
 #[derive(Clone, Debug, Default)]
-struct Known {
+struct Known<T> {
     /// What the last answered command made of it.
-    promised: Intent,
+    promised: T,
     /// What commands would have made of it whose answers never came, since then.
-    unsure: Vec<Intent>,
+    unsure: Vec<T>,
 }
 
 /// All promises.
 #[derive(Clone, Debug, Default)]
 pub struct Oracle {
-    apps: BTreeMap<AppId, Known>,
+    apps: BTreeMap<AppId, Known<Intent>>,
+    groups: BTreeMap<AppId, Known<GroupIntent>>,
     /// Tasks that were promised to end.
     killed: BTreeSet<TaskId>,
 }
@@ -34,6 +38,16 @@ impl Oracle {
     /// A command's answer never came: the app may or may not be this.
     pub fn unsure(&mut self, app: &AppId, intent: Intent) {
         self.apps.entry(app.clone()).or_default().unsure.push(intent);
+    }
+
+    /// A command's answer came: this is what the group is now.
+    pub fn promised_group(&mut self, group: &AppId, intent: GroupIntent) {
+        self.groups.insert(group.clone(), Known { promised: intent, unsure: Vec::new() });
+    }
+
+    /// A command's answer never came: the group may or may not be this.
+    pub fn unsure_group(&mut self, group: &AppId, intent: GroupIntent) {
+        self.groups.entry(group.clone()).or_default().unsure.push(intent);
     }
 
     /// A kill's answer came: these tasks end.
@@ -70,6 +84,21 @@ impl Oracle {
             known.unsure.iter().map(words).collect::<Vec<_>>().join(" | "),
             actual.map_or("gone".into(), describe),
         ))
+    }
+
+    /// Compares groups with what the cell says they are: what those that exist depend on.
+    pub fn check_groups(&self, actual: &BTreeMap<AppId, Vec<AppId>>) -> Result<(), String> {
+        for (group, known) in &self.groups {
+            let actual = actual.get(group).cloned();
+            if known.promised != actual && !known.unsure.contains(&actual) {
+                let Known { promised, unsure } = known;
+                return Err(format!(
+                    "accepted intent lost: group {group} was promised as {promised:?} (or, unsure, one of {unsure:?}), and is \
+                     {actual:?}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Every app that was ever spoken of.

@@ -34,6 +34,9 @@ impl World {
         for (app, intent) in self.asked.values().flat_map(|asked| &asked.intents) {
             oracle.unsure(app, intent.clone());
         }
+        for (group, intent) in self.asked.values().flat_map(|asked| &asked.groups) {
+            oracle.unsure_group(group, intent.clone());
+        }
         self.note(format_args!("the store is copied"));
         self.restored.copy = Some((self.disk.copy(), oracle));
     }

@@ -332,12 +332,30 @@ impl World {
             .collect();
         if std::mem::take(&mut self.master_moved) {
             self.look_at_restored();
+            self.check_ended();
             self.check_master();
         }
         self.forget_spared_on(&unreachable);
         for machine in unreachable {
             if !self.restored.unseen.contains(&machine) {
                 self.check_fence(machine);
+            }
+        }
+    }
+
+    /// What is shown as ended has ended. (What is given up with its machine is shown as removed.)
+    fn check_ended(&mut self) {
+        let Some(master) = &mut self.master else { return };
+        for (instance, state, why) in std::mem::take(&mut master.picture.ended) {
+            let lives = self.machines.iter().find(|machine| {
+                machine.processes.get(&instance).is_some_and(crate::machine::Process::is_alive)
+            });
+            if let Some(machine) = lives {
+                let what = format!(
+                    "{instance} is shown as {state:?} ({why}) while it lives on node{}",
+                    machine.number
+                );
+                return self.broke(what);
             }
         }
     }
@@ -364,6 +382,11 @@ impl World {
         if let Err(what) = services {
             return self.broke(format!("services: {what}"));
         }
+        let lost = lost.or_else(|| {
+            // What a group command under way makes of it, is shown before it is answered.
+            let under_way = self.asked.values().any(|asked| !asked.groups.is_empty());
+            if under_way { None } else { self.oracle.check_groups(&master.picture.groups).err() }
+        });
         if let Some(what) = early.or(lost).or(unexplained) {
             self.broke(what);
         }

@@ -3,7 +3,7 @@
 use crate::disk::Disk;
 use crate::machine::{Machine, narrow, roomy};
 use crate::master::{Act, Master};
-use crate::oracle::{Intent, Oracle};
+use crate::oracle::{GroupIntent, Intent, Oracle};
 use crate::report::{Fault, Report};
 use crate::restore::Restored;
 use hansa_cell::{Input, RequestId, SessionId};
@@ -90,10 +90,12 @@ pub struct Link {
 }
 
 /// A command whose answer is awaited.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// The apps it is about, and what they shall be.
     pub intents: Vec<(AppId, Intent)>,
+    /// The groups it is about, and what they shall be.
+    pub groups: Vec<(AppId, GroupIntent)>,
     /// The tasks that it kills.
     pub kills: Vec<TaskId>,
 }
@@ -131,6 +133,9 @@ pub struct World {
     pub next_request: RequestId,
     /// What was promised.
     pub oracle: Oracle,
+    /// Apps whose deployment somebody replaced by force for another app's sake: what was half done stays so until a client
+    /// speaks of them again.
+    pub left: BTreeSet<AppId>,
     /// The master's store as it was once, and what has come of putting it back.
     pub restored: Restored,
     /// Whether things still go wrong.
@@ -169,6 +174,7 @@ impl World {
             asked: BTreeMap::new(),
             next_request: 1,
             oracle: Oracle::default(),
+            left: BTreeSet::new(),
             restored: Restored::default(),
             faults: true,
             report: Report { fingerprint: seed, ..Report::default() },
@@ -436,6 +442,9 @@ impl World {
                 for (app, intent) in asked.intents {
                     self.oracle.promised(&app, intent);
                 }
+                for (group, intent) in asked.groups {
+                    self.oracle.promised_group(&group, intent);
+                }
                 self.oracle.killed(asked.kills);
             }
             // Refused: nothing has changed.
@@ -449,6 +458,9 @@ impl World {
             self.note(format_args!("answer {id}: never"));
             for (app, intent) in asked.intents {
                 self.oracle.unsure(&app, intent);
+            }
+            for (group, intent) in asked.groups {
+                self.oracle.unsure_group(&group, intent);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::commands::{
     app::AppCommand, compose::ComposeCommand, deployment::DeploymentCommand, events::EventsArgs,
-    image::ImageCommand, node::NodeCommand,
+    exec::ExecArgs, image::ImageCommand, node::NodeCommand,
 };
 use crate::commands::{role::RoleCommand, sim::SimArgs, task::TaskCommand};
 use crate::config::{AgentArgs, MasterArgs};
@@ -78,6 +78,7 @@ pub enum Command {
     /// Shows and sets how teams share the cluster
     #[command(subcommand)]
     Role(RoleCommand),
+    Exec(ExecArgs),
     Events(EventsArgs),
     Sim(SimArgs),
     /// Prints the versions of this program and of the master

@@ -67,6 +67,25 @@ impl Client {
         self.request(Method::GET, path, query, None, None).await
     }
 
+    /// Opens a connection to a task's container, for a command in it.
+    pub async fn exec(&self, task: &hansa_model::TaskId) -> Result<reqwest::Upgraded, Failure> {
+        use hansa_api::exec::PROTOCOL;
+        use reqwest::header::{CONNECTION, UPGRADE};
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["hansa", "v1", "tasks", task.as_str(), "exec"]);
+        }
+        let place = url.to_string();
+        let request = self.http.get(url).header(CONNECTION, "upgrade").header(UPGRADE, PROTOCOL);
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            let text = response.text().await.unwrap_or_default();
+            return Err(refusal(status, &text).at(&place));
+        }
+        response.upgrade().await.map_err(|error| self.unreachable(&error))
+    }
+
     async fn request(
         &self,
         method: Method,

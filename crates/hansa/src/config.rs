@@ -69,6 +69,9 @@ pub struct MasterArgs {
         alias = "max_running_deployments"
     )]
     pub max_running_deployments: Option<usize>,
+    /// A deployment without progress for this long is failing, unless its service's label says otherwise; 0: never
+    #[arg(long, env = "HANSA_MASTER_PROGRESS_DEADLINE", hide_env_values = true, value_name = "TIME")]
+    pub progress_deadline: Option<Span>,
 }
 
 /// Settings of `hansa agent`, besides `--master`.
@@ -138,6 +141,10 @@ pub struct AgentArgs {
     /// A directory (mode 700) with a file for each secret that tasks of this agent may ask for [default: none]
     #[arg(long, env = "HANSA_AGENT_SECRETS_DIR", hide_env_values = true, value_name = "DIR")]
     pub secrets_dir: Option<PathBuf>,
+    /// Let `hansa exec` run commands in containers. Whoever reaches the agent's port may then do so
+    #[arg(long, env = "HANSA_AGENT_ALLOW_EXEC", hide_env_values = true, num_args = 0..=1,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
+    pub allow_exec: Option<bool>,
 }
 
 /// A time span such as `10s`.

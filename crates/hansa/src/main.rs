@@ -86,6 +86,7 @@ async fn client_command(command: &Command, context: &Context) -> Result<(), Fail
         Command::Node(command) => commands::node::run(command, context).await,
         Command::Image(command) => commands::image::run(command, context).await,
         Command::Role(command) => commands::role::run(command, context).await,
+        Command::Exec(args) => commands::exec::run(args, context).await,
         Command::Events(args) => commands::events::run(args, context).await,
         Command::Version => commands::version::run(context).await,
         other => unreachable!("{other:?} does not talk to a master"),

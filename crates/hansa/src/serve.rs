@@ -75,6 +75,9 @@ pub async fn master(args: MasterArgs) -> Result<(), Failure> {
     let mut options = hansa_master::Options::new(listen, data_dir);
     options.insecure = args.insecure.unwrap_or(options.insecure);
     options.max_running_deployments = args.max_running_deployments.unwrap_or(options.max_running_deployments);
+    if let Some(crate::config::Span(span)) = args.progress_deadline {
+        options.progress_deadline_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    }
     hansa_master::run(options, stop_signal()?).await?;
     Ok(())
 }
@@ -122,6 +125,7 @@ fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, 
     }
     options.stop_deadline = args.stop_deadline.map(|span| span.0);
     options.secrets_dir = args.secrets_dir;
+    options.allow_exec = args.allow_exec.unwrap_or(false);
     options.insecure = args.insecure.unwrap_or(options.insecure);
     options.docker_config = args.docker_config;
     options.insecure_registries = args.insecure_registry.unwrap_or_default().into_iter().collect();

@@ -1,9 +1,10 @@
-//! The agent's own port: health, state, files, figures, images. Handlers ask the loop and convert; nothing is changed but
-//! that unused images are removed.
+//! The agent's own port: health, state, files, figures, images. Nothing is changed but that unused images are removed and
+//! commands run in containers, where those are allowed; handlers ask the loop and convert.
 //!
 //! Everything also under `/slave(1)`, where Mesos' clients look. On loopback everybody on the machine may ask, but a
 //! request with a foreign `Host` or `Origin` is refused: it comes from a web page that somebody was lured to.
 
+mod exec;
 mod files;
 mod guard;
 mod images;
@@ -32,6 +33,7 @@ struct Context {
     events: mpsc::Sender<Event>,
     sandboxes: Arc<PathBuf>,
     images: Arc<HeldImages>,
+    allow_exec: bool,
 }
 
 impl Context {
@@ -67,8 +69,9 @@ pub(crate) fn router(
     sandboxes: PathBuf,
     images: Arc<HeldImages>,
     loopback_only: bool,
+    allow_exec: bool,
 ) -> Router {
-    let context = Context { events, sandboxes: Arc::new(sandboxes), images };
+    let context = Context { events, sandboxes: Arc::new(sandboxes), images, allow_exec };
     let routes = Router::new()
         .route("/health", get(|| async { "" }))
         .route("/state", get(state::state))
@@ -78,6 +81,7 @@ pub(crate) fn router(
         .route("/hansa/v1/tasks/{task}/usage", get(state::usage))
         .route("/hansa/v1/images", get(images::list))
         .route("/hansa/v1/images/prune", post(images::prune))
+        .route("/hansa/v1/tasks/{task}/exec", get(exec::exec))
         .route("/files/browse", get(files::browse))
         .route("/files/browse.json", get(files::browse))
         .route("/files/read", get(files::read))
@@ -112,7 +116,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router) {
             // Small buffers: an agent is to cost its machine little.
             server.http1().timer(hyper_util::rt::TokioTimer::new()).max_buf_size(32 * 1024);
             // Errors are the client's: it went away or spoke something else.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            let _ = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
             drop(turn);
         });
     }

@@ -8,22 +8,27 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::RawFd;
 
-/// Becomes the program; `stdout` and `stderr` become its descriptors 1 and 2. Reports to `failures` what went wrong.
-pub(super) fn become_program(
-    plan: &Plan,
-    program: &Program,
-    stdout: RawFd,
-    stderr: RawFd,
-    failures: &mut Failures,
-) -> ! {
-    let error = match prepare(plan, stdout, stderr) {
+/// A program's standard streams.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Streams {
+    /// None: nothing to read.
+    pub stdin: Option<RawFd>,
+    pub stdout: RawFd,
+    pub stderr: RawFd,
+    /// Whether they are a terminal, which becomes the program's own.
+    pub terminal: bool,
+}
+
+/// Becomes the program with these streams. Reports to `failures` what went wrong.
+pub(super) fn become_program(plan: &Plan, program: &Program, streams: Streams, failures: &mut Failures) -> ! {
+    let error = match prepare(plan, streams) {
         Ok(()) => exec(program),
         Err(error) => error,
     };
     failures.fail(&error)
 }
 
-fn prepare(plan: &Plan, stdout: RawFd, stderr: RawFd) -> Result<(), LaunchError> {
+fn prepare(plan: &Plan, streams: Streams) -> Result<(), LaunchError> {
     let step = |what: &str, done: io::Result<()>| {
         done.map_err(|error| LaunchError::machine(format!("cannot {what}: {error}")))
     };
@@ -33,7 +38,10 @@ fn prepare(plan: &Plan, stdout: RawFd, stderr: RawFd) -> Result<(), LaunchError>
         libc::setsid();
         libc::umask(0o022);
     }
-    step("connect the output", connect(stdout, stderr))?;
+    step("connect the output", connect(streams))?;
+    if streams.terminal {
+        step("take the terminal", take_terminal(plan))?;
+    }
     // Only a wish: who may not lower it runs with what the agent has.
     let _ = std::fs::write("/proc/self/oom_score_adj", plan.oom_score_adj.to_string());
     for &(resource, soft, hard) in &plan.rlimits {
@@ -91,14 +99,29 @@ fn reset_signals() {
     }
 }
 
-fn connect(stdout: RawFd, stderr: RawFd) -> io::Result<()> {
+/// Makes the terminal at descriptor 0 the session's, so that its keys mean signals, and the user's.
+fn take_terminal(plan: &Plan) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    unsafe {
+        if libc::ioctl(0, libc::TIOCSCTTY, 0) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if let Some(identity) = &plan.identity {
+            // The group is the one that terminals have.
+            libc::fchown(0, identity.uid, libc::gid_t::MAX);
+        }
+    }
+    Ok(())
+}
+
+fn connect(streams: Streams) -> io::Result<()> {
     // SAFETY: the path is a C string; the descriptors are open ones of this process.
     unsafe {
         let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
         if null < 0 {
             return Err(io::Error::last_os_error());
         }
-        for (from, to) in [(null, 0), (stdout, 1), (stderr, 2)] {
+        for (from, to) in [(streams.stdin.unwrap_or(null), 0), (streams.stdout, 1), (streams.stderr, 2)] {
             // A descriptor that is already in place would keep its close-on-exec flag.
             let done = if from == to { libc::fcntl(to, libc::F_SETFD, 0) } else { libc::dup2(from, to) };
             if done < 0 {

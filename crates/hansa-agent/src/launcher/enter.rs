@@ -3,7 +3,7 @@
 //! A helper process joins the container's cgroups and namespaces, forks the command, waits for it with a time limit, and
 //! hands its status back through a pipe. Helper and command die with the shim.
 
-use super::command::become_program;
+use super::command::{Streams, become_program};
 use super::pipe::{Failures, pipe, set_nonblocking};
 use super::plan::{Fence, Plan, Program};
 use crate::cgroup::Container;
@@ -23,6 +23,20 @@ pub(crate) struct Execution {
     pub outcome: OwnedFd,
 }
 
+/// What is to be run.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Program and arguments.
+    pub argv: &'a [String],
+    /// Variables besides the container's own, which win.
+    pub env: &'a BTreeMap<String, String>,
+    /// How long it may take; None: as long as it likes.
+    pub timeout: Option<Duration>,
+    /// Its standard streams, and whether they are a terminal. None: nothing to read, and both outputs to
+    /// [`Execution::output`].
+    pub streams: Option<(&'a [OwnedFd; 3], bool)>,
+}
+
 /// How it went: a wait status, and whether time was up.
 pub(crate) type Outcome = Result<(i32, bool), LaunchError>;
 
@@ -34,11 +48,9 @@ pub(crate) fn execute(
     plan: &Plan,
     init: i32,
     cgroup: Option<&Container>,
-    argv: &[String],
-    env: &BTreeMap<String, String>,
-    timeout: Duration,
+    wanted: &Wanted<'_>,
 ) -> Result<Execution, LaunchError> {
-    let mut program = Program::new(argv, env)?;
+    let mut program = Program::new(wanted.argv, wanted.env)?;
     program.inherit(&plan.program);
     let broken = |error: io::Error| LaunchError::machine(format!("cannot start a process: {error}"));
     let (output, output_write) = pipe().map_err(broken)?;
@@ -50,7 +62,7 @@ pub(crate) fn execute(
             // SAFETY: no memory is passed.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
             drop((output, outcome));
-            let result: Outcome = run(plan, &program, init, cgroup, output_write, timeout);
+            let result: Outcome = run(plan, &program, init, cgroup, output_write, wanted);
             let text = serde_json::to_vec(&result).unwrap_or_default();
             let _ = File::from(outcome_write).write_all(&text);
             // SAFETY: ends the process without running anything of its parent's.
@@ -71,7 +83,7 @@ fn run(
     init: i32,
     cgroup: Option<&Container>,
     output: OwnedFd,
-    timeout: Duration,
+    wanted: &Wanted<'_>,
 ) -> Outcome {
     let broken = |what: &str, error: io::Error| {
         LaunchError::machine(format!("cannot {what} of the container: {error}"))
@@ -82,13 +94,25 @@ fn run(
     join(plan, init).map_err(|error| broken("enter the namespaces", error))?;
     super::root::enter(&plan.inside_dir)?;
     let (setup, failures) = pipe().map_err(|error| broken("make a pipe for a command", error))?;
-    let deadline = Instant::now() + timeout;
+    let deadline = wanted.timeout.map(|timeout| Instant::now() + timeout);
     // SAFETY: this process has one thread, so that the child may do anything.
     let command = match unsafe { libc::fork() } {
         -1 => return Err(broken("start a process", io::Error::last_os_error())),
         0 => {
             let mut failures = Failures::new(failures);
-            become_program(plan, program, output.as_raw_fd(), output.as_raw_fd(), &mut failures)
+            let streams = match wanted.streams {
+                Some(([stdin, stdout, stderr], terminal)) => Streams {
+                    stdin: Some(stdin.as_raw_fd()),
+                    stdout: stdout.as_raw_fd(),
+                    stderr: stderr.as_raw_fd(),
+                    terminal,
+                },
+                None => {
+                    let output = output.as_raw_fd();
+                    Streams { stdin: None, stdout: output, stderr: output, terminal: false }
+                }
+            };
+            become_program(plan, program, streams, &mut failures)
         }
         pid => pid,
     };
@@ -108,12 +132,12 @@ fn run(
 }
 
 /// Waits for the command; kills it and its process group when time is up.
-fn await_end(command: i32, deadline: Instant) -> (i32, bool) {
+fn await_end(command: i32, deadline: Option<Instant>) -> (i32, bool) {
     let mut status = 0;
     let mut timed_out = false;
     if let Ok(pidfd) = pidfd(command) {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let milliseconds = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let milliseconds = left.map_or(-1, |left| i32::try_from(left.as_millis()).unwrap_or(i32::MAX));
         let mut polled = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: the pointer is to one entry.
         timed_out = unsafe { libc::poll(&mut polled, 1, milliseconds) } == 0;

@@ -4,10 +4,12 @@
 //! in there; and it ends when the shim does. The command is its child and not process 1 itself, as signals that a process
 //! 1 has no handler for do nothing.
 
-use super::command::become_program;
+use super::command::{Streams, become_program};
+use super::inside::Inside;
 use super::mounts;
 use super::pipe::{Failures, await_setup, pipe, receive, send};
 use super::plan::{Base, Fence, Plan};
+use super::terminal::{open_terminal, receive_with, send_with};
 use super::user::Identity;
 use super::{capabilities, user};
 use crate::cgroup::{Container, Place, Version};
@@ -16,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// With this bit a byte from the shim asks to stop: to wait for all processes after the command's end, not to end them.
 const STOPPING: u8 = 0x80;
@@ -57,7 +61,7 @@ struct Ends {
     status: OwnedFd,
     stdout: OwnedFd,
     stderr: OwnedFd,
-    report: OwnedFd,
+    report: UnixStream,
     failures: OwnedFd,
 }
 
@@ -66,7 +70,7 @@ struct Ends {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     init: Init,
-    report: OwnedFd,
+    report: UnixStream,
     setup: File,
 }
 
@@ -80,7 +84,7 @@ pub(crate) fn prepare(base: &Base, cgroup: Option<&Container>) -> Result<Waiting
     let (status, status_write) = pipe().map_err(broken)?;
     let (stdout, stdout_write) = pipe().map_err(broken)?;
     let (stderr, stderr_write) = pipe().map_err(broken)?;
-    let (report, report_write) = pipe().map_err(broken)?;
+    let (report, report_write) = UnixStream::pair().map_err(broken)?;
     let (setup, failures) = pipe().map_err(broken)?;
     let places = cgroup.map(Container::places).unwrap_or_default();
     let flags = match base.fence {
@@ -133,15 +137,16 @@ impl Waiting {
             return Err(error);
         }
         self.init.missing.extend_from_slice(&plan.missing);
-        let mut text = Vec::new();
-        if File::from(self.report).read_to_end(&mut text).is_ok()
-            && let Ok(report) = serde_json::from_slice::<Report>(&text)
-        {
+        let (text, mut terminal) = read_report(&self.report);
+        if let Ok(report) = serde_json::from_slice::<Report>(&text) {
             self.init.missing.extend(report.missing);
             match (report.identity, report.home) {
                 (Some(identity), Some(home)) => plan.settle(identity, home),
                 (identity, _) => plan.identity = identity,
             }
+        }
+        if let Some(terminal) = terminal.pop() {
+            self.init.stdout = terminal;
         }
         Ok(self.init)
     }
@@ -151,6 +156,19 @@ impl Waiting {
         self.init.kill();
         // SAFETY: the pointer may be null; the process is our child.
         unsafe { libc::waitpid(self.init.pid, std::ptr::null_mut(), 0) };
+    }
+}
+
+/// Everything until the other end is closed.
+fn read_report(report: &UnixStream) -> (Vec<u8>, Vec<OwnedFd>) {
+    let (mut text, mut fds, mut buffer) = (Vec::new(), Vec::new(), [0; 4096]);
+    loop {
+        match receive_with(report.as_raw_fd(), &mut buffer, &mut fds) {
+            Ok(0) => return (text, fds),
+            Ok(length) => text.extend_from_slice(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return (text, fds),
+        }
     }
 }
 
@@ -267,29 +285,48 @@ fn main(base: &Base, places: &[Place], ends: Ends) -> ! {
     if let Err(error) = name_host(plan) {
         failures.fail(&error);
     }
-    match mounts::arrange(plan, places) {
+    let terminal = match mounts::arrange(plan, places) {
         Ok(missing) => {
+            let terminal =
+                match plan.tty.then(|| Inside::open(Path::new("/")).and_then(|root| open_terminal(&root))) {
+                    Some(Err(error)) => failures.fail(&LaunchError::machine(format!(
+                        "cannot open a terminal in the container: {error}"
+                    ))),
+                    Some(Ok(terminal)) => Some(terminal),
+                    None => None,
+                };
             let report = Report { missing, identity: plan.identity.clone(), home: plan.home.clone() };
-            let _ = File::from(ends.report).write_all(&serde_json::to_vec(&report).unwrap_or_default());
+            let text = serde_json::to_vec(&report).unwrap_or_default();
+            let fds: Vec<RawFd> = terminal.iter().map(|(shown, _)| shown.as_raw_fd()).collect();
+            let sent = send_with(ends.report.as_raw_fd(), &text, &fds).unwrap_or_default();
+            let _ = (&ends.report).write_all(&text[sent..]);
+            drop(ends.report);
+            terminal.map(|(_, used)| used)
         }
         Err(error) => failures.fail(&error),
-    }
+    };
     // SAFETY: this process has one thread, so that the child may do anything.
     let command = match unsafe { libc::fork() } {
         -1 => {
             let error = io::Error::last_os_error();
             failures.fail(&LaunchError::machine(format!("cannot start a process in the container: {error}")))
         }
-        0 => become_program(
-            plan,
-            &plan.program,
-            ends.stdout.as_raw_fd(),
-            ends.stderr.as_raw_fd(),
-            &mut failures,
-        ),
+        0 => {
+            let streams = match &terminal {
+                Some(terminal) => {
+                    let terminal = terminal.as_raw_fd();
+                    Streams { stdin: Some(terminal), stdout: terminal, stderr: terminal, terminal: true }
+                }
+                None => {
+                    let (stdout, stderr) = (ends.stdout.as_raw_fd(), ends.stderr.as_raw_fd());
+                    Streams { stdin: None, stdout, stderr, terminal: false }
+                }
+            };
+            become_program(plan, &plan.program, streams, &mut failures)
+        }
         pid => pid,
     };
-    drop((ends.stdout, ends.stderr));
+    drop((ends.stdout, ends.stderr, terminal));
     // Not killed for what others in the container use, and harmless should anybody get hold of it.
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
     if plan.keep.is_some() {

@@ -63,6 +63,11 @@ impl Inside {
         }
     }
 
+    /// A device, reached by no link.
+    pub(super) fn open_device(&self, path: &Path, flags: libc::c_int) -> io::Result<OwnedFd> {
+        self.open_inside(path, flags, IN_ROOT | NO_LINKS)
+    }
+
     /// What is there, or, after everything on the way to it, made now; what is made belongs to `owner`.
     pub(crate) fn make(&self, path: &Path, what: Make, owner: Option<(u32, u32)>) -> io::Result<OwnedFd> {
         let mut path = path.to_owned();

@@ -23,16 +23,18 @@ mod plan;
 mod root;
 pub mod seccomp;
 mod shelf;
+mod terminal;
 mod tree;
 mod user;
 mod volumes;
 
 pub use capabilities::KEPT as KEPT_CAPABILITIES;
-pub(crate) use enter::{Execution, Outcome, execute};
+pub(crate) use enter::{Execution, Outcome, Wanted, execute};
 pub(crate) use init::{Init, Waiting, kill_descendants, prepare};
-pub(crate) use pipe::set_nonblocking;
+pub(crate) use pipe::{pipe, set_nonblocking};
 pub(crate) use plan::check_name;
 pub use plan::{Base, Plan};
+pub(crate) use terminal::{open_terminal, receive_with, resize, send_with};
 pub use user::{Identity, UserError};
 
 use std::fs;

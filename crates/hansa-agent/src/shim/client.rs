@@ -5,6 +5,8 @@ use super::protocol::{Event, ExecResult, MAX_LINE, Reply, Request, RequestBody};
 use super::record::{ExitRecord, LaunchError, Started};
 use super::spec::ShimSpec;
 use crate::cgroup::{Driver, Sampler, Stats};
+use crate::launcher::inside::Inside;
+use crate::launcher::{open_terminal, send_with};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -313,6 +315,33 @@ impl Client {
         }
     }
 
+    /// Runs a command inside the container, as its user, with these standard streams; `terminal`: they are one, opened
+    /// with [`Client::open_terminal`]. Returns when it has ended; its output is only what could not be started says.
+    ///
+    /// # Errors
+    /// The container has ended or its shim is gone, or the shim could not enter it.
+    pub async fn session(
+        &self,
+        argv: Vec<String>,
+        env: BTreeMap<String, String>,
+        streams: [OwnedFd; 3],
+        terminal: bool,
+    ) -> Result<ExecResult, ClientError> {
+        match self.ask_with(RequestBody::Session { argv, env, terminal }, Some(streams)).await? {
+            Some(result) => Ok(result),
+            None => Err(ClientError::Refused("no result".into())),
+        }
+    }
+
+    /// A new terminal of the container: the end that shows it, and the end for a session.
+    ///
+    /// # Errors
+    /// The container has none, or has ended.
+    pub fn open_terminal(&self) -> io::Result<(OwnedFd, OwnedFd)> {
+        let root = PathBuf::from(format!("/proc/{}/root", self.inner.started.init.pid));
+        open_terminal(&Inside::open(&root)?)
+    }
+
     /// Waits until everything of the container has ended. May be called any number of times.
     ///
     /// # Errors
@@ -336,6 +365,10 @@ impl Client {
     }
 
     async fn ask(&self, body: RequestBody) -> Answer {
+        self.ask_with(body, None).await
+    }
+
+    async fn ask_with(&self, body: RequestBody, streams: Option<[OwnedFd; 3]>) -> Answer {
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
         let mut line = serde_json::to_vec(&Request { id, body }).map_err(|_| ClientError::Gone)?;
         line.push(b'\n');
@@ -347,13 +380,27 @@ impl Client {
             Some(pending) => pending.insert(id, sender),
             None => return Err(ClientError::Gone),
         };
-        if self.inner.writer.lock().await.write_all(&line).await.is_err() {
+        if self.write(&line, streams).await.is_err() {
             if let Some(pending) = lock(&self.inner.pending).as_mut() {
                 pending.remove(&id);
             }
             return Err(ClientError::Gone);
         }
         receiver.await.unwrap_or(Err(ClientError::Gone))
+    }
+}
+
+impl Client {
+    async fn write(&self, line: &[u8], streams: Option<[OwnedFd; 3]>) -> io::Result<()> {
+        let mut writer = self.inner.writer.lock().await;
+        let mut sent = 0;
+        if let Some(streams) = streams {
+            let fds = streams.each_ref().map(AsRawFd::as_raw_fd);
+            let stream: &UnixStream = writer.as_ref();
+            let send = || send_with(stream.as_raw_fd(), line, &fds);
+            sent = stream.async_io(tokio::io::Interest::WRITABLE, send).await?;
+        }
+        writer.write_all(&line[sent..]).await
     }
 }
 

@@ -2,10 +2,14 @@
 
 use super::files;
 use super::protocol::{MAX_LINE, Reply};
-use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use crate::launcher::receive_with;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Descriptors that may wait for their requests.
+const MAX_FDS: usize = 48;
 
 /// The socket in the current directory.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub(super) struct Connection {
     token: u64,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// Came with requests and were not taken yet.
+    fds: Vec<OwnedFd>,
     open: bool,
 }
 
@@ -43,7 +49,7 @@ impl Connection {
         static TOKENS: AtomicU64 = AtomicU64::new(1);
         let open = stream.set_nonblocking(true).is_ok();
         let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-        Self { stream, token, input: Vec::new(), output: Vec::new(), open }
+        Self { stream, token, input: Vec::new(), output: Vec::new(), fds: Vec::new(), open }
     }
 
     /// Tells it from every other, also from later ones.
@@ -71,7 +77,7 @@ impl Connection {
         self.flush();
         let mut buffer = [0u8; 4096];
         loop {
-            match self.stream.read(&mut buffer) {
+            match receive_with(self.stream.as_raw_fd(), &mut buffer, &mut self.fds) {
                 Ok(0) => {
                     self.open = false;
                     break;
@@ -84,7 +90,7 @@ impl Connection {
                     break;
                 }
             }
-            if self.input.len() > MAX_LINE {
+            if self.input.len() > MAX_LINE || self.fds.len() > MAX_FDS {
                 self.open = false;
                 break;
             }
@@ -96,6 +102,15 @@ impl Connection {
             lines.push(line);
         }
         lines
+    }
+
+    /// The three descriptors that came with the request that is next to be obeyed.
+    pub(super) fn take_streams(&mut self) -> Option<[OwnedFd; 3]> {
+        if self.fds.len() < 3 {
+            return None;
+        }
+        let taken: Vec<OwnedFd> = self.fds.drain(..3).collect();
+        taken.try_into().ok()
     }
 
     pub(super) fn send(&mut self, reply: &Reply) {

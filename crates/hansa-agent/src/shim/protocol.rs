@@ -58,6 +58,16 @@ pub(crate) enum RequestBody {
         /// Milliseconds after which it is killed.
         timeout_ms: u64,
     },
+    /// Likewise, but for somebody who talks to it: its standard streams are the three descriptors that come with the
+    /// request. Answered when it has ended.
+    Session {
+        /// As in the spec.
+        argv: Vec<String>,
+        /// Variables besides the container's own, which win.
+        env: BTreeMap<String, String>,
+        /// Whether the streams are a terminal.
+        terminal: bool,
+    },
 }
 
 /// From the shim.

@@ -11,7 +11,7 @@ use super::spare::{Spare, Tools};
 use super::spec::{ShimSpec, VERSION};
 use super::{boottime_ms, timer::Timer, title::Title};
 use crate::cgroup::{Container, Detected, Driver, OomWatch};
-use crate::launcher::{self, Base, Init, Plan, check_name, execute};
+use crate::launcher::{self, Base, Init, Plan, Wanted, check_name, execute};
 use hansa_model::task::{Exit, Limitation};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -353,24 +353,46 @@ impl Shim {
                 Ok(())
             }
             RequestBody::Exec { argv, env, timeout_ms } => {
-                let timeout = Duration::from_millis(timeout_ms.min(24 * 3600 * 1000));
-                let started = match inside.executions.len() < MAX_EXECUTIONS {
-                    true => {
-                        execute(&inside.plan, inside.init.pid, self.cgroup.as_ref(), &argv, &env, timeout)
-                            .map_err(|error| error.message)
+                let timeout = Some(Duration::from_millis(timeout_ms.min(24 * 3600 * 1000)));
+                let wanted = Wanted { argv: &argv, env: &env, timeout, streams: None };
+                match self.execute(inside, connection, request.id, &wanted) {
+                    Ok(()) => return,
+                    Err(error) => Err(error),
+                }
+            }
+            RequestBody::Session { argv, env, terminal } => {
+                let started = match connection.take_streams() {
+                    Some(streams) => {
+                        let streams = Some((&streams, terminal));
+                        let wanted = Wanted { argv: &argv, env: &env, timeout: None, streams };
+                        self.execute(inside, connection, request.id, &wanted)
                     }
-                    false => Err("too many commands run in the container".into()),
+                    None => Err("a session needs its three streams".into()),
                 };
                 match started {
-                    Ok(execution) => {
-                        inside.executions.push(Running::new(connection.token(), request.id, execution));
-                        return;
-                    }
+                    Ok(()) => return,
                     Err(error) => Err(error),
                 }
             }
         };
         connection.send(&Reply::Done { id: request.id, error: done.err(), exec: None });
+    }
+
+    /// Starts a command beside the container's own; answered when it has ended.
+    fn execute(
+        &self,
+        inside: &mut Inside,
+        connection: &Connection,
+        id: u64,
+        wanted: &Wanted<'_>,
+    ) -> Result<(), String> {
+        if inside.executions.len() >= MAX_EXECUTIONS {
+            return Err("too many commands run in the container".into());
+        }
+        let execution = execute(&inside.plan, inside.init.pid, self.cgroup.as_ref(), wanted);
+        let execution = execution.map_err(|error| error.message)?;
+        inside.executions.push(Running::new(connection.token(), id, execution));
+        Ok(())
     }
 
     fn answer_executions(&mut self, inside: &mut Inside) {

@@ -79,6 +79,11 @@ pub(super) fn operations() -> Vec<Operation> {
         delete("/v2/queue/{app}/delay", "Ends an app's delay.").gives_nothing(204),
         embedding(get("/v2/groups", "The tree of groups.").gives(200, "Group")),
         embedding(get("/v2/groups/{group}", "A group.").gives(200, "Group")),
+        forced(post("/v2/groups/{group}", "Creates a group.").body("GroupUpdate").gives(201, "Started")),
+        forced(put("/v2/groups", "Creates or changes groups as one deployment.").body("GroupUpdate"))
+            .gives(200, "Started")
+            .query("dryRun", flag(), "Only say the steps."),
+        forced(delete("/v2/groups", "Removes every group and app.").gives(200, "Started")),
         forced(post("/v2/groups", "Creates a group.").body("GroupUpdate").gives(201, "Started")),
         forced(
             put("/v2/groups/{group}", "Creates or changes a group as one deployment.").body("GroupUpdate"),

@@ -208,7 +208,7 @@ fn versions_are_listed_newest_first() {
 
 #[test]
 fn a_deployment_under_way() {
-    let shown = render::deployment::deployment(&deployment(1));
+    let shown = render::deployment::deployment(&deployment(1), &|app| json!([app]));
     assert_eq!(
         shown,
         json!({
@@ -217,11 +217,11 @@ fn a_deployment_under_way() {
                 {"actions": [{"action": "StartApplication", "app": "/shop/web"}]},
                 {"actions": [{"action": "ScaleApplication", "app": "/shop/web"}]},
             ],
-            "currentActions": [{"action": "ScaleApplication", "app": "/shop/web", "readinessCheckResults": []}],
+            "currentActions": [{"action": "ScaleApplication", "app": "/shop/web", "readinessCheckResults": ["/shop/web"]}],
             "currentStep": 2, "totalSteps": 2,
         })
     );
-    assert_eq!(render::deployment::deployment(&deployment(2))["currentStep"], 2);
+    assert_eq!(render::deployment::deployment(&deployment(2), &|_| json!([]))["currentStep"], 2);
 }
 
 fn explanation() -> Explanation {

@@ -80,6 +80,8 @@ pub(super) struct Instance {
     pub healthy: Option<bool>,
     /// Whether its version has checks, as far as is known.
     pub checks: bool,
+    /// It has readiness checks, and they have not said yet that it is ready.
+    pub awaited: bool,
     /// It is told to end.
     pub killing: bool,
     /// What the kernel still has to be told.
@@ -141,6 +143,8 @@ impl Instance {
             TaskState::Staging => Class::Staging,
             TaskState::Starting => Class::Starting,
             TaskState::Running => match self.healthy {
+                Some(false) if self.checks => Class::Unhealthy,
+                _ if self.awaited => Class::Undecided,
                 _ if !self.checks => Class::Ready,
                 Some(true) => Class::Ready,
                 Some(false) => Class::Unhealthy,

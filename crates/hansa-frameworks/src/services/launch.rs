@@ -330,6 +330,7 @@ impl Services {
                 state: TaskState::Staging,
                 healthy: None,
                 checks: !active.spec.health_checks.is_empty(),
+                awaited: !active.spec.readiness_checks.is_empty(),
                 killing: false,
                 order: None,
                 unwanted: false,

@@ -77,6 +77,10 @@ impl Services {
             checks: known
                 .as_ref()
                 .map_or(status.healthy.is_some(), |known| !known.spec.health_checks.is_empty()),
+            awaited: known.as_ref().is_some_and(|known| {
+                let checks = known.spec.readiness_checks.len();
+                checks > 0 && !status.is_ready(checks)
+            }),
             killing: placed.killing,
             order: None,
             unwanted: false,
@@ -122,8 +126,14 @@ impl Services {
         }
         // Words while it is being prepared (an image is half pulled) are progress, too.
         let prepares = status.state == TaskState::Starting && !status.message.is_empty();
+        let instance = &self.instances[key];
+        let awaited = instance.awaited && {
+            let version = self.apps[instance.app].version(instance.version);
+            version.is_some_and(|version| !status.is_ready(version.spec.readiness_checks.len()))
+        };
         self.touch(key, |instance| {
             instance.state = status.state;
+            instance.awaited = awaited;
             instance.healthy = status.healthy;
             instance.unheard = false;
             instance.heard_at = now;

@@ -214,7 +214,13 @@ fn counted_words(app: &App) -> Vec<String> {
     let ready = if matches!(app.mode, Mode::Restart(_)) { fresh.ready } else { fresh.ready + stale.ready };
     if ready < wanted {
         let checked = app.active.as_ref().is_some_and(|active| !active.spec.health_checks.is_empty());
-        let what = if checked { "healthy" } else { "running" };
+        let awaited = app.active.as_ref().is_some_and(|active| !active.spec.readiness_checks.is_empty());
+        let what = match (checked, awaited) {
+            (true, true) => "healthy and ready",
+            (true, false) => "healthy",
+            (false, true) => "ready",
+            (false, false) => "running",
+        };
         words.push(format!("{} of {wanted} instances are not {what} yet", wanted - ready));
     }
     let old = stale.present() + stale.lost;

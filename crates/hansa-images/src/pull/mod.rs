@@ -13,7 +13,7 @@ use crate::lower::Lower;
 use crate::manifest::{self, Configuration, Descriptor, Document, Manifest};
 use crate::reference::{Reference, Version};
 use crate::registry::{Logins, Repository};
-use crate::store::{ImageRecord, LayerRecord, Store, VERSION, now_ms, remove_any};
+use crate::store::{ImageRecord, LayerRecord, Lease, Store, VERSION, now_ms, remove_any};
 use crate::unpack::{self, Orders, UnpackError, Unpacked, at};
 use futures_util::future::try_join_all;
 use std::io;
@@ -27,23 +27,24 @@ use tokio::sync::watch;
 /// Attempts at anything that may work a moment later.
 const ATTEMPTS: u32 = 5;
 
-/// Pulls an image, unless all of it is there; gives its digest.
+/// Pulls an image, unless all of it is there; gives its digest, and what keeps it until whoever wants it holds it.
 pub(crate) async fn pull(
     shared: &Arc<Shared>,
     reference: &Reference,
     logins: &Logins,
     progress: &Arc<Progress>,
     cancelled: &Arc<AtomicBool>,
-) -> Result<Digest> {
+) -> Result<(Digest, Lease)> {
     let (store, limits) = (&shared.store, &shared.settings.limits);
     let repository = Arc::new(Repository::new(shared.http.clone(), reference, logins));
     let again = Again { pause: shared.settings.retry_pause };
     let (digest, manifest) = find_manifest(&repository, reference, limits, &again).await?;
-    if let Some(known) = store.image(&digest)
-        && store.layer_paths(&known.layers).is_some()
-    {
-        store.add_image(known, &reference.to_string())?;
-        return Ok(digest);
+    if let Some(known) = store.image(&digest) {
+        let lease = store.hold("", &digest, &known.layers);
+        if store.layer_paths(&known.layers).is_some() {
+            store.add_image(known, &reference.to_string())?;
+            return Ok((digest, lease));
+        }
     }
     let (config, most) = (&manifest.config, limits.config_bytes);
     let bytes = again.and_again(|| repository.small_blob(&config.digest, most)).await?;
@@ -60,7 +61,7 @@ pub(crate) async fn pull(
         used_at_ms: now_ms(),
     };
     // From now on nothing of it is collected.
-    let _lease = store.hold("", &digest, &chains);
+    let lease = store.hold("", &digest, &chains);
     let missing = manifest.layers.iter().zip(&chains).filter(|(_, chain)| !store.has_layer(chain));
     progress.begin(missing.map(|(layer, _)| layer.size).sum());
 
@@ -84,7 +85,7 @@ pub(crate) async fn pull(
     }
     try_join_all(pulls).await?;
     store.add_image(image, &reference.to_string())?;
-    Ok(digest)
+    Ok((digest, lease))
 }
 
 async fn find_manifest(

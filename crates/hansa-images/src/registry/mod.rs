@@ -195,7 +195,8 @@ impl Repository {
     async fn refusal(&self, answer: Answer) -> Failure {
         let status = answer.status();
         let words = http::whole(answer, SHORT).await.map(|bytes| words(&bytes)).unwrap_or_default();
-        let said = if words.is_empty() { status.to_string() } else { format!("{words} ({})", status.as_u16()) };
+        let said =
+            if words.is_empty() { status.to_string() } else { format!("{words} ({})", status.as_u16()) };
         match status {
             StatusCode::NOT_FOUND => {
                 Failure::new(Kind::NotFound, format!("the registry has no such image: {said}"))

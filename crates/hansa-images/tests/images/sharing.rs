@@ -142,7 +142,7 @@ async fn what_is_held_stays_and_what_is_not_goes() {
 }
 
 #[tokio::test]
-async fn under_pressure_the_longest_unused_goes_first() {
+async fn under_pressure_what_is_wanted_is_there_all_the_same() {
     let image = |name: &str| TestImage::new(json!({}), &[layer(name, name)]);
     let (old, new) = (image("old"), image("new"));
     let registry = Fake::honest(&[("old:1", &old), ("new:1", &new)]).await;
@@ -156,6 +156,33 @@ async fn under_pressure_the_longest_unused_goes_first() {
     until("all is on the disk", || layers_synced(temp.path()) == 2).await;
     drop(calm);
     // Every disk is fuller than nothing, and none is ever emptied so far.
+    (pressed.high_percent, pressed.low_percent) = (0, 0);
+    let images = Images::open(pressed).unwrap();
+    // Even so, what is pulled now is there for whoever wants it.
+    for _ in 0..10 {
+        let forced = TestImage::new(json!({}), &[layer("forced", "1")]);
+        let registry = Fake::honest(&[("forced:1", &forced)]).await;
+        let held = acquire(&images, &registry.reference("forced:1")).await.unwrap();
+        assert!(held.layers[0].is_dir());
+    }
+    let names: Vec<String> = images.list().into_iter().flat_map(|image| image.references).collect();
+    assert!(!names.iter().any(|name| name.ends_with("/old:1")), "{names:?}");
+}
+
+#[tokio::test]
+async fn the_order_of_removal_is_that_of_use() {
+    let image = |name: &str| TestImage::new(json!({}), &[layer(name, name)]);
+    let (old, new) = (image("old"), image("new"));
+    let registry = Fake::honest(&[("old:1", &old), ("new:1", &new)]).await;
+    let temp = tempfile::tempdir().unwrap();
+    let mut pressed = settings(temp.path());
+    let calm = Images::open(pressed.clone()).unwrap();
+    for name in ["old:1", "new:1", "old:1", "new:1"] {
+        drop(acquire(&calm, &registry.reference(name)).await.unwrap());
+        tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+    }
+    until("all is on the disk", || layers_synced(temp.path()) == 2).await;
+    drop(calm);
     (pressed.high_percent, pressed.low_percent) = (0, 0);
     let images = Images::open(pressed).unwrap();
     let removed = images.relieve();

@@ -214,7 +214,7 @@ fn unknown_groups_are_adopted() {
          event web.t TASK_RUNNING Placed
          event agent a Active 1000
          event alarm groups-adopted
-         notice services placed web on a
+         notice services placed web on a adopted
          to a acknowledge web.t 4",
     );
     check(world.hello(hello), "event agent a Active 1000\nto a acknowledge web.t 4");
@@ -249,7 +249,7 @@ fn a_spec_number_that_means_something_else_by_now() {
          event web.t TASK_RUNNING Placed
          event agent a Active 1000
          event alarm groups-adopted
-         notice services placed web on a",
+         notice services placed web on a adopted",
     );
     assert_eq!(world.spec(cpus(1000)), SpecId(2));
 }
@@ -264,7 +264,7 @@ fn groups_of_other_owners_live_on_too() {
     hello.groups = vec![report];
     let mut world = World::new();
     world.show = "n";
-    check(world.hello(hello), "notice somebody placed web on a");
+    check(world.hello(hello), "notice somebody placed web on a adopted");
     assert_eq!(world.tasks["web.t"], "TASK_STAGING");
 }
 
@@ -400,7 +400,7 @@ fn an_agent_that_is_drained_stays_so() {
          event more.t TASK_STAGING Placed
          event agent a Draining 2000
          event alarm groups-adopted
-         notice services placed more on a
+         notice services placed more on a adopted
          notice services more drain",
     );
     check(

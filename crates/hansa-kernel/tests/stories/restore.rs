@@ -4,6 +4,7 @@ use crate::world::*;
 use hansa_kernel::{AgentOrder, AgentRecord, AssignmentRecord, Command, Record};
 use hansa_model::event::AgentState;
 use hansa_model::role::Bound;
+use hansa_model::spec::GroupSpec;
 use hansa_model::task::TaskState::*;
 use hansa_model::{Allocation, SpecId, Timestamp};
 
@@ -114,7 +115,7 @@ fn an_older_copy_of_the_store_kills_nothing() {
          event 2.t TASK_RUNNING Placed
          event agent a Active 2000
          event alarm groups-adopted
-         notice services placed 2 on a
+         notice services placed 2 on a adopted
          to a launch 1 under b1",
     );
     // The agent remembers that it had it.
@@ -125,6 +126,52 @@ fn an_older_copy_of_the_store_kills_nothing() {
          event 1.t removed
          notice services 1.t TASK_GONE",
     );
+}
+
+/// Machine a has room for one such task at a time: what the store says is assigned to it, and what runs there by now.
+fn assigned_and_adopted(running: GroupSpec) -> (World, String) {
+    let mut world = World::new();
+    world.hello(agent("a"));
+    let spec = world.spec(cpus(3000));
+    world.place("1", spec, "a");
+    let old = world.store.clone();
+    world.update("a", "1", 1, Finished);
+    let running = world.spec(running);
+    world.place("2", running, "a");
+    let mut hello = agent("a");
+    hello.groups = vec![world.report("2", 1, Running, false)];
+    world.store = old;
+    world.restart();
+    let text = world.hello(hello);
+    (world, text)
+}
+
+#[test]
+fn what_is_adopted_keeps_the_place_of_what_was_never_taken() {
+    let (mut world, text) = assigned_and_adopted(cpus(3000));
+    check(
+        text,
+        "record put assignment 2 2
+         record delete assignment 1
+         event 2.t TASK_RUNNING Placed
+         event 1.t TASK_DROPPED
+         event 1.t removed
+         event agent a Active 3000
+         event alarm groups-adopted
+         notice services placed 2 on a adopted
+         notice services 1.t TASK_DROPPED",
+    );
+    // It is known as adopted under later leaders too.
+    world.show = "n";
+    check(world.restart(), "notice services placed 2 on a adopted");
+}
+
+#[test]
+fn what_was_never_taken_is_launched_where_there_is_room_beside_what_is_adopted() {
+    let (mut world, text) = assigned_and_adopted(cpus(1000));
+    assert!(text.ends_with("to a launch 1 under b1\n"), "{text}");
+    assert_eq!(world.tasks["1.t"], "TASK_STAGING");
+    world.update("a", "1", 1, Running);
 }
 
 #[test]

@@ -344,7 +344,9 @@ pub fn text(outcome: &Outcome, show: &str) -> String {
         Notice::Placed(placed) => {
             let unreachable = if placed.unreachable_since.is_some() { " unreachable" } else { "" };
             let killing = if placed.killing { " killing" } else { "" };
-            format!("notice {owner} placed {} on {}{unreachable}{killing}", placed.instance, placed.agent)
+            let adopted = if placed.adopted { " adopted" } else { "" };
+            let (instance, agent) = (&placed.instance, &placed.agent);
+            format!("notice {owner} placed {instance} on {agent}{adopted}{unreachable}{killing}")
         }
         Notice::Status(status) => format!("notice {owner} {} {}", status.task, status.state),
         Notice::Unreachable { instance, since } => {

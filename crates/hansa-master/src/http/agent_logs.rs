@@ -69,7 +69,11 @@ pub(super) async fn show(
 }
 
 /// Address and name of the machine that has the output.
-fn machine(master: &Master, task: &TaskId, node: Option<&str>) -> Result<(String, String), ApiError> {
+pub(super) fn machine(
+    master: &Master,
+    task: &TaskId,
+    node: Option<&str>,
+) -> Result<(String, String), ApiError> {
     let model = master.read();
     let agent = match (model.task(task), node) {
         (_, Some(name)) => nodes::find(&model, name)?,

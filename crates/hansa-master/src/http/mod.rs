@@ -8,6 +8,7 @@ mod assets;
 mod deployments;
 pub mod error;
 mod events;
+mod exec;
 mod extract;
 #[cfg(test)]
 mod fuzz;
@@ -66,6 +67,8 @@ pub(crate) fn router(master: Master) -> Router {
     let own =
         own_routes().into_iter().fold(Router::new(), |router, (path, handler)| router.route(path, handler));
     let hansa = own
+        // Not in the description: it is no request and answer.
+        .route("/hansa/v1/tasks/{task}/exec", get(exec::run))
         .route("/ping", get(measurements::ping))
         .route("/metrics", get(measurements::show))
         .route(hansa_link::grpc::SESSION_PATH, post(link::session))

@@ -1,6 +1,7 @@
 //! A master in this process, spoken to through real sockets.
 
 mod agents;
+mod deployments;
 mod events;
 mod logs;
 mod port;

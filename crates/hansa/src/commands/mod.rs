@@ -4,6 +4,7 @@ pub mod app;
 pub mod compose;
 pub mod deployment;
 pub mod events;
+pub mod exec;
 pub mod image;
 pub mod node;
 pub mod role;

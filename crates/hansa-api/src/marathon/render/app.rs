@@ -101,7 +101,7 @@ pub fn info(running: &Running<'_>, embed: Embed) -> Map<String, Value> {
         put("tasks", running.tasks.iter().map(|view| task::task(view, running.world)).collect());
     }
     if embed.readiness {
-        put("readinessCheckResults", json!([]));
+        put("readinessCheckResults", task::readiness(running.tasks.iter().copied()));
     }
     if let (true, Some(failure)) = (embed.last_task_failure, &running.app.last_failure) {
         put("lastTaskFailure", task_failure(failure));

@@ -1,7 +1,7 @@
 //! Deployments, as `/v2/deployments` lists them and as events carry their plans.
 
 use hansa_model::event::{ActionKind, DeploymentAction, DeploymentView};
-use hansa_model::{DeploymentId, Timestamp};
+use hansa_model::{AppId, DeploymentId, Timestamp};
 use serde_json::{Value, json};
 
 /// Marathon's name of an action.
@@ -23,14 +23,14 @@ pub fn step(actions: &[DeploymentAction]) -> Value {
     json!({"actions": actions.iter().map(action).collect::<Vec<_>>()})
 }
 
-/// A running deployment.
-pub fn deployment(view: &DeploymentView) -> Value {
+/// A running deployment; `readiness` says what the readiness checks of an app's instances said.
+pub fn deployment(view: &DeploymentView, readiness: &dyn Fn(&AppId) -> Value) -> Value {
     let current = view.steps.get(view.current_step).map(Vec::as_slice).unwrap_or_default();
     let current: Vec<Value> = current
         .iter()
         .map(|one| {
             let mut shown = action(one);
-            shown["readinessCheckResults"] = json!([]);
+            shown["readinessCheckResults"] = readiness(&one.app);
             shown
         })
         .collect();

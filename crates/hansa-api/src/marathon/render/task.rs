@@ -104,3 +104,18 @@ fn health_result(result: &HealthResult, instance: &InstanceId) -> Value {
     }
     shown
 }
+
+/// What the readiness checks of some tasks said last.
+pub fn readiness<'a>(tasks: impl IntoIterator<Item = &'a TaskView>) -> Value {
+    let of = |task: &'a TaskView| task.status.readiness.iter().map(move |result| (task, result));
+    let shown = tasks.into_iter().flat_map(of).map(|(task, result)| {
+        let mut shown = json!({"name": result.name, "taskId": task.status.task, "ready": result.ready});
+        if let Some(response) = &result.last_response {
+            shown["lastResponse"] = json!({
+                "status": response.status, "contentType": response.content_type, "body": response.body
+            });
+        }
+        shown
+    });
+    shown.collect()
+}

@@ -1,4 +1,4 @@
-//! Failures: tasks that end, machines out of reach, machines to be emptied, stores that are older than the world.
+//! Failures: tasks that end, machines out of reach, machines to be emptied.
 
 use super::world::{World, agent};
 use super::*;
@@ -391,46 +391,6 @@ fn tasks_of_an_app_that_does_not_exist_are_held() {
     assert!(world.has_succeeded(&id));
     assert_eq!(world.running("/web"), 3);
     assert!(before[1..].iter().all(|task| world.tasks("/web").contains(task)));
-}
-
-#[test]
-fn an_older_store_kills_nobody() {
-    let mut world = started(3);
-    let old = world.store.records();
-    let newer = {
-        let mut spec = app("/web", 5);
-        spec.command = Command::Shell("two".into());
-        spec
-    };
-    world.deploy(change(vec![put(newer)]));
-    world.settle();
-    let before = world.tasks("/web");
-    assert_eq!(before.len(), 5);
-    world.store = Default::default();
-    for record in old {
-        let out = crate::services::Output { records: vec![record], events: Vec::new() };
-        world.take_out(out);
-    }
-    // Three are in the old store, two are adopted from their machines later.
-    let later: Vec<_> = world.of("/web").split_off(3);
-    for (id, _) in &later {
-        world.groups.remove(id);
-    }
-    world.restart();
-    world.settle();
-    for (id, group) in later {
-        world.groups.insert(id.clone(), group.clone());
-        world.appears(&id, &group, false);
-    }
-    world.settle();
-    world.run_for(100_000);
-    assert_eq!(world.tasks("/web"), before);
-    assert_eq!(world.version("/web").spec.instances, 3);
-    // A later deployment decides about them.
-    let id = world.deploy(change(vec![to("/web", Target::Restart)]));
-    world.settle();
-    assert!(world.has_succeeded(&id));
-    assert_eq!(world.commands("/web"), BTreeMap::from([("sleep 1000".to_string(), 3)]));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod company;
 mod deploying;
 mod groups;
 mod healing;
+mod older;
 mod properties;
 mod speed;
 mod steering;

@@ -4,8 +4,9 @@
 use super::world::{World, agent};
 use super::*;
 use hansa_model::event::AgentState;
+use hansa_model::group::{GroupChange, GroupTarget};
 use hansa_model::scheduler::Notice;
-use hansa_model::service::ServiceAnswer;
+use hansa_model::service::{Deploy, ServiceAnswer};
 use hansa_model::task::TaskState;
 use proptest::prelude::*;
 
@@ -26,6 +27,10 @@ enum Act {
     Return(usize),
     Drain(usize),
     Reset(usize),
+    Canary { app: usize, milli: u16 },
+    Group { depends: bool, exists: bool },
+    Pause,
+    Resume,
     MasterRestarts,
     Refuse(bool),
 }
@@ -58,7 +63,11 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..4usize).prop_map(Act::Lose),
         1 => (0..4usize).prop_map(Act::Return),
         1 => (0..4usize).prop_map(Act::Drain),
-        1 => app.prop_map(Act::Reset),
+        1 => app.clone().prop_map(Act::Reset),
+        1 => (app, 0..1000u16).prop_map(|(app, milli)| Act::Canary { app, milli }),
+        1 => any::<(bool, bool)>().prop_map(|(depends, exists)| Act::Group { depends, exists }),
+        1 => Just(Act::Pause),
+        1 => Just(Act::Resume),
         2 => Just(Act::MasterRestarts),
         1 => any::<bool>().prop_map(Act::Refuse),
     ]
@@ -151,12 +160,41 @@ fn perform(world: &mut World, act: Act) {
             }
         }
         Act::Reset(app) => ask(world, ServiceCommand::ResetDelay { app: AppId::from(APPS[app]) }),
+        Act::Canary { app: which, milli } => {
+            let mut spec = app(APPS[which], 4);
+            spec.command = Command::Shell(format!("canary {milli}"));
+            let deploy = Deploy { changes: vec![put(spec)], canary_milli: Some(milli), ..Deploy::default() };
+            ask(world, ServiceCommand::Deploy(Box::new(deploy)));
+        }
+        Act::Group { depends, exists } => {
+            let dependencies = if depends { vec![AppId::from("/a")] } else { Vec::new() };
+            let to = match exists {
+                true => GroupTarget::Put { dependencies, enforce_role: None },
+                false => GroupTarget::Removed,
+            };
+            let group = GroupChange { id: AppId::from("/b"), must_be_new: false, to };
+            let deploy = Deploy { groups: vec![group], ..Deploy::default() };
+            ask(world, ServiceCommand::Deploy(Box::new(deploy)));
+        }
+        Act::Pause => {
+            if let Some(id) = world.store.deployments.keys().next().cloned() {
+                ask(world, ServiceCommand::PauseDeployment { id });
+            }
+        }
+        Act::Resume => resume_all(world),
         Act::MasterRestarts => world.restart(),
         Act::Refuse(on) => {
             world.refuse = on.then_some(hansa_model::scheduler::Rejection::Offered);
         }
     }
     world.drive();
+}
+
+/// Whatever holds goes on.
+fn resume_all(world: &mut World) {
+    for id in world.store.deployments.keys().cloned().collect::<Vec<_>>() {
+        let _ = world.command(ServiceCommand::ResumeDeployment { id });
+    }
 }
 
 /// Faults stop, and there is room enough; everything that is asked for comes to be.
@@ -167,6 +205,11 @@ fn converges(world: &mut World) {
     }
     for node in 0..4 {
         world.return_of(node);
+    }
+    // A canary comes to stand and holds once more; each step of a deployment can have one.
+    for _ in 0..10 {
+        world.run_for(100_000);
+        resume_all(world);
     }
     world.run_for(1_000_000);
     if let Some(id) = world.store.deployments.keys().next() {

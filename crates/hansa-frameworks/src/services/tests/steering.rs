@@ -3,9 +3,10 @@
 use super::world::World;
 use super::*;
 use hansa_model::DeploymentId;
+use hansa_model::app::ReadinessCheck;
 use hansa_model::event::{DeploymentChange, DeploymentView, Event, Failing};
 use hansa_model::service::Deploy;
-use hansa_model::task::TaskState;
+use hansa_model::task::{ReadinessResult, TaskState};
 
 fn two(mut spec: AppSpec) -> AppSpec {
     spec.command = Command::Shell("two".into());
@@ -299,4 +300,63 @@ fn what_never_comes_up_is_replaced() {
         _ => None,
     });
     drop(last.expect("it is remembered as a failure"));
+}
+
+#[test]
+fn an_old_instance_stays_until_a_new_one_is_healthy_and_ready() {
+    let mut world = World::with_nodes(4);
+    let spec = with_upgrade(checked(app("/web", 2)), 1000, 1000);
+    world.deploy(change(vec![put(spec.clone())]));
+    world.settle();
+    let mut next = two(spec);
+    next.readiness_checks = vec![ReadinessCheck {
+        name: "migrated".into(),
+        tls: false,
+        path: "/".into(),
+        port_name: "api".into(),
+        interval_ms: 1_000,
+        timeout_ms: 500,
+        ready_codes: vec![200],
+        preserve_last_response: false,
+    }];
+    let id = world.deploy(change(vec![put(next)]));
+    world.settle();
+    world.run_for(1_000);
+    assert_eq!(world.commands("/web"), commands(&[("sleep 1000", 2), ("two", 2)]));
+    assert!(
+        world.words(&id).starts_with("2 of 2 instances are not healthy and ready yet"),
+        "{}",
+        world.words(&id)
+    );
+    let of = |world: &World, ready: bool| -> Vec<_> {
+        let groups = world.of("/web").into_iter();
+        let new = groups.filter(|(_, group)| world.specs[&group.spec].tasks[0].readiness_checks.len() == 1);
+        new.filter(|(_, group)| group.status.is_ready(1) == ready).map(|(id, _)| id).collect()
+    };
+    let result = |ready| vec![ReadinessResult { name: "migrated".into(), ready, last_response: None }];
+    let first = of(&world, false).remove(0);
+    world.say(&first, TaskState::Running, |status| {
+        status.healthy = Some(true);
+        status.readiness = result(false);
+    });
+    world.run_for(1_000);
+    assert_eq!(world.commands("/web"), commands(&[("sleep 1000", 2), ("two", 2)]));
+    world.say(&first, TaskState::Running, |status| {
+        status.healthy = Some(true);
+        status.readiness = result(true);
+    });
+    world.run_for(1_000);
+    assert_eq!(world.commands("/web"), commands(&[("sleep 1000", 1), ("two", 2)]));
+    world.restart();
+    world.run_for(20_000);
+    assert_eq!(world.commands("/web"), commands(&[("sleep 1000", 1), ("two", 2)]), "also after a restart");
+    for id in of(&world, false) {
+        world.say(&id, TaskState::Running, |status| {
+            status.healthy = Some(true);
+            status.readiness = result(true);
+        });
+    }
+    world.settle();
+    assert!(world.has_succeeded(&id), "{}", world.words(&id));
+    assert_eq!(world.commands("/web"), commands(&[("two", 2)]));
 }

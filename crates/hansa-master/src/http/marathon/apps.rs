@@ -136,7 +136,7 @@ impl Taken {
         let id = &app.current.spec.id;
         let counts = model.app_counts(id);
         let live = |task: &&Arc<TaskView>| !task.status.state.is_terminal();
-        let tasks = if embed.tasks || embed.task_stats {
+        let tasks = if embed.tasks || embed.task_stats || embed.readiness {
             model.app_tasks(id).filter(live).cloned().collect()
         } else {
             Vec::new()

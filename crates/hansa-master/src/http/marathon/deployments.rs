@@ -7,10 +7,10 @@ use crate::clock;
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
-use hansa_api::marathon::render::{deployment, queue};
+use hansa_api::marathon::render::{deployment, queue, task};
 use hansa_api::marathon::{Problem, path};
 use hansa_model::app::AppVersion;
-use hansa_model::event::DeploymentView;
+use hansa_model::event::{DeploymentView, TaskView};
 use hansa_model::service::{ServiceAnswer, ServiceCommand};
 use hansa_model::{AppId, DeploymentId, Principal};
 use serde_json::{Value, json};
@@ -23,7 +23,12 @@ pub(super) async fn all(State(api): State<Api>, method: Method) -> Answer {
     }
     let mut running: Vec<Arc<DeploymentView>> = api.master.read().deployments().cloned().collect();
     running.sort_by_key(|view| view.started_at);
-    let shown: Value = running.iter().map(|view| deployment::deployment(view)).collect();
+    let model = api.master.read();
+    let readiness = |app: &AppId| {
+        let live = |task: &&Arc<TaskView>| !task.status.state.is_terminal();
+        task::readiness(model.app_tasks(app).filter(live).map(Arc::as_ref))
+    };
+    let shown: Value = running.iter().map(|view| deployment::deployment(view, &readiness)).collect();
     Ok(json(StatusCode::OK, &shown))
 }
 

@@ -70,7 +70,7 @@ async fn answer(api: Api, method: Method, path: &str, params: Params, body: Body
         (Method::GET, Named::Version(id, version)) => show_version(api, id, &version).await,
         (Method::POST, Named::Group(id)) => create(&api, &id, &params, read_json(body).await?).await,
         (Method::PUT, Named::Group(id)) => put(&api, &id, &params, read_json(body).await?).await,
-        (Method::PATCH, Named::Group(id)) => patch(&api, id, read_json(body).await?).await,
+        (Method::PATCH, Named::Group(id)) if id != "/" => patch(&api, id, read_json(body).await?).await,
         (Method::DELETE, Named::Group(id)) => remove(&api, id, &params).await,
         _ => Err(wrong_method()),
     }
