@@ -4,7 +4,8 @@
 //! - `link`: the same with 1,000 simulated agents in another process, each with its own gRPC stream.
 //! - `placement`: decisions a second, and packing on the openb traces beside first fit.
 //! - `store`: what a durable put costs.
-//! - `machine`: from a POST to a running process on a real agent, beside starting the same command bare; and memory.
+//! - `machine`: from a POST to a running process on a real agent, beside starting the same command bare; memory; and how
+//!   many short tasks a second come and go by claims, beside `runc run`.
 
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -143,7 +144,7 @@ fn machine(root: &Path) -> Result<()> {
     println!("{}", syncs(&get("/metrics")?)?);
     drop(cluster);
     let _ = std::fs::remove_dir_all(folder);
-    Ok(())
+    example(root, "hansa-master", "claims", &[&program.display().to_string(), "1000"])
 }
 
 /// What the master's own metrics say of its store.
@@ -210,6 +211,8 @@ fn memory(parent: u32) -> Result<()> {
         let Ok(line) = std::fs::read(folder.join("cmdline")) else { continue };
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         let ours = line.contains(&format!("hansa-bench-{}", std::process::id()));
+        // Not those that wait for work.
+        let ours = ours && !line.contains(" --nursery ");
         let role = roles.iter_mut().find(|(role, _)| line.contains(&format!(" {role} ")));
         let Some((_, sizes)) = role.filter(|_| ours) else { continue };
         let Ok(rollup) = std::fs::read_to_string(folder.join("smaps_rollup")) else { continue };

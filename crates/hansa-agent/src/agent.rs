@@ -133,6 +133,7 @@ impl Agent {
         let place = Place {
             agent: config.agent.to_string(),
             runtime: data_dir.runtime(),
+            spares: data_dir.spares(),
             data_dir: data_dir.root().to_owned(),
             deadline: options.stop_deadline.map(|_| data_dir.deadline()),
             program: match options.shim_program {

@@ -11,7 +11,7 @@ use crate::furnish::{OwnNetwork, furnish};
 use crate::network::{self, Network};
 use crate::prepare::HeldImages;
 use crate::secrets::Secrets;
-use crate::shim::{self, Attached, Cause, Client, ExitRecord, ShimLost, ShimSpec};
+use crate::shim::{self, Attached, Cause, Client, ExitRecord, Pool, ShimLost, ShimSpec};
 use futures_util::StreamExt;
 use hansa_model::InstanceId;
 use hansa_model::container::NetworkSpec;
@@ -42,6 +42,8 @@ pub struct Place {
     pub data_dir: PathBuf,
     /// The stop deadline's file, if there is one.
     pub deadline: Option<PathBuf>,
+    /// Gets the directories of spare shims.
+    pub spares: PathBuf,
     /// Started as `<program> shim <dir>`.
     pub program: PathBuf,
     /// The core's clock.
@@ -67,12 +69,7 @@ impl Place {
     async fn remove(&self, dir: &Path) {
         end_orphans(dir).await;
         self.network.release(dir).await;
-        match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
-            }
-            _ => {}
-        }
+        remove_dir(dir);
         self.images.release(dir);
     }
 }
@@ -91,6 +88,8 @@ pub struct Containers {
     place: Arc<Place>,
     events: mpsc::Sender<Event>,
     starts: Arc<Semaphore>,
+    /// None until the agent has found out what runs.
+    pool: Option<Arc<Pool>>,
     states: BTreeMap<InstanceId, State>,
 }
 
@@ -98,7 +97,7 @@ impl Containers {
     /// None yet.
     pub fn new(place: Place, events: mpsc::Sender<Event>) -> Self {
         let starts = Arc::new(Semaphore::new(STARTS_AT_ONCE));
-        Self { place: Arc::new(place), events, starts, states: BTreeMap::new() }
+        Self { place: Arc::new(place), events, starts, pool: None, states: BTreeMap::new() }
     }
 
     /// The connection to a group's shim, if it runs.
@@ -130,13 +129,18 @@ impl Containers {
         let mut found = BTreeMap::new();
         let mut keep = BTreeSet::new();
         let mut running = Vec::new();
+        // Those of an earlier life are ending, unless they could not.
+        for spare in shim::list(&self.place.spares).unwrap_or_default() {
+            end_orphans(&spare).await;
+            remove_dir(&spare);
+        }
         for (dir, attached) in looked {
             let group = wanted.get(&dir);
             match (group, attached) {
                 (Some(group), Some(Attached::Running(client))) => {
                     self.place.images.recover(&dir);
                     let instance = group.launch.instance.clone();
-                    keep.insert(container_name(instance.as_str()));
+                    keep.insert(client.started().cgroup().to_owned());
                     running.push((instance, dir, client));
                 }
                 (Some(group), Some(Attached::Exited(record))) => {
@@ -163,6 +167,9 @@ impl Containers {
                 }
             }
         }
+        // Not before everything else of this agent is swept away.
+        let Place { agent, program, spares, .. } = &*self.place;
+        self.pool = Some(Arc::new(Pool::start(agent, program, spares)));
         found
     }
 
@@ -172,8 +179,9 @@ impl Containers {
         let instance = plan.instance.clone();
         self.states.insert(instance.clone(), State::Starting { unwanted, stop: None });
         let (place, events, starts) = (self.place.clone(), self.events.clone(), self.starts.clone());
+        let pool = self.pool.clone();
         tokio::spawn(async move {
-            let event = match launch(&place, plan, &events, &starts, is_unwanted).await {
+            let event = match launch(&place, pool.as_deref(), plan, &events, &starts, is_unwanted).await {
                 Ok((client, addresses)) => Event::Spawned { instance, client, addresses },
                 Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
             };
@@ -256,6 +264,7 @@ impl Containers {
 /// back when its runtime directory is removed.
 async fn launch(
     place: &Place,
+    pool: Option<&Pool>,
     plan: ShimPlan,
     events: &mpsc::Sender<Event>,
     starts: &Semaphore,
@@ -302,7 +311,11 @@ async fn launch(
         .as_ref()
         .map(|own| OwnNetwork { address: own.address().into(), gateway: own.gateway().into() });
     furnish(&mut spec, &plan, &place.secrets, own)?;
-    let client = shim::spawn(&dir, &spec, &place.program).await.map_err(|error| error.to_string())?;
+    let spawned = match pool {
+        Some(pool) => pool.spawn(&dir, &spec).await,
+        None => shim::spawn(&dir, &spec, &place.program).await,
+    };
+    let client = spawned.map_err(|error| error.to_string())?;
     // From here on the container holds its network itself.
     Ok((client, attachment.iter().map(|attachment| attachment.address().to_string()).collect()))
 }
@@ -333,6 +346,15 @@ async fn end_orphans(dir: &Path) {
         tracing::error!(dir = %dir.display(), %error, "cannot end what a dead shim left");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+fn remove_dir(dir: &Path) {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::error!(dir = %dir.display(), %error, "cannot remove a runtime directory");
+        }
+        _ => {}
     }
 }
 
@@ -449,6 +471,7 @@ mod tests {
             cpu_ns: None,
             memory_peak_bytes: Some(70),
             output_lost_bytes: 0,
+            swept: true,
         };
         let of = |cause, exit| found_ended(&record(cause, exit), 64);
         let exited =

@@ -40,7 +40,7 @@ impl DataDir {
             }
         }
         let dir = Self { root, _lock: lock };
-        for (path, mode) in [(dir.sandboxes(), 0o711), (dir.runtime(), 0o700)] {
+        for (path, mode) in [(dir.sandboxes(), 0o711), (dir.runtime(), 0o700), (dir.spares(), 0o700)] {
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(mode)
@@ -90,6 +90,11 @@ impl DataDir {
     /// One directory for each container's shim.
     pub fn runtime(&self) -> PathBuf {
         self.root.join("runtime")
+    }
+
+    /// One directory for each shim that has nothing to do yet.
+    pub fn spares(&self) -> PathBuf {
+        self.root.join("spares")
     }
 
     /// Container images, unpacked.

@@ -11,7 +11,7 @@ use hansa_model::event::Published;
 use hansa_model::explain::{Explanation, QueueItem};
 use hansa_model::record::{Mutation, Table};
 use hansa_model::role::Role;
-use hansa_model::scheduler::{Call, Notice};
+use hansa_model::scheduler::{self, Call, Notice};
 use hansa_model::service::{ServiceAnswer, ServiceCommand, ServiceRefusal};
 use hansa_model::{AgentId, AppId, ClusterId, Owner, Principal, Term, Timestamp};
 use std::collections::VecDeque;
@@ -97,6 +97,13 @@ pub enum Input {
 pub enum Request {
     /// A command to the services scheduler.
     Service(ServiceCommand),
+    /// A scheduler's call, on behalf of any owner but those built in. It hears of its tasks from what is published.
+    Call {
+        /// Whose.
+        owner: Owner,
+        /// What.
+        call: Call,
+    },
     /// A role's settings.
     SetRole(Role),
     /// An order about an agent.
@@ -117,6 +124,8 @@ pub enum Request {
 pub enum Answer {
     /// By the services scheduler.
     Service(ServiceAnswer),
+    /// By the kernel, to a scheduler.
+    Call(scheduler::Answer),
     /// It is done.
     Done,
     /// The queue.
@@ -382,6 +391,13 @@ impl Cell {
                 self.take_services(output, out);
                 answer.map(Answer::Service).map_err(Failure::Service)
             }
+            Request::Call { owner, .. } if owner == Owner::services() => {
+                let why = format!("{owner} is built in: nobody else can speak for it");
+                Err(Failure::Kernel(kernel::Refusal::Invalid(why)))
+            }
+            Request::Call { owner, call } => {
+                self.order(kernel::Command::Call { owner, principal, call }, out)
+            }
             Request::SetRole(role) => self.order(kernel::Command::SetRole { principal, role }, out),
             Request::AdminAgent { agent, order } => {
                 self.order(kernel::Command::AdminAgent { principal, agent, order }, out)
@@ -402,7 +418,8 @@ impl Cell {
         self.take_kernel(outcome, out);
         match answer {
             Some(Err(refusal)) => Err(Failure::Kernel(refusal)),
-            Some(Ok(_)) | None => Ok(Answer::Done),
+            Some(Ok(scheduler::Answer::Done)) | None => Ok(Answer::Done),
+            Some(Ok(answer)) => Ok(Answer::Call(answer)),
         }
     }
 

@@ -25,6 +25,11 @@ impl Container {
         Self { hierarchies, path }
     }
 
+    /// What its directories are called.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Where its directories are.
     pub fn places(&self) -> Vec<Place> {
         let place = |hierarchy: &Hierarchy| Place {

@@ -33,7 +33,7 @@ impl Hierarchy {
 }
 
 /// What was found.
-#[derive(Clone, Debug)]
+#[derive(Default, Clone, Debug)]
 pub struct Detected {
     /// None if no hierarchy can be used.
     pub driver: Option<Driver>,

@@ -69,7 +69,7 @@ impl Driver {
     /// Takes the calling shim, which has removed its container's cgroups, out of the agent's, and removes what is then
     /// empty: the shims' leaf, the agent's directory and the top one. Does nothing while the agent has other containers.
     pub fn leave(&self, agent: &str) {
-        if self.children(agent).into_iter().any(|name| name != SHIMS) {
+        if self.has_containers(agent) {
             return;
         }
         for hierarchy in self.hierarchies.iter() {
@@ -81,9 +81,21 @@ impl Driver {
 
     /// Removes the agent's directories if nothing of it is left in them.
     pub fn remove_if_last(&self, agent: &str) {
-        if self.children(agent).into_iter().all(|name| name == SHIMS) {
+        if !self.has_containers(agent) {
             self.remove_empty_parents(agent);
         }
+    }
+
+    /// Whether the agent has a container in any hierarchy; looks no further than the first.
+    fn has_containers(&self, agent: &str) -> bool {
+        self.hierarchies.iter().any(|hierarchy| {
+            let entries = std::fs::read_dir(hierarchy.mount.join(TOP).join(agent));
+            entries
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|entry| entry.file_name() != SHIMS && entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        })
     }
 
     /// Kills and removes every container of the agent that is not in `keep` (ids). Returns the ids of those removed.

@@ -68,6 +68,11 @@ fn bit(name: &str) -> Result<u64, LaunchError> {
         .ok_or_else(|| LaunchError::spec(format!("there is no capability {name:?}")))
 }
 
+/// The set of those with these names.
+pub(super) fn set<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
+    names.filter_map(|name| bit(name).ok()).fold(0, |set, bit| set | bit)
+}
+
 /// Whether a set holds the capability of that name.
 pub(super) fn holds(set: u64, name: &str) -> bool {
     bit(name).is_ok_and(|bit| set & bit != 0)

@@ -44,9 +44,10 @@ fn prepare(plan: &Plan, streams: Streams) -> Result<(), LaunchError> {
     }
     // Only a wish: who may not lower it runs with what the agent has.
     let _ = std::fs::write("/proc/self/oom_score_adj", plan.oom_score_adj.to_string());
-    for (resource, limit) in &plan.rlimits {
+    for &(resource, soft, hard) in &plan.rlimits {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
         // SAFETY: the pointer is to a limit of ours.
-        if unsafe { libc::setrlimit(*resource, limit) } != 0 {
+        if unsafe { libc::setrlimit(resource, &limit) } != 0 {
             let error = io::Error::last_os_error();
             return Err(LaunchError::spec(format!("cannot set resource limit {resource}: {error}")));
         }
@@ -133,10 +134,11 @@ fn connect(streams: Streams) -> io::Result<()> {
 
 /// Only returns if nothing could be executed.
 fn exec(program: &Program) -> LaunchError {
-    let name = program.argv[0].to_string_lossy();
-    let mut argv: Vec<*const libc::c_char> = program.argv.iter().map(|word| word.as_ptr()).collect();
+    let name = &program.argv[0];
+    let (argv_words, env_words) = (c_words(&program.argv), c_words(&program.env));
+    let mut argv: Vec<*const libc::c_char> = argv_words.iter().map(|word| word.as_ptr()).collect();
     argv.push(std::ptr::null());
-    let mut env: Vec<*const libc::c_char> = program.env.iter().map(|word| word.as_ptr()).collect();
+    let mut env: Vec<*const libc::c_char> = env_words.iter().map(|word| word.as_ptr()).collect();
     env.push(std::ptr::null());
     let run = |path: &CString| {
         // SAFETY: path and both lists are C strings that outlive the call; the lists end with null.
@@ -144,8 +146,8 @@ fn exec(program: &Program) -> LaunchError {
         io::Error::last_os_error()
     };
     if name.contains('/') {
-        let error = run(&program.argv[0]);
-        return told(&name, &error, "");
+        let error = run(&argv_words[0]);
+        return told(name, &error, "");
     }
     let mut denied = None;
     for dir in program.path.split(':') {
@@ -155,15 +157,20 @@ fn exec(program: &Program) -> LaunchError {
         match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) => {}
             Some(libc::EACCES) => denied = Some(error),
-            _ => return told(&name, &error, ""),
+            _ => return told(name, &error, ""),
         }
     }
     match denied {
-        Some(error) => told(&name, &error, ""),
+        Some(error) => told(name, &error, ""),
         None => {
-            told(&name, &io::Error::from_raw_os_error(libc::ENOENT), &format!(" in PATH {}", program.path))
+            told(name, &io::Error::from_raw_os_error(libc::ENOENT), &format!(" in PATH {}", program.path))
         }
     }
+}
+
+/// As the kernel takes them. A [`Program`] holds no zero bytes; a word that did would be left out.
+fn c_words(words: &[String]) -> Vec<CString> {
+    words.iter().filter_map(|word| CString::new(word.as_str()).ok()).collect()
 }
 
 fn told(name: &str, error: &io::Error, place: &str) -> LaunchError {

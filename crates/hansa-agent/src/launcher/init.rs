@@ -7,8 +7,8 @@
 use super::command::{Streams, become_program};
 use super::inside::Inside;
 use super::mounts;
-use super::pipe::{Failures, await_setup, pipe};
-use super::plan::{Fence, Plan};
+use super::pipe::{Failures, await_setup, pipe, receive, send};
+use super::plan::{Base, Fence, Plan};
 use super::terminal::{open_terminal, receive_with, send_with};
 use super::user::Identity;
 use super::{capabilities, user};
@@ -65,12 +65,20 @@ struct Ends {
     failures: OwnedFd,
 }
 
-/// Clones init into the container's cgroup and namespaces and waits until the program runs. Call it only from a process
-/// with one thread.
+/// A container's first process before it knows its command: in its namespaces and cgroup, waiting for a [`Plan`]. Ends
+/// with this value.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    init: Init,
+    report: UnixStream,
+    setup: File,
+}
+
+/// Clones init into the container's cgroup and namespaces. Call it only from a process with one thread.
 ///
 /// # Errors
-/// Something could not be set up, or the program not be executed; nothing of it is left.
-pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&Container>) -> Result<Init, LaunchError> {
+/// Something could not be set up; nothing of it is left.
+pub(crate) fn prepare(base: &Base, cgroup: Option<&Container>) -> Result<Waiting, LaunchError> {
     let broken = |error: io::Error| LaunchError::machine(format!("cannot make a pipe: {error}"));
     let (control_read, control) = pipe().map_err(broken)?;
     let (status, status_write) = pipe().map_err(broken)?;
@@ -79,7 +87,7 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&Container>) -> Result<Init
     let (report, report_write) = UnixStream::pair().map_err(broken)?;
     let (setup, failures) = pipe().map_err(broken)?;
     let places = cgroup.map(Container::places).unwrap_or_default();
-    let flags = match plan.fence {
+    let flags = match base.fence {
         Fence::None => 0,
         Fence::Full => NAMESPACES,
         Fence::User => NAMESPACES | libc::CLONE_NEWUSER,
@@ -96,30 +104,59 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&Container>) -> Result<Init
             report: report_write,
             failures,
         };
-        main(plan, &places, ends);
+        main(base, &places, ends);
     }
-    drop((control_read, status_write, stdout_write, stderr_write, report_write, failures));
-    let mut init =
-        Init { pid, status, stdout, stderr, missing: plan.missing.clone(), control: control.into() };
-    let started = admit(&mut init, plan, cgroup.filter(|_| !in_cgroup)).and_then(|()| await_setup(setup));
-    if let Err(error) = started {
-        init.kill();
-        // SAFETY: the pointer may be null; the process is our child.
-        unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-        return Err(error);
-    }
-    let (text, mut terminal) = read_report(&report);
-    if let Ok(report) = serde_json::from_slice::<Report>(&text) {
-        init.missing.extend(report.missing);
-        match (report.identity, report.home) {
-            (Some(identity), Some(home)) => plan.settle(identity, home),
-            (identity, _) => plan.identity = identity,
+    let init = Init { pid, status, stdout, stderr, missing: base.missing.clone(), control: control.into() };
+    let mut waiting = Waiting { init, report, setup: setup.into() };
+    match admit(&mut waiting.init, base, cgroup.filter(|_| !in_cgroup)) {
+        Ok(()) => Ok(waiting),
+        Err(error) => {
+            waiting.end();
+            Err(error)
         }
     }
-    if let Some(terminal) = terminal.pop() {
-        init.stdout = terminal;
+}
+
+impl Waiting {
+    /// Its pid.
+    pub fn pid(&self) -> i32 {
+        self.init.pid
     }
-    Ok(init)
+
+    /// Hands over the plan and waits until the program runs. What was found out on the way becomes part of the plan.
+    ///
+    /// # Errors
+    /// Something could not be set up, or the program not be executed; nothing of it is left.
+    pub fn run(mut self, plan: &mut Plan) -> Result<Init, LaunchError> {
+        let sent = send(&self.init.control, plan)
+            .map_err(|error| LaunchError::machine(format!("cannot start the container: {error}")));
+        // A process that could not even wait has said why.
+        let told = |error| await_setup(&self.setup).err().unwrap_or(error);
+        if let Err(error) = sent.map_err(told).and_then(|()| await_setup(&self.setup)) {
+            self.end();
+            return Err(error);
+        }
+        self.init.missing.extend_from_slice(&plan.missing);
+        let (text, mut terminal) = read_report(&self.report);
+        if let Ok(report) = serde_json::from_slice::<Report>(&text) {
+            self.init.missing.extend(report.missing);
+            match (report.identity, report.home) {
+                (Some(identity), Some(home)) => plan.settle(identity, home),
+                (identity, _) => plan.identity = identity,
+            }
+        }
+        if let Some(terminal) = terminal.pop() {
+            self.init.stdout = terminal;
+        }
+        Ok(self.init)
+    }
+
+    /// Ends it, and waits until it is gone.
+    pub fn end(&self) {
+        self.init.kill();
+        // SAFETY: the pointer may be null; the process is our child.
+        unsafe { libc::waitpid(self.init.pid, std::ptr::null_mut(), 0) };
+    }
 }
 
 /// Everything until the other end is closed.
@@ -144,12 +181,12 @@ struct Report {
 }
 
 /// Puts init where it belongs and lets it go on.
-fn admit(init: &mut Init, plan: &Plan, cgroup: Option<&Container>) -> Result<(), LaunchError> {
+fn admit(init: &mut Init, base: &Base, cgroup: Option<&Container>) -> Result<(), LaunchError> {
     let failed = |what: &str, error: io::Error| LaunchError::machine(format!("cannot {what}: {error}"));
     if let Some(cgroup) = cgroup {
         cgroup.enter(init.pid).map_err(|error| failed("put the container into its cgroup", error))?;
     }
-    if plan.fence == Fence::User {
+    if base.fence == Fence::User {
         let (uid, gid) = user::own();
         for (file, text) in [
             ("setgroups", "deny".into()),
@@ -163,8 +200,8 @@ fn admit(init: &mut Init, plan: &Plan, cgroup: Option<&Container>) -> Result<(),
     init.control.write_all(&[0]).map_err(|error| failed("start the container", error))
 }
 
-const NAMESPACES: libc::c_int =
-    libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+/// The mount namespace comes later: it is a copy of what is mounted at that moment.
+const NAMESPACES: libc::c_int = libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
 /// Forks with namespaces; 0 in the child. Where the one hierarchy is a cgroup2, the child starts in its cgroup, which
 /// is quicker than moving it; the answer says whether it did.
@@ -197,8 +234,8 @@ fn clone_into(flags: libc::c_int, cgroup: RawFd) -> io::Result<i32> {
     }
 }
 
-fn main(plan: &mut Plan, places: &[Place], ends: Ends) -> ! {
-    die_with_shim(plan);
+fn main(base: &Base, places: &[Place], ends: Ends) -> ! {
+    die_with_shim(base.fence);
     // SAFETY: no memory is passed. Without a pid namespace, orphans come to us all the same.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
     let mut control = File::from(ends.control);
@@ -207,9 +244,6 @@ fn main(plan: &mut Plan, places: &[Place], ends: Ends) -> ! {
         exit(1);
     }
     let mut failures = Failures::new(ends.failures);
-    if let Err(error) = join_network(plan) {
-        failures.fail(&LaunchError::machine(format!("cannot join the container's network: {error}")));
-    }
     // The shim's lock and sockets end with the shim.
     close_others([
         control.as_raw_fd(),
@@ -223,10 +257,30 @@ fn main(plan: &mut Plan, places: &[Place], ends: Ends) -> ! {
         Ok(signals) => signals,
         Err(error) => failures.fail(&LaunchError::machine(format!("cannot wait for signals: {error}"))),
     };
-    if plan.fence == Fence::Full && !places.is_empty() {
+    if base.fence == Fence::Full && !places.is_empty() {
         // Its own cgroup is the root of what the container sees. Kernels before 4.6 cannot; it then sees its path.
         // SAFETY: no memory is passed.
         unsafe { libc::unshare(libc::CLONE_NEWCGROUP) };
+    }
+    let mut plan = match receive::<Plan>(&control) {
+        Ok(Some(plan)) => plan,
+        // The shim is gone, or does not need us.
+        Ok(None) => exit(0),
+        Err(error) => failures.fail(&LaunchError::machine(format!("cannot read the plan: {error}"))),
+    };
+    let plan = &mut plan;
+    if let Err(error) = plan.take_filters(base).and_then(|()| join_network(plan)) {
+        failures.fail(&error);
+    }
+    if let Some((title, words)) = &plan.title {
+        title.set(words);
+    }
+    if plan.fence != Fence::None {
+        // SAFETY: no memory is passed.
+        if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+            let error = io::Error::last_os_error();
+            failures.fail(&LaunchError::machine(format!("cannot make a mount namespace: {error}")));
+        }
     }
     if let Err(error) = name_host(plan) {
         failures.fail(&error);
@@ -282,18 +336,24 @@ fn main(plan: &mut Plan, places: &[Place], ends: Ends) -> ! {
     // SAFETY: no memory is passed. Nobody may look into us: we hold a copy of the shim's memory.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
     // Again, as changed rights can make the kernel forget it.
-    die_with_shim(plan);
+    die_with_shim(plan.fence);
     drop(failures);
     supervise(plan, command, control, &signals, ends.status)
 }
 
 /// Before anything is mounted: /sys shows the network that its mounter is in.
-fn join_network(plan: &Plan) -> io::Result<()> {
-    let Some(network) = &plan.network else { return Ok(()) };
+fn join_network(plan: &Plan) -> Result<(), LaunchError> {
+    let Some(path) = &plan.network else { return Ok(()) };
+    let network = File::open(path).map_err(|error| {
+        LaunchError::machine(format!("cannot open the network {}: {error}", path.display()))
+    })?;
     // SAFETY: no memory is passed; this process has one thread.
     match unsafe { libc::setns(network.as_raw_fd(), libc::CLONE_NEWNET) } {
         0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+        _ => {
+            let error = io::Error::last_os_error();
+            Err(LaunchError::machine(format!("cannot join the container's network: {error}")))
+        }
     }
 }
 
@@ -316,8 +376,8 @@ fn name_host(plan: &Plan) -> Result<(), LaunchError> {
 
 /// The shim's death is ours, and with a pid namespace everybody's in it. Without one we outlive it for as long as it takes
 /// to kill the others: the end of the control pipe tells us.
-fn die_with_shim(plan: &Plan) {
-    if plan.fence != Fence::None {
+fn die_with_shim(fence: Fence) {
+    if fence != Fence::None {
         // SAFETY: no memory is passed.
         unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
     }

@@ -5,10 +5,10 @@
 //! capabilities less those that reach beyond a container on the host's file system and network, a seccomp filter, and
 //! `no_new_privs`. `docs/decisions/0002-launcher.md` says why this is our own code.
 //!
-//! The parts, in the order they act: [`Plan::prepare`] finds out everything that can be found out before a process
-//! exists; [`launch`] clones the container's init; `init` sets up mounts and forks the command, then reaps; `command`
-//! turns itself into the program. An error on the way is sent back through a pipe that closes when the program runs, so
-//! the caller knows at once. All of it runs in a single-threaded process: see [`crate::shim`].
+//! The parts, in the order they act: [`prepare`] clones the container's init, which waits for its plan; [`Plan::prepare`]
+//! finds out everything about the command that can be found out from outside; `init` gets it, sets up mounts and forks
+//! the command, then reaps; `command` turns itself into the program. An error on the way is sent back through a pipe that
+//! closes when the program runs, so the caller knows at once. All of it runs in a single-threaded process: see [`crate::shim`].
 
 mod capabilities;
 mod command;
@@ -30,9 +30,10 @@ mod volumes;
 
 pub use capabilities::KEPT as KEPT_CAPABILITIES;
 pub(crate) use enter::{Execution, Outcome, Wanted, execute};
-pub(crate) use init::{Init, kill_descendants, launch};
+pub(crate) use init::{Init, Waiting, kill_descendants, prepare};
 pub(crate) use pipe::{pipe, set_nonblocking};
-pub use plan::Plan;
+pub(crate) use plan::check_name;
+pub use plan::{Base, Plan};
 pub(crate) use terminal::{open_terminal, receive_with, resize, send_with};
 pub use user::{Identity, UserError};
 

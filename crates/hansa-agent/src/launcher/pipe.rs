@@ -1,6 +1,8 @@
 //! Pipes between shim, init and command.
 
 use crate::shim::LaunchError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -29,6 +31,27 @@ pub(crate) fn set_nonblocking(fd: RawFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Sends a value in one piece: its length, and then it.
+pub(super) fn send<T: Serialize>(mut to: &File, value: &T) -> io::Result<()> {
+    let mut bytes = vec![0; 4];
+    serde_json::to_writer(&mut bytes, value)?;
+    let length = u32::try_from(bytes.len() - 4).map_err(io::Error::other)?;
+    bytes[..4].copy_from_slice(&length.to_ne_bytes());
+    to.write_all(&bytes)
+}
+
+/// Waits for what [`send`] sends; None if the other end is closed before anything came.
+pub(super) fn receive<T: DeserializeOwned>(mut from: &File) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match from.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        done => done?,
+    }
+    let mut bytes = vec![0; u32::from_ne_bytes(length) as usize];
+    from.read_exact(&mut bytes)?;
+    Ok(Some(serde_json::from_slice(&bytes)?))
+}
+
 /// Where a process that is being set up reports that it failed. It is closed by a successful exec.
 #[derive(Debug)]
 pub(super) struct Failures(File);
@@ -52,9 +75,9 @@ impl Failures {
 }
 
 /// Waits until the other end is closed everywhere; an error if something was sent.
-pub(super) fn await_setup(end: OwnedFd) -> Result<(), LaunchError> {
+pub(super) fn await_setup(end: &File) -> Result<(), LaunchError> {
     let mut text = Vec::new();
-    match File::from(end).read_to_end(&mut text) {
+    match (&*end).read_to_end(&mut text) {
         Ok(0) => Ok(()),
         Ok(_) => Err(serde_json::from_slice(&text).unwrap_or_else(|_| {
             LaunchError::machine("setting up the container broke off in the middle of an error")

@@ -1,34 +1,90 @@
-//! Everything that can be found out before a process exists.
+//! Everything that can be found out before a process exists: of any container ([`Base`]), and of this one ([`Plan`]).
 
 use super::user::{self, Identity};
 use super::{capabilities, is_root, seccomp, user_namespaces_allowed, volumes};
+use crate::shim::title::Title;
 use crate::shim::{
-    EtcFiles, LaunchError, MountKind, MountSpec, Rlimit, RootSpec, SANDBOX_IN_IMAGE, ShimSpec, VERSION,
+    EtcFiles, Isolation, LaunchError, MountKind, MountSpec, Rlimit, RootSpec, SANDBOX_IN_IMAGE, ShimSpec,
+    VERSION,
 };
 use seccompiler::BpfProgram;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How far a container can be fenced in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Fence {
     /// Namespaces and private mounts, made by root.
     Full,
     /// Namespaces inside a user namespace; some mounts stay the host's.
     User,
     /// A plain process.
+    #[default]
     None,
 }
 
+/// What does not depend on the command: enough to start a container's first process.
+#[derive(Clone, Debug)]
+pub struct Base {
+    pub(super) fence: Fence,
+    /// Which filters these are, as [`filtered`] says it.
+    filtered: Option<u64>,
+    filters: Arc<[BpfProgram]>,
+    /// Isolation that was asked for and cannot be given.
+    pub(super) missing: Vec<String>,
+}
+
+impl Base {
+    /// For containers that ask for nothing special.
+    pub fn usual() -> Self {
+        Self::new(&Isolation::default(), Some(seccomp::significant(capabilities::KEPT)))
+    }
+
+    /// For the container of this spec.
+    pub fn of(spec: &ShimSpec) -> Self {
+        Self::new(&spec.isolation, filtered(spec).unwrap_or_default())
+    }
+
+    /// Finds out how far a container can be fenced in here.
+    fn new(isolation: &Isolation, filtered: Option<u64>) -> Self {
+        let mut missing = Vec::new();
+        let fence = fence(isolation.namespaces, &mut missing);
+        // Without filters whoever wants some tries again, and tells what went wrong.
+        let made = filtered.and_then(|kept| Some((kept, seccomp::filters(kept).ok()?)));
+        let (filtered, filters) = made.unzip();
+        Self { fence, filtered, filters: filters.unwrap_or_default().into(), missing }
+    }
+
+    /// The filters for a container: these here, or others if it needs others.
+    fn filters(&self, filtered: Option<u64>) -> Result<Arc<[BpfProgram]>, seccompiler::Error> {
+        match filtered {
+            same if same == self.filtered => Ok(self.filters.clone()),
+            Some(kept) => Ok(seccomp::filters(kept)?.into()),
+            None => Ok(Arc::default()),
+        }
+    }
+}
+
+/// For which capabilities a container's filters are made; None: it has none.
+fn filtered(spec: &ShimSpec) -> Result<Option<u64>, LaunchError> {
+    if spec.privileged || !spec.isolation.seccomp {
+        return Ok(None);
+    }
+    Ok(Some(seccomp::significant(capabilities::kept(spec)?.unwrap_or(0))))
+}
+
 /// What a program is executed with.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Program {
-    pub argv: Vec<CString>,
-    pub env: Vec<CString>,
+    /// Without zero bytes, as all of it.
+    pub argv: Vec<String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
     /// `PATH` of `env`, where a program without `/` is looked up.
     pub path: String,
 }
@@ -45,52 +101,45 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 impl Program {
     pub(super) fn new(argv: &[String], env: &BTreeMap<String, String>) -> Result<Self, LaunchError> {
-        let c_string = |text: String| {
-            CString::new(text).map_err(|error| {
-                LaunchError::spec(format!("the command or its environment holds a zero byte: {error}"))
-            })
-        };
         if argv.first().is_none_or(String::is_empty) {
             return Err(LaunchError::spec("there is no command"));
         }
         if let Some(name) = env.keys().find(|name| name.is_empty() || name.contains('=')) {
             return Err(LaunchError::spec(format!("{name:?} cannot be the name of an environment variable")));
         }
+        let env_words: Vec<String> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if argv.iter().chain(&env_words).any(|word| word.contains('\0')) {
+            return Err(LaunchError::spec("the command or its environment holds a zero byte"));
+        }
         Ok(Self {
-            argv: argv.iter().cloned().map(c_string).collect::<Result<_, _>>()?,
-            env: env
-                .iter()
-                .map(|(name, value)| c_string(format!("{name}={value}")))
-                .collect::<Result<_, _>>()?,
+            argv: argv.to_vec(),
+            env: env_words,
             path: env.get("PATH").cloned().unwrap_or_else(|| DEFAULT_PATH.into()),
         })
     }
 
     /// Adds another program's variables, which win.
     pub(super) fn inherit(&mut self, other: &Program) {
-        let name = |word: &CString| word.as_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
-        let theirs: Vec<_> = other.env.iter().map(name).collect();
+        let name = |word: &str| word.split_once('=').map(|(name, _)| name.to_owned());
+        let theirs: Vec<_> = other.env.iter().map(|word| name(word)).collect();
         self.env.retain(|word| !theirs.contains(&name(word)));
-        self.env.extend(other.env.iter().cloned());
-        if theirs.contains(&Some(b"PATH".to_vec())) {
+        self.env.extend_from_slice(&other.env);
+        if theirs.contains(&Some("PATH".to_owned())) {
             self.path.clone_from(&other.path);
         }
     }
 
     /// Sets a variable that nobody has set.
     fn set_default(&mut self, name: &str, value: &str) {
-        let is_set = |word: &CString| {
-            word.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
-        };
-        if !self.env.iter().any(is_set)
-            && let Ok(word) = CString::new(format!("{name}={value}"))
-        {
-            self.env.push(word);
+        let is_set = |word: &String| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('='));
+        if !self.env.iter().any(is_set) && !value.contains('\0') {
+            self.env.push(format!("{name}={value}"));
         }
     }
 }
 
 /// A secret that becomes a file.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Secret {
     pub target: PathBuf,
     pub value: Vec<u8>,
@@ -105,19 +154,24 @@ impl std::fmt::Debug for Secret {
 /// The largest secret, in bytes.
 const SECRET_BYTES: u64 = 1 << 20;
 
-/// A container ready to be started.
-#[derive(Debug)]
+/// A container ready to be started. The shim makes it and sends it to the container's first process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     pub(super) program: Program,
     pub(super) fence: Fence,
     pub(super) identity: Option<Identity>,
     pub(super) sandbox: PathBuf,
-    /// The network namespace to join; None: the machine's own.
-    pub(super) network: Option<File>,
+    /// The network namespace to join; None: the machine's own. Whoever made it holds it until the program runs.
+    pub(super) network: Option<PathBuf>,
     pub(super) hidden: Vec<PathBuf>,
     pub(super) devices: Vec<PathBuf>,
-    pub(super) rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
-    pub(super) filters: Vec<BpfProgram>,
+    /// Number, soft and hard limit.
+    pub(super) rlimits: Vec<(libc::__rlimit_resource_t, u64, u64)>,
+    /// Which filters, as [`filtered`] says it.
+    filtered: Option<u64>,
+    /// Not sent: whoever receives the plan has the usual ones already and can make others.
+    #[serde(skip, default = "no_filters")]
+    pub(super) filters: Arc<[BpfProgram]>,
     /// The capabilities that the command keeps; None: those it has.
     pub(super) keep: Option<u64>,
     pub(super) no_new_privileges: bool,
@@ -139,8 +193,14 @@ pub struct Plan {
     pub(super) home: Option<String>,
     give_sandbox: bool,
     pub(super) oom_score_adj: i32,
-    /// Isolation that was asked for and cannot be given.
+    /// Isolation that was asked for and cannot be given, besides what the [`Base`] lacks.
     pub(super) missing: Vec<String>,
+    /// The command line that the container's first process is to show, and where.
+    pub(crate) title: Option<(Title, Vec<String>)>,
+}
+
+fn no_filters() -> Arc<[BpfProgram]> {
+    Arc::default()
 }
 
 impl Plan {
@@ -148,7 +208,7 @@ impl Plan {
     ///
     /// # Errors
     /// The spec cannot be run, as it stands, on this machine.
-    pub fn prepare(spec: &ShimSpec) -> Result<Self, LaunchError> {
+    pub fn prepare(spec: &ShimSpec, base: &Base) -> Result<Self, LaunchError> {
         if spec.version != VERSION {
             return Err(LaunchError::spec(format!(
                 "the spec has version {}; this shim knows {VERSION}",
@@ -163,13 +223,15 @@ impl Plan {
         spec.mounts.iter().try_for_each(volumes::check_target)?;
         let keep = capabilities::kept(spec)?;
         let mut missing = Vec::new();
-        let filters = match spec.isolation.seccomp && !spec.privileged {
-            true => seccomp::filters(keep.unwrap_or(0)).unwrap_or_else(|error| {
-                missing.push(format!("seccomp filters: {error}"));
-                Vec::new()
-            }),
-            false => Vec::new(),
-        };
+        let mut filtered = filtered(spec)?;
+        let filters = base.filters(filtered).unwrap_or_else(|error| {
+            missing.push(format!("seccomp filters: {error}"));
+            filtered = None;
+            no_filters()
+        });
+        if spec.network.is_some() && !is_root() {
+            return Err(LaunchError::machine("cannot join a network: the agent is not root"));
+        }
         let mut env = spec.env.clone();
         for (name, file) in &spec.secret_env {
             env.insert(name.clone(), secret_text(name, file)?);
@@ -177,13 +239,14 @@ impl Plan {
         let own_dir = if spec.root.is_some() { SANDBOX_IN_IMAGE.into() } else { spec.sandbox.clone() };
         let plan = Self {
             program: Program::new(&spec.argv, &env)?,
-            fence: fence(spec.isolation.namespaces, &mut missing),
+            fence: base.fence,
             identity: if spec.root.is_some() { None } else { identity(spec)? },
             sandbox: spec.sandbox.clone(),
-            network: spec.network.as_deref().map(network).transpose()?,
+            network: spec.network.clone(),
             hidden: spec.hidden_paths.clone(),
             devices: spec.isolation.devices.clone(),
             rlimits: spec.limits.rlimits.iter().map(rlimit).collect::<Result<_, _>>()?,
+            filtered,
             filters,
             keep,
             no_new_privileges: spec.no_new_privileges || spec.root.is_none() && !spec.privileged,
@@ -202,12 +265,21 @@ impl Plan {
             give_sandbox: spec.give_sandbox,
             oom_score_adj: spec.oom_score_adj.clamp(-1000, 1000),
             missing,
+            title: None,
         };
         plan.make_sandbox()?;
         if let Some(identity) = &plan.identity {
             plan.give_sandbox(identity)?;
         }
         Ok(plan)
+    }
+
+    /// After the plan has been received: the filters, which are not sent.
+    pub(super) fn take_filters(&mut self, base: &Base) -> Result<(), LaunchError> {
+        self.filters = base
+            .filters(self.filtered)
+            .map_err(|error| LaunchError::machine(format!("cannot make the seccomp filters: {error}")))?;
+        Ok(())
     }
 
     /// Whether the container's devices are picked one by one.
@@ -261,17 +333,8 @@ impl Plan {
     }
 }
 
-/// Held open from now on, as whoever made it may let go of it.
-fn network(path: &Path) -> Result<File, LaunchError> {
-    if !is_root() {
-        return Err(LaunchError::machine("cannot join a network: the agent is not root"));
-    }
-    File::open(path)
-        .map_err(|error| LaunchError::machine(format!("cannot open the network {}: {error}", path.display())))
-}
-
 /// Names become directories.
-fn check_name(what: &str, name: &str) -> Result<(), LaunchError> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), LaunchError> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name.len() > 200 || name.starts_with(['.', '_']) || !name.chars().all(good) {
         return Err(LaunchError::spec(format!("{name:?} cannot be the id of {what}")));
@@ -343,9 +406,7 @@ fn secret_files(mounts: &[MountSpec]) -> Result<Vec<Secret>, LaunchError> {
         .collect()
 }
 
-fn rlimit(
-    (name, limit): (&String, &Rlimit),
-) -> Result<(libc::__rlimit_resource_t, libc::rlimit), LaunchError> {
+fn rlimit((name, limit): (&String, &Rlimit)) -> Result<(libc::__rlimit_resource_t, u64, u64), LaunchError> {
     let resource = match name.as_str() {
         "as" => libc::RLIMIT_AS,
         "core" => libc::RLIMIT_CORE,
@@ -366,7 +427,7 @@ fn rlimit(
         _ => return Err(LaunchError::spec(format!("there is no resource limit {name:?}"))),
     };
     let value = |limit: Option<u64>| limit.unwrap_or(libc::RLIM_INFINITY);
-    Ok((resource, libc::rlimit { rlim_cur: value(limit.soft), rlim_max: value(limit.hard) }))
+    Ok((resource, value(limit.soft), value(limit.hard)))
 }
 
 /// A path as the kernel takes it.
@@ -383,7 +444,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut spec = ShimSpec::new("a", "c", vec!["true".into()], dir.path().join("sandbox"));
         change(&mut spec);
-        match Plan::prepare(&spec) {
+        match Plan::prepare(&spec, &Base::of(&spec)) {
             Ok(_) => "fine".into(),
             Err(error) => error.message,
         }
@@ -404,5 +465,6 @@ mod tests {
         let speed = BTreeMap::from([("speed".to_owned(), Rlimit::default())]);
         assert!(check(|s| s.limits.rlimits = speed).contains("no resource limit"));
         assert!(check(|s| s.sandbox = "here".into()).contains("not absolute"));
+        assert!(check(|s| drop(s.env.insert("A".into(), "\0".into()))).contains("zero byte"));
     }
 }

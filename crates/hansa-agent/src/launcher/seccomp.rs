@@ -135,6 +135,11 @@ const ALLOWED_WITH: &[(&str, &[&str])] = &[
     ("SYSLOG", &["syslog"]),
 ];
 
+/// Of these capabilities those for which the filters differ.
+pub(super) fn significant(kept: u64) -> u64 {
+    kept & super::capabilities::set(ALLOWED_WITH.iter().map(|(capability, _)| *capability))
+}
+
 /// The filters for a container that keeps these capabilities, to be installed in this order.
 ///
 /// # Errors

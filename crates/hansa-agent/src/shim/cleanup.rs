@@ -1,7 +1,7 @@
 //! Removing what is left of a container whose shim is gone, or must go.
 
 use super::files;
-use super::record::{ProcessId, Started};
+use super::record::{ExitRecord, ProcessId, Started};
 use super::spec::ShimSpec;
 use crate::cgroup::Driver;
 use std::io;
@@ -18,6 +18,21 @@ pub(super) fn cleanup(runtime_dir: &Path) -> io::Result<()> {
         return Ok(());
     }
     let _lock = take_lock(runtime_dir)?;
+    let ended: Option<ExitRecord> = files::read_json(&runtime_dir.join(files::EXIT)).unwrap_or_default();
+    if !ended.is_some_and(|record| record.swept) {
+        end_all(runtime_dir)?;
+    }
+    for name in [files::SOCKET, files::STARTED, files::SPEC, files::CGROUP] {
+        match std::fs::remove_file(runtime_dir.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Kills the container's processes and removes its cgroups.
+fn end_all(runtime_dir: &Path) -> io::Result<()> {
     let spec: Option<ShimSpec> = files::read_json(&runtime_dir.join(files::SPEC)).unwrap_or_default();
     let started: Option<Started> = files::read_json(&runtime_dir.join(files::STARTED)).unwrap_or_default();
     if let Some(started) = &started
@@ -27,8 +42,11 @@ pub(super) fn cleanup(runtime_dir: &Path) -> io::Result<()> {
         await_end(started.init);
         kill(started.init)?;
     }
-    let named = spec
-        .map(|spec| (spec.agent, spec.container))
+    // Older shims did not write down what their cgroups are called: like the container.
+    let named: Option<files::Named> = files::read_json(&runtime_dir.join(files::CGROUP)).unwrap_or_default();
+    let named = named
+        .map(|named| (named.agent, named.name))
+        .or_else(|| spec.map(|spec| (spec.agent, spec.container)))
         .or_else(|| started.map(|started| (started.agent, started.container)));
     if let Some((agent, container)) = named
         && let Some(driver) = Driver::detect().driver
@@ -37,12 +55,6 @@ pub(super) fn cleanup(runtime_dir: &Path) -> io::Result<()> {
         cgroup.kill_all()?;
         cgroup.remove()?;
         driver.remove_if_last(&agent);
-    }
-    for name in [files::SOCKET, files::STARTED, files::SPEC] {
-        match std::fs::remove_file(runtime_dir.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
     }
     Ok(())
 }

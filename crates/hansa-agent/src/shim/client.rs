@@ -33,17 +33,9 @@ const FIRST_WORD: Duration = Duration::from_secs(30);
 /// # Errors
 /// The command could not be started; nothing of it is left but the directory.
 pub async fn spawn(runtime_dir: &Path, spec: &ShimSpec, exe: &Path) -> Result<Client, LaunchError> {
-    let failed = |what: &str, error: io::Error| {
-        LaunchError::machine(format!("cannot {what} in {}: {error}", runtime_dir.display()))
-    };
-    // The shim starts elsewhere.
-    let runtime_dir = &std::path::absolute(runtime_dir).map_err(|e| failed("find", e))?;
+    let failed = failure(runtime_dir);
+    let runtime_dir = &claim(runtime_dir)?;
     let exe = &std::path::absolute(exe).map_err(|e| failed("find the shim", e))?;
-    std::fs::create_dir_all(runtime_dir).map_err(|e| failed("make the runtime directory", e))?;
-    // Not even the spec of a container that is there may be touched. (The lock decides; this keeps the spec whole.)
-    if [files::SPEC, files::EXIT].iter().any(|name| runtime_dir.join(name).exists()) {
-        return Err(failed("start a container", io::Error::other("there is or was one already")));
-    }
     files::write_json(&runtime_dir.join(files::SPEC), spec, false)
         .map_err(|e| failed("write the spec", e))?;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|e| failed("make a socket", e))?;
@@ -65,6 +57,27 @@ pub async fn spawn(runtime_dir: &Path, spec: &ShimSpec, exe: &Path) -> Result<Cl
     // What we started has forked the shim and left at once; only if something is badly wrong is it still there.
     let _ = shim.kill();
     let _ = shim.wait();
+    first_word(first, runtime_dir).await
+}
+
+fn failure(runtime_dir: &Path) -> impl Fn(&str, io::Error) -> LaunchError {
+    move |what, error| LaunchError::machine(format!("cannot {what} in {}: {error}", runtime_dir.display()))
+}
+
+/// A runtime directory for a container that is to be started, made if need be; its absolute path, as shims start elsewhere.
+pub(super) fn claim(runtime_dir: &Path) -> Result<PathBuf, LaunchError> {
+    let failed = failure(runtime_dir);
+    let runtime_dir = std::path::absolute(runtime_dir).map_err(|e| failed("find", e))?;
+    std::fs::create_dir_all(&runtime_dir).map_err(|e| failed("make the runtime directory", e))?;
+    // Not even the spec of a container that is there may be touched. (The lock decides; this keeps the spec whole.)
+    if [files::SPEC, files::EXIT].iter().any(|name| runtime_dir.join(name).exists()) {
+        return Err(failed("start a container", io::Error::other("there is or was one already")));
+    }
+    Ok(runtime_dir)
+}
+
+/// What a shim's first word means for whoever starts a container.
+pub(super) async fn first_word(first: io::Result<First>, runtime_dir: &Path) -> Result<Client, LaunchError> {
     match first {
         Ok(First::Running(client)) => Ok(client),
         Ok(First::Failed(error)) => Err(error),
@@ -155,7 +168,7 @@ fn read_exit(runtime_dir: &Path) -> io::Result<Option<ExitRecord>> {
 }
 
 /// Through a descriptor of the directory, as a socket's path holds only 107 bytes.
-async fn connect_socket(runtime_dir: &Path) -> io::Result<UnixStream> {
+pub(super) async fn connect_socket(runtime_dir: &Path) -> io::Result<UnixStream> {
     let dir = std::fs::File::open(runtime_dir)?;
     UnixStream::connect(format!("/proc/self/fd/{}/{}", dir.as_raw_fd(), files::SOCKET)).await
 }
@@ -210,7 +223,7 @@ type Answer = Result<Option<ExecResult>, ClientError>;
 type Pending = Mutex<Option<BTreeMap<u64, oneshot::Sender<Answer>>>>;
 
 /// A shim's first word.
-enum First {
+pub(super) enum First {
     Running(Client),
     Failed(LaunchError),
     Exited(Box<ExitRecord>),
@@ -218,7 +231,7 @@ enum First {
 
 impl Client {
     /// Reads the first event and, if the container runs, goes on reading in the background.
-    async fn connect(stream: UnixStream, runtime_dir: &Path) -> io::Result<First> {
+    pub(super) async fn connect(stream: UnixStream, runtime_dir: &Path) -> io::Result<First> {
         let (read, write) = stream.into_split();
         let mut reader = BufReader::with_capacity(1024, read);
         let first = tokio::time::timeout(FIRST_WORD, next_reply(&mut reader)).await;
@@ -346,7 +359,7 @@ impl Client {
         let mut sampler = self.inner.sampler.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if sampler.is_none() {
             let started = &self.inner.started;
-            *sampler = driver.container(&started.agent, &started.container).sampler().ok();
+            *sampler = driver.container(&started.agent, started.cgroup()).sampler().ok();
         }
         sampler.as_mut()?.sample().ok()
     }

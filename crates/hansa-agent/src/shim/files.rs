@@ -5,8 +5,8 @@
 //! `shim.json` under it: a shim that comes late finds nothing to run and ends.
 
 use super::record::ProcessId;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const SPEC: &str = "shim.json";
 /// Locked while the shim lives; holds its [`ProcessId`].
 pub(crate) const LOCK: &str = "shim.lock";
+/// Which cgroups the container has: a [`Named`]; absent if none.
+pub(crate) const CGROUP: &str = "cgroup.json";
 /// Where the shim listens.
 pub(crate) const SOCKET: &str = "shim.sock";
 /// See [`super::Started`].
@@ -25,6 +27,19 @@ pub(crate) const STARTED: &str = "started.json";
 pub(crate) const EXIT: &str = "exit.json";
 /// What the shim itself has to say; absent if nothing.
 pub(crate) const LOG: &str = "shim.log";
+
+/// The cgroups `hansa/<agent>/<name>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Named {
+    pub agent: String,
+    pub name: String,
+}
+
+impl Named {
+    pub(crate) fn new(agent: &str, name: &str) -> Self {
+        Self { agent: agent.to_owned(), name: name.to_owned() }
+    }
+}
 
 /// Reads a JSON file; None if it is not there.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {

@@ -5,6 +5,9 @@
 //! has ended writes `exit.json` and ends too. An agent that comes later finds it with [`attach`]. The shim is single
 //! threaded and starts no runtime: `main` dispatches to [`main`] before anything else.
 //!
+//! An agent has some shims ready before it needs them: [`Pool`] gets them from a process that forks them (`nursery`), each
+//! with cgroups and a container's first process in them, and all that is left to do is to tell one what to run.
+//!
 //! Invariants: a container never lives without its shim (its init dies with it); an exit record is only there when the
 //! container's processes and cgroups are gone; what a dead shim leaves, [`cleanup`] removes from the files alone.
 
@@ -13,16 +16,21 @@ mod client;
 mod connection;
 mod events;
 pub(crate) mod files;
+mod nursery;
 mod output;
+mod pool;
 mod protocol;
 mod record;
 mod running;
 mod server;
+mod spare;
 mod spec;
 mod timer;
+pub(crate) mod title;
 mod world;
 
 pub use client::{Attached, Client, ClientError, ShimLost, attach, list, spawn};
+pub use pool::Pool;
 pub use protocol::{EXEC_OUTPUT_BYTES, ExecResult};
 pub use record::{Cause, ExitRecord, LaunchError, LaunchErrorKind, ProcessId, Started};
 pub use spec::{Isolation, Limits, Output, Rlimit, ShimSpec, VERSION};
@@ -32,15 +40,24 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
+/// The word that makes `hansa shim` a nursery.
+const NURSERY: &str = "--nursery";
+
 /// The shim process: `args` is what follows `shim` on the command line. Never returns.
 ///
 /// Must be called before any thread is started.
 pub fn main(args: Vec<OsString>) -> ! {
-    let [runtime_dir] = &args[..] else {
-        eprintln!("usage: hansa shim <runtime directory> (started by the agent, not by hand)");
-        std::process::exit(2)
-    };
-    server::run(Path::new(runtime_dir))
+    match &args[..] {
+        [runtime_dir] => server::run(Path::new(runtime_dir)),
+        [word, spares, agent, ..] if word == NURSERY => {
+            let program = std::env::args_os().next().unwrap_or_default();
+            nursery::run(&program, Path::new(spares), &agent.to_string_lossy())
+        }
+        _ => {
+            eprintln!("usage: hansa shim <runtime directory> (started by the agent, not by hand)");
+            std::process::exit(2)
+        }
+    }
 }
 
 /// Ends and removes whatever is left of a container, from its runtime directory alone: kills a shim that still lives,

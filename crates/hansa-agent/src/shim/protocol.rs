@@ -7,6 +7,7 @@ use super::record::{ExitRecord, LaunchError, Started};
 use hansa_model::task::Exit;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The longest line either side accepts, in bytes.
 pub(crate) const MAX_LINE: usize = 1 << 20;
@@ -28,6 +29,11 @@ pub(crate) struct Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum RequestBody {
+    /// To a spare shim: run what the spec in this directory says, where its files have been moved to.
+    Start {
+        /// The container's runtime directory, absolute.
+        dir: PathBuf,
+    },
     /// Send a signal to every process of the container; SIGKILL ends it.
     Signal {
         /// Its number.

@@ -21,6 +21,9 @@ pub struct Started {
     pub agent: String,
     /// Which container.
     pub container: String,
+    /// What its cgroups are called below the agent's; None: it has none, or an older shim called them like itself.
+    #[serde(default)]
+    pub cgroup: Option<String>,
     /// The kernel's boot id; under another one nothing of this lives.
     pub boot: String,
     /// The shim.
@@ -32,6 +35,13 @@ pub struct Started {
     /// Isolation that was asked for and could not be given, in words.
     #[serde(default)]
     pub missing_isolation: Vec<String>,
+}
+
+impl Started {
+    /// What its cgroups are called, if it has any.
+    pub fn cgroup(&self) -> &str {
+        self.cgroup.as_deref().unwrap_or(&self.container)
+    }
 }
 
 /// Why a container ended.
@@ -84,6 +94,9 @@ pub struct ExitRecord {
     /// Bytes of output that could not be written (disk full).
     #[serde(default)]
     pub output_lost_bytes: u64,
+    /// Nothing is left but files: a clean-up need not look for processes and cgroups.
+    #[serde(default)]
+    pub swept: bool,
 }
 
 /// A container could not be started. `kind` decides what the task's end is called; `message` is for people.

@@ -1,17 +1,17 @@
 //! The shim process itself: one thread, one loop over everything that can happen to a container.
 
-use super::cleanup::{boot_id, start_ticks};
 use super::connection::{Connection, Listener};
-use super::events::{Polled, signals};
+use super::events::Polled;
 use super::files;
 use super::output::{Directory, Rotated, Stream};
 use super::protocol::{Event, ExecResult, Reply, Request, RequestBody};
 use super::record::{Cause, ExitRecord, LaunchError, ProcessId, Started};
 use super::running::Running;
+use super::spare::{Spare, Tools};
 use super::spec::{ShimSpec, VERSION};
-use super::{boottime_ms, timer::Timer};
-use crate::cgroup::{Container, Driver, OomWatch};
-use crate::launcher::{self, Init, Plan, Wanted, execute};
+use super::{boottime_ms, timer::Timer, title::Title};
+use crate::cgroup::{Container, Detected, Driver, OomWatch};
+use crate::launcher::{self, Base, Init, Plan, Wanted, check_name, execute};
 use hansa_model::task::{Exit, Limitation};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -49,22 +49,55 @@ pub(super) fn run(runtime_dir: &Path) -> ! {
         std::process::exit(1);
     }
     std::panic::set_hook(Box::new(|panic| log(&panic.to_string())));
-    let mut shim = match Shim::take(starter) {
-        Ok(shim) => shim,
+    let (mut spare, spec) = match Spare::take().and_then(|spare| Ok((spare, read_spec()?))) {
+        Ok(taken) => taken,
         Err(error) => {
             log(&error.to_string());
             std::process::exit(1)
         }
     };
-    match shim.start() {
+    // Last to be killed when memory is short: without us the container dies, and nobody says why.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-999");
+    let base = Base::of(&spec);
+    let names = check_name("agent", &spec.agent).and_then(|()| check_name("container", &spec.container));
+    let ready = names.and_then(|()| {
+        let driver = if spec.isolation.cgroups { Driver::detect() } else { Detected::default() };
+        if let Some(driver) = &driver.driver {
+            let out =
+                |error| LaunchError::machine(format!("the shim cannot leave its starter's cgroup: {error}"));
+            driver.adopt_shim(&spec.agent, 0).map_err(out)?;
+        }
+        spare.prepare(&spec.agent, &spec.container, &base, driver)
+    });
+    work(spare, base, spec, starter, ready)
+}
+
+/// From the moment that it is known what to run, to the end of it.
+pub(super) fn work(
+    spare: Spare,
+    base: Base,
+    spec: ShimSpec,
+    starter: Option<Connection>,
+    ready: Result<Tools, LaunchError>,
+) -> ! {
+    let Spare { lock, myself, boot, driver, cgroup, title } = spare;
+    let connections = starter.into_iter().collect();
+    let mut shim = Shim { _lock: lock, myself, boot, spec, driver, cgroup, connections, newest: None };
+    match ready.and_then(|tools| shim.start(&base, tools, title)) {
         Ok(running) => shim.serve(running),
         Err(error) => shim.fail(error),
     }
     std::process::exit(0)
 }
 
+/// The spec in the current directory.
+pub(super) fn read_spec() -> io::Result<ShimSpec> {
+    files::read_json(Path::new(files::SPEC))?
+        .ok_or_else(|| io::Error::other("there is no spec in this directory"))
+}
+
 /// Our own words, for people who look why something is odd.
-fn log(text: &str) {
+pub(super) fn log(text: &str) {
     if let Ok(mut file) = File::options().append(true).create(true).open(files::LOG) {
         let _ = writeln!(file, "{} {text}", wall_ms());
     }
@@ -130,49 +163,29 @@ struct Inside {
 }
 
 impl Shim {
-    /// Takes the directory, or fails because somebody else has it.
-    fn take(starter: Option<Connection>) -> io::Result<Self> {
-        let mut lock = files::try_lock(Path::new("."))?
-            .ok_or_else(|| io::Error::other("another shim holds this directory"))?;
-        let pid = std::process::id() as i32;
-        let myself = ProcessId { pid, start_ticks: start_ticks(pid)? };
-        files::sign_lock(&mut lock, myself)?;
-        if Path::new(files::EXIT).exists() {
-            return Err(io::Error::other("this directory holds an ended container"));
-        }
-        let spec = files::read_json(Path::new(files::SPEC))?
-            .ok_or_else(|| io::Error::other("there is no spec in this directory"))?;
-        Ok(Self {
-            _lock: lock,
-            myself,
-            boot: boot_id()?,
-            spec,
-            driver: None,
-            cgroup: None,
-            connections: starter.into_iter().collect(),
-            newest: None,
-        })
-    }
-
-    fn start(&mut self) -> Result<Box<Inside>, LaunchError> {
+    fn start(
+        &mut self,
+        base: &Base,
+        tools: Tools,
+        title: Option<(Title, Vec<String>)>,
+    ) -> Result<Box<Inside>, LaunchError> {
         let broken =
             |what: &str, error: io::Error| LaunchError::machine(format!("the shim cannot {what}: {error}"));
-        // Last to be killed when memory is short: without us the container dies, and nobody says why.
-        let _ = std::fs::write("/proc/self/oom_score_adj", "-999");
-        let mut plan = Plan::prepare(&self.spec)?;
-        let mut missing = Vec::new();
-        if self.spec.isolation.cgroups {
-            missing = self.make_cgroup().map_err(|error| broken("set up cgroups", error))?;
-        }
-        let listener = Listener::bind().map_err(|error| broken("listen", error))?;
-        let signals = signals().map_err(|error| broken("wait for signals", error))?;
-        let timer = Timer::new().map_err(|error| broken("make a timer", error))?;
+        let Tools { listener, signals, timer, oom, init, init_id, mut missing } = tools;
+        let set_up = Plan::prepare(&self.spec, base).and_then(|mut plan| {
+            plan.title = title;
+            if let Some(cgroup) = &self.cgroup {
+                let limited = cgroup.limit(&self.spec.limits);
+                missing.append(&mut limited.map_err(|error| broken("set up cgroups", error))?);
+            }
+            Ok(plan)
+        });
+        let mut plan = set_up.inspect_err(|_| init.end())?;
+        let mut init = init.run(&mut plan)?;
+        missing.append(&mut init.missing);
         let output = |error| {
             LaunchError::machine(format!("cannot write output to {}: {error}", self.spec.sandbox.display()))
         };
-        let oom = self.cgroup.as_ref().and_then(Container::oom_watch);
-        let mut init = launcher::launch(&mut plan, self.cgroup.as_ref())?;
-        missing.append(&mut init.missing);
         // Only now is it known who owns the files; what the command has written meanwhile waits in the pipes.
         let open = || {
             let directory = Directory::open(&self.spec.sandbox, plan.owner()).map_err(output)?;
@@ -186,9 +199,10 @@ impl Shim {
             version: VERSION,
             agent: self.spec.agent.clone(),
             container: self.spec.container.clone(),
+            cgroup: self.cgroup.as_ref().map(|cgroup| cgroup.name().to_owned()),
             boot: self.boot.clone(),
             shim: self.myself,
-            init: ProcessId { pid: init.pid, start_ticks: start_ticks(init.pid).unwrap_or_default() },
+            init: init_id,
             at_ms: wall_ms(),
             missing_isolation: missing,
         };
@@ -216,19 +230,6 @@ impl Shim {
             hard_kill_at_ms: None,
             oom_looks: 0,
         }))
-    }
-
-    /// Makes and limits the container's cgroup and takes ourselves out of our starter's.
-    fn make_cgroup(&mut self) -> io::Result<Vec<String>> {
-        let detected = Driver::detect();
-        let Some(driver) = detected.driver else { return Ok(detected.missing) };
-        driver.adopt_shim(&self.spec.agent, 0)?;
-        let cgroup = driver.container(&self.spec.agent, &self.spec.container);
-        self.driver = Some(driver);
-        // Set before anything is made, so that a failure removes it.
-        let cgroup = self.cgroup.insert(cgroup);
-        cgroup.create()?;
-        cgroup.limit(&self.spec.limits)
     }
 
     /// Until everything has ended.
@@ -335,6 +336,7 @@ impl Shim {
 
     fn obey(&mut self, inside: &mut Inside, connection: &mut Connection, request: Request) {
         let done = match request.body {
+            RequestBody::Start { .. } => Err("the container runs already".into()),
             RequestBody::Signal { signal: libc::SIGKILL } => {
                 self.end(inside, Cause::Stopped);
                 Ok(())
@@ -557,17 +559,18 @@ impl Shim {
             cpu_ns: None,
             memory_peak_bytes: None,
             output_lost_bytes: 0,
+            swept: false,
         }
     }
 
     /// Removes the cgroups, records the end, tells everybody, and takes ourselves away.
-    fn leave(&mut self, record: ExitRecord, last_word: Event) {
-        if let Some(cgroup) = &self.cgroup
-            && let Err(error) = cgroup.remove()
-        {
-            log(&error.to_string());
+    fn leave(&mut self, mut record: ExitRecord, last_word: Event) {
+        match self.cgroup.as_ref().map_or(Ok(()), Container::remove) {
+            Ok(()) => record.swept = true,
+            Err(error) => log(&error.to_string()),
         }
-        if let Err(error) = files::write_json(Path::new(files::EXIT), &record, true) {
+        // Not forced onto the disk: after a crash of the machine nobody asks how its containers ended.
+        if let Err(error) = files::write_json(Path::new(files::EXIT), &record, false) {
             log(&format!("cannot record the end: {error}"));
         }
         let _ = std::fs::remove_file(files::SOCKET);

@@ -46,7 +46,7 @@ fn run() {
         "none",
     ])
     .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
-    .args(["-append", "console=ttyS0 panic=-1 quiet cgroup_no_v1=all"])
+    .args(["-append", "console=ttyS0 panic=-1 quiet cgroup_no_v1=all no_timer_check"])
     .arg("-kernel")
     .arg(&parts.kernel)
     .arg("-initrd")

@@ -11,6 +11,7 @@ mod guest;
 mod image;
 mod limits;
 mod ordinary;
+mod prepared;
 mod probe;
 mod roots;
 mod sessions;
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
     let filters: Vec<&str> =
         rest.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();
     let plain = ends::tests().into_iter().map(Test::plain).collect();
-    let mut tests = vec![ends::tests(), limits::tests(), fences::tests()];
+    let mut tests = vec![ends::tests(), prepared::tests(), limits::tests(), fences::tests()];
     // The guest's kernel has overlays as a module only, and its root cannot be exchanged.
     if std::env::var_os(guest::INSIDE).is_none() {
         tests.extend([roots::tests(), volumes::tests(), sessions::tests()]);

@@ -123,6 +123,11 @@ pub fn processes_below(directory: &Path) -> BTreeMap<u32, String> {
     found
 }
 
+/// Whether a command line is one of a shim with a container, or of its container's first process.
+fn is_shim(line: &str) -> bool {
+    line.contains(" shim ") && !line.contains(" --nursery ")
+}
+
 /// A process's parent.
 fn parent(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -367,11 +372,11 @@ impl Cluster {
         }
     }
 
-    /// The shims of one agent. Not the containers' first processes, which are the shims' children.
+    /// The shims of one agent's containers. Not the containers' first processes, which are the shims' children, and not
+    /// those that wait for work.
     pub fn shims(&self, number: usize) -> Vec<u32> {
         let all = processes_below(&self.agents[number].data_dir);
-        let shims: Vec<u32> =
-            all.into_iter().filter(|(_, line)| line.contains(" shim ")).map(|(pid, _)| pid).collect();
+        let shims: Vec<u32> = all.into_iter().filter(|(_, line)| is_shim(line)).map(|(pid, _)| pid).collect();
         shims
             .iter()
             .copied()
