@@ -4,7 +4,7 @@
 //! any more.
 
 use crate::agent::Event;
-use crate::cgroup::Driver;
+use crate::cgroup::{Driver, Version};
 use crate::clock::Clock;
 use crate::fetch::Fetcher;
 use crate::furnish::{OwnNetwork, furnish};
@@ -167,9 +167,14 @@ impl Containers {
                 }
             }
         }
-        // Not before everything else of this agent is swept away.
-        let Place { agent, program, spares, .. } = &*self.place;
-        self.pool = Some(Arc::new(Pool::start(agent, program, spares)));
+        // What spares save is the wait for a grace period of the kernel when a process is moved into a cgroup of version 1.
+        // In one of version 2 a process is born.
+        let moves = |driver: &Driver| driver.hierarchies().iter().any(|one| one.version == Version::V1);
+        if driver.is_some_and(moves) {
+            // Not before everything else of this agent is swept away.
+            let Place { agent, program, spares, .. } = &*self.place;
+            self.pool = Some(Arc::new(Pool::start(agent, program, spares)));
+        }
         found
     }
 

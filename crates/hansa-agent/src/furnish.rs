@@ -54,6 +54,9 @@ pub fn furnish(
     if plan.stop_signal.is_some() {
         spec.stop_signal = plan.stop_signal;
     }
+    if network.is_some() && spec.hostname.is_none() {
+        spec.hostname = Some(own_name(plan.instance.as_str()));
+    }
     if spec.root.is_some() {
         spec.etc = name_service(spec, &run, network);
     }
@@ -151,6 +154,13 @@ fn name_service(spec: &ShimSpec, run: &DockerRun, network: Option<OwnNetwork>) -
         etc.hostname = hostname.map(|name| format!("{name}\n"));
     }
     etc
+}
+
+/// The host name of a container with a network of its own: the end of its instance's id, as `hansa task list` shortens it.
+fn own_name(instance: &str) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric();
+    let end: String = instance.chars().rev().filter(plain).take(12).collect();
+    end.chars().rev().collect::<String>().to_ascii_lowercase()
 }
 
 fn own_hosts(address: IpAddr, hostname: Option<&str>) -> String {
@@ -294,6 +304,20 @@ mod tests {
         assert_eq!(spec.etc.hostname.as_deref(), Some("box.example\n"));
         plan.container.parameters[0].key = "memory".into();
         assert!(furnish(&mut super::tests::spec(true), &plan, &Secrets::default(), None).is_err());
+    }
+
+    #[test]
+    fn a_container_with_an_address_has_a_name_that_leads_there() {
+        let network =
+            OwnNetwork { address: "10.1.0.2".parse().unwrap(), gateway: "10.1.0.1".parse().unwrap() };
+        let plan = ShimPlan { instance: "web.instance-02a76efb-8ded-47eb24e9d35f".into(), ..plan() };
+        let mut spec = spec(true);
+        furnish(&mut spec, &plan, &Secrets::default(), Some(network)).unwrap();
+        assert_eq!(spec.hostname.as_deref(), Some("47eb24e9d35f"));
+        assert!(spec.etc.hosts.unwrap().ends_with("10.1.0.2\t47eb24e9d35f\n"));
+        let mut machines = super::tests::spec(true);
+        furnish(&mut machines, &plan, &Secrets::default(), None).unwrap();
+        assert_eq!(machines.hostname, None);
     }
 
     #[test]

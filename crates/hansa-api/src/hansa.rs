@@ -168,7 +168,7 @@ pub struct Service {
     pub cpus_milli: u64,
     /// Bytes of memory for each instance.
     pub mem: u64,
-    /// The command line, shortened.
+    /// What an instance runs: the image, if it is made of one, and the command line, shortened.
     pub command: String,
     /// Deployments that touch it.
     pub deployments: Vec<DeploymentId>,

@@ -181,7 +181,7 @@ async fn mistakes_are_explained() {
     let said = fails(&cluster, 4, &["app", "scale", "shop/web", "2"]);
     assert!(said.contains("locked") && said.contains("hansa deployment cancel"), "{said}");
     let deployments = cluster.cli_json(&["deployment", "list"]);
-    let id = deployments[0]["id"].as_str().unwrap();
+    let id = deployments["deployments"][0]["id"].as_str().unwrap();
     done(&cluster, &["deployment", "cancel", id]);
     assert_eq!(done(&cluster, &["deployment", "list"]), "no deployment is under way\n");
     assert_eq!(cluster.cli_json(&["app", "show", "shop/web"])["definition"]["cpus"], 0.01);

@@ -103,6 +103,7 @@ pub(super) fn operations() -> Vec<Operation> {
         ),
         get("/v2/info", "About the server.").gives(200, "Anything"),
         get("/v2/leader", "Who leads.").gives(200, "Leader"),
+        delete("/v2/leader", "The leader abdicates; event streams end.").gives(200, "Anything"),
         get("/v2/plugins", "Plugins; there are none.").gives(200, "Anything"),
     ]
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use hansa_api::hansa::{Cluster, Health, Node, Service, Task};
 use hansa_model::Timestamp;
+use hansa_model::app::AppSpec;
 use hansa_model::event::{AgentState, AppView, TaskView};
 use hansa_model::role::Totals;
 use hansa_model::spec::{Command, Origin};
@@ -116,7 +117,7 @@ pub(super) fn service(model: &ReadModel, app: &AppView) -> Service {
         version: app.current.version,
         cpus_milli: spec.cpus_milli,
         mem: spec.mem,
-        command: shown(&spec.command),
+        command: shown(spec),
         deployments: app.deployments.clone(),
         waiting_for,
         last_failure: app.last_failure.as_ref().map(|failure| failure.message.clone()),
@@ -146,10 +147,16 @@ fn health(model: &ReadModel, app: &AppView) -> Health {
     }
 }
 
-fn shown(command: &Command) -> String {
-    let line = match command {
+/// What an instance runs: the image, if it is made of one, and the command.
+fn shown(spec: &AppSpec) -> String {
+    let image = spec.container.as_ref().and_then(|container| container.image.as_ref());
+    let command = match &spec.command {
         Command::Shell(line) => line.clone(),
         Command::Argv(words) => words.join(" "),
+    };
+    let line = match image {
+        Some(image) => format!("{} {command}", image.reference).trim_end().to_owned(),
+        None => command,
     };
     match line.char_indices().nth(SHOWN_COMMAND) {
         Some((end, _)) => format!("{}…", &line[..end]),

@@ -195,7 +195,7 @@ volumes:
             web["healthChecks"],
             json!([{"protocol": "COMMAND", "command": {"value": "curl -f http://localhost"},
                 "intervalSeconds": 5, "timeoutSeconds": 30, "maxConsecutiveFailures": 2,
-                "gracePeriodSeconds": 0}])
+                "gracePeriodSeconds": 0, "delaySeconds": 0}])
         );
         assert_eq!(redis["args"], json!(["redis-server", "--save", "60 1"]));
         assert_eq!(

@@ -339,6 +339,7 @@ impl Service<'_> {
             "intervalSeconds": seconds("interval", 30)?.max(1),
             "timeoutSeconds": seconds("timeout", 30)?.max(1),
             "gracePeriodSeconds": seconds("start_period", 0)?,
+            "delaySeconds": 0,
             "maxConsecutiveFailures": value["retries"].as_u64().unwrap_or(3),
         });
         self.put("healthChecks", json!([check]));

@@ -96,8 +96,9 @@ impl Group {
             "dependencies".into(),
             json!(stored.map(|stored| stored.dependencies.as_slice()).unwrap_or_default()),
         );
-        if id != "/" && path::parent(id) == "/" {
-            let enforces = stored.and_then(|stored| stored.enforce_role).unwrap_or(false);
+        // Only where somebody said so: older clients do not know the field, and some break on what they do not know.
+        let enforces = stored.and_then(|stored| stored.enforce_role);
+        if let Some(enforces) = enforces.filter(|_| id != "/" && path::parent(id) == "/") {
             shown.insert("enforceRole".into(), json!(enforces));
         }
         Value::Object(shown)

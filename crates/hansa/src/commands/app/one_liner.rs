@@ -53,7 +53,7 @@ impl ImageArgs {
             let mapping = port_mapping(port)?;
             if mapping["protocol"] == "tcp" {
                 checks.push(json!({
-                    "protocol": "MESOS_TCP", "portIndex": index, "gracePeriodSeconds": 60, "intervalSeconds": 2,
+                    "protocol": "MESOS_TCP", "portIndex": index, "gracePeriodSeconds": 60, "intervalSeconds": 2, "delaySeconds": 0,
                     "timeoutSeconds": 2, "maxConsecutiveFailures": 5,
                 }));
             }
