@@ -197,6 +197,11 @@ mod tests {
             .env("MESOS_SANDBOX", dir.path().join("node1/s"))
             .spawn()
             .unwrap();
+        // A process that has just begun its program has no environment to be read for a moment.
+        let begun = std::time::Instant::now();
+        while pids(dir.path()).is_empty() && begun.elapsed() < Duration::from_secs(60) {
+            std::thread::yield_now();
+        }
         assert_eq!(pids(dir.path()), [libc::pid_t::try_from(child.id()).unwrap()]);
         // It stays a zombie until it is waited for, which counts as ended.
         assert_eq!(sweep(dir.path(), Duration::from_secs(10)), Leftovers::new());
