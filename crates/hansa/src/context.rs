@@ -20,6 +20,12 @@ pub fn app_path(typed: &str) -> String {
     format!("/{}", typed.trim_matches('/'))
 }
 
+/// A name as part of a service's path: lower case, digits and dashes.
+pub fn path_part(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    name.chars().map(plain).collect::<String>().trim_matches('-').to_owned()
+}
+
 impl Context {
     /// Turns "not found" into a failure that names the nearest service.
     pub async fn explain_missing_app(&self, app: &str, failure: Failure) -> Failure {

@@ -8,6 +8,7 @@ use super::inside::Inside;
 use super::own_root;
 use super::plan::{Fence, Plan, c_path};
 use super::shelf;
+use super::tree;
 use super::user::{self, Identity};
 use super::volumes;
 use crate::cgroup::{Place, Version};
@@ -89,7 +90,7 @@ fn full(plan: &Plan, places: &[Place], missing: &mut Vec<String>) -> Result<(), 
         hide(plan, &sandbox)?;
         return place(plan, taken);
     }
-    if forbid_devices().is_err() {
+    if tree::set(&hold(Path::new("/"))?, tree::NO_DEVICES, true).is_err() {
         missing.push("device nodes outside /dev can be opened: mount_setattr needs Linux 5.12".into());
     }
     mount("proc", "/proc", "proc", CLEAN, "")?;
@@ -162,27 +163,6 @@ pub(super) fn mask_and_protect() -> Result<(), LaunchError> {
         }
     }
     Ok(())
-}
-
-/// Takes away from every mount the right to open device nodes in it.
-fn forbid_devices() -> io::Result<()> {
-    #[repr(C)]
-    struct Attributes {
-        set: u64,
-        clear: u64,
-        propagation: u64,
-        user_namespace: u64,
-    }
-    const NODEV: u64 = 0x4;
-    const RECURSIVE: libc::c_int = 0x8000;
-    const MOUNT_SETATTR: libc::c_long = 442;
-    let attributes = Attributes { set: NODEV, clear: 0, propagation: 0, user_namespace: 0 };
-    // SAFETY: path and struct are ours, and the size is the struct's.
-    let done = unsafe {
-        let size = std::mem::size_of::<Attributes>();
-        libc::syscall(MOUNT_SETATTR, libc::AT_FDCWD, c"/".as_ptr(), RECURSIVE, &attributes, size)
-    };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Only the container's own directory of each hierarchy, where programs look for their limits.

@@ -13,6 +13,7 @@ mod units;
 mod variables;
 mod volumes;
 
+use crate::context::path_part;
 use crate::failure::{Exit, Failure};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -133,17 +134,11 @@ fn project_name(file: &Map<String, Value>, folder: &Path, settings: &Settings) -
     let name = named.unwrap_or_else(|| {
         folder.file_name().map_or_else(|| "project".into(), |name| name.to_string_lossy().into_owned())
     });
-    let plain = id_part(&name);
+    let plain = path_part(&name);
     if plain.is_empty() {
         return Err(format!("the project's name {name:?} has no letter or digit; give one with --project"));
     }
     Ok(plain)
-}
-
-/// A name as part of a service's path: lower case, digits and dashes.
-fn id_part(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    name.chars().map(plain).collect::<String>().trim_matches('-').to_owned()
 }
 
 #[cfg(test)]

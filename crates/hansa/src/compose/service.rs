@@ -1,6 +1,7 @@
 //! One service of a compose file as Marathon's JSON.
 
-use super::{id_part, ports, units, volumes};
+use super::{ports, units, volumes};
+use crate::context::path_part;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -189,7 +190,7 @@ pub fn translate(
 
 /// A service's path.
 fn path(project: &str, name: &str) -> String {
-    format!("/{project}/{}", id_part(name))
+    format!("/{project}/{}", path_part(name))
 }
 
 /// A service on its way.

@@ -1,5 +1,6 @@
 //! `hansa app run --image …`: a definition from flags, for people who never saw Marathon's JSON.
 
+use crate::context::{app_path, path_part};
 use crate::failure::{Exit, Failure};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -69,7 +70,7 @@ impl ImageArgs {
             .collect::<Result<_, _>>()?;
         let volumes = self.volumes.iter().map(|text| volume(text)).collect::<Result<Vec<_>, _>>()?;
         let mut app = json!({
-            "id": self.name.clone().map_or_else(|| default_name(image), |name| crate::context::app_path(&name)),
+            "id": self.name.clone().map_or_else(|| default_name(image), |name| app_path(&name)),
             "instances": self.instances,
             "cpus": self.cpus,
             "mem": self.mem,
@@ -98,8 +99,7 @@ fn wrong(cause: String) -> Failure {
 fn default_name(image: &str) -> String {
     let name = image.split('@').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
     let name = name.split(':').next().unwrap_or_default();
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    format!("/{}", name.chars().map(plain).collect::<String>().trim_matches('-'))
+    format!("/{}", path_part(name))
 }
 
 fn port_mapping(text: &str) -> Result<Value, Failure> {
