@@ -1,5 +1,5 @@
 //! The machine itself: takes one input, changes state, gives outputs. What the inputs mean stands in `groups` (a group's
-//! life), `health` (checks) and `restore` (the start); here are the session with the master, time, and the book-keeping that
+//! life), `probing` (checks) and `restore` (the start); here are the session with the master, time, and the book-keeping that
 //! all share.
 
 use crate::config::Config;
@@ -141,7 +141,7 @@ impl Node {
         self.unwatched_if_alone();
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
-                Timer::Check(instance, check) => self.check_due(now, &instance, check),
+                Timer::Check(instance, check) => self.probe_due(now, &instance, check),
                 Timer::Drain(instance) => self.drained(now, &instance),
                 Timer::Grace(instance) => self.grace_over(now, &instance),
                 Timer::Usage if now >= self.usage_at => {
