@@ -7,12 +7,14 @@
 mod archive;
 mod cache;
 mod client;
+mod xz;
 mod zip;
 
 use crate::launcher::inside::{Inside, Make};
 use archive::Format;
 use cache::Cache;
 use client::{Client, Source};
+use hansa_images::web::Trust;
 use hansa_model::container::Artifact;
 use std::fs::File;
 use std::io::{self, Read};
@@ -60,18 +62,19 @@ impl Drop for Ending {
 impl Fetcher {
     /// Keeps everything below `dir`, on the file system that the sandboxes are on; made if it is not there.
     ///
-    /// Nothing of the machine's that lies below `forbidden` (real paths) is given to anybody.
+    /// Nothing of the machine's that lies below `forbidden` (real paths) is given to anybody. `trust` says which servers are
+    /// believed.
     ///
     /// # Errors
     /// The directory cannot be made.
-    pub fn open(dir: &Path, forbidden: Vec<PathBuf>) -> io::Result<Self> {
+    pub fn open(dir: &Path, forbidden: Vec<PathBuf>, trust: Trust) -> io::Result<Self> {
         let temporary = dir.join("unfinished");
         // What an earlier life had begun is of no use.
         let _ = std::fs::remove_dir_all(&temporary);
         std::fs::create_dir_all(&temporary)?;
         std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
         Ok(Self {
-            client: Client::default(),
+            client: Client::new(trust),
             cache: Cache::open(&dir.join("kept"), CACHE_BYTES)?,
             temporary,
             forbidden,
@@ -107,9 +110,6 @@ impl Fetcher {
         let (dir, name) = destination(artifact, &source)?;
         std::fs::create_dir_all(sandbox).map_err(|error| format!("the sandbox: {error}"))?;
         let format = if artifact.extract && !artifact.executable { Format::of(&name) } else { None };
-        if let Some(why) = format.and_then(Format::refusal) {
-            return Err(why.into());
-        }
         say(format!("fetching {}", shown(&artifact.uri)));
         let file = self.bring(artifact, &source, say).await?;
         let (path, cancelled) = (file.path().to_owned(), Arc::new(AtomicBool::new(false)));
