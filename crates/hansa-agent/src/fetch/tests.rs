@@ -404,6 +404,26 @@ async fn what_is_kept_is_asked_for_and_not_fetched_again() {
 }
 
 #[tokio::test]
+async fn what_is_kept_and_cannot_be_read_is_fetched_again() {
+    let server = Server::start(BTreeMap::from([("/big", b"bytes".to_vec())])).await;
+    let place = Place::new();
+    let artifact = Artifact { cache: true, ..server.artifact("/big") };
+    place.fetch(artifact.clone()).await.unwrap();
+    // A directory has the same length as itself, and no bytes to be copied.
+    let kept = std::fs::read_dir(place.temp.path().join("fetch/kept")).unwrap().flatten();
+    let kept = kept.map(|entry| entry.path()).find(|path| path.extension().is_none()).unwrap();
+    std::fs::remove_file(&kept).unwrap();
+    std::fs::create_dir(&kept).unwrap();
+    let note = serde_json::json!({
+        "uri": artifact.uri, "tag": "\"1\"", "bytes": std::fs::metadata(&kept).unwrap().len()
+    });
+    std::fs::write(kept.with_extension("json"), note.to_string()).unwrap();
+    place.fetch(Artifact { dest_path: Some("two".into()), ..artifact }).await.unwrap();
+    assert_eq!(place.read("two"), "bytes");
+    assert_eq!(*server.asked.lock().unwrap(), ["/big", "/big known", "/big"]);
+}
+
+#[tokio::test]
 async fn nobody_waiting_ends_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}/never", listener.local_addr().unwrap());
