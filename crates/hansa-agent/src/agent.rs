@@ -21,6 +21,7 @@ use crate::secrets::Secrets;
 use crate::shim::{self, Client};
 use anyhow::{Context, Result, bail};
 use hansa_images::Images;
+use hansa_images::web::Trust;
 use hansa_model::agent::Usage;
 use hansa_model::{InstanceId, TaskId};
 use hansa_node::env::CONTAINER_IP;
@@ -126,7 +127,8 @@ impl Agent {
         let config = config(&options, &data_dir, address, missing)?;
         let (journal, saved) = Journal::open(&data_dir.journal())?;
         let (sender, events) = mpsc::channel(BATCH);
-        let images = Arc::new(HeldImages::new(open_images(&options, &data_dir)?));
+        let trust = Trust::with_files(&options.ca_files).context("--ca-file")?;
+        let images = Arc::new(HeldImages::new(open_images(&options, &data_dir, trust.clone())?));
         let secrets = Secrets::open(options.secrets_dir.as_deref())?;
         let private =
             std::iter::once(data_dir.root()).chain(secrets.dir()).map(std::path::Path::to_owned).collect();
@@ -141,7 +143,7 @@ impl Agent {
                 None => std::env::current_exe().context("cannot find the running program")?,
             },
             clock,
-            fetcher: Fetcher::open(&data_dir.fetched(), private)
+            fetcher: Fetcher::open(&data_dir.fetched(), private, trust)
                 .context("cannot make the fetcher's directory")?,
             secrets,
             sandboxes: data_dir.sandboxes(),
@@ -259,9 +261,10 @@ fn config(
     Ok(config)
 }
 
-fn open_images(options: &Options, data_dir: &DataDir) -> Result<Images> {
+fn open_images(options: &Options, data_dir: &DataDir, trust: Trust) -> Result<Images> {
     let mut settings = hansa_images::Settings::new(data_dir.images());
     settings.insecure_registries.clone_from(&options.insecure_registries);
+    settings.trust = trust;
     settings.docker_config.clone_from(&options.docker_config);
     settings.pull_timeout = options.pull_timeout;
     settings.high_percent = options.images_high_percent;

@@ -46,6 +46,9 @@ pub struct Options {
     pub docker_config: Option<PathBuf>,
     /// Registries (`host` or `host:port`) that plain HTTP is spoken with, besides those on loopback addresses.
     pub insecure_registries: BTreeSet<String>,
+    /// Files with certificates (PEM) of authorities that are believed besides the machine's, by registries and servers of
+    /// artifacts.
+    pub ca_files: Vec<PathBuf>,
     /// How long pulling an image may take.
     pub pull_timeout: Duration,
     /// Above this percentage of the disk in use, unused images are removed …
@@ -76,6 +79,7 @@ impl Options {
             keep_sandboxes: Duration::from_secs(24 * 3600),
             docker_config: None,
             insecure_registries: BTreeSet::new(),
+            ca_files: Vec::new(),
             pull_timeout: Duration::from_secs(30 * 60),
             images_high_percent: 90,
             images_low_percent: 80,

@@ -1,6 +1,7 @@
 //! The machine itself: one input in, everything that follows from it out.
 
 use crate::codec::{self, DecodeError, Decoded};
+use crate::outsider::Outsider;
 use crate::pipeline::{self, Pipeline};
 use crate::sessions::{Sessions, Verdict};
 use hansa_frameworks::services::{self, Services};
@@ -97,10 +98,10 @@ pub enum Input {
 pub enum Request {
     /// A command to the services scheduler.
     Service(ServiceCommand),
-    /// A scheduler's call, on behalf of any owner but those built in. It hears of its tasks from what is published.
+    /// The call of a scheduler that is not built in. It hears of its tasks from what is published.
     Call {
         /// Whose.
-        owner: Owner,
+        by: Outsider,
         /// What.
         call: Call,
     },
@@ -391,11 +392,13 @@ impl Cell {
                 self.take_services(output, out);
                 answer.map(Answer::Service).map_err(Failure::Service)
             }
-            Request::Call { owner, .. } if owner == Owner::services() => {
-                let why = format!("{owner} is built in: nobody else can speak for it");
+            // The kernel does not know who has registered a spec: it could be another's.
+            Request::Call { by, call: Call::DropSpec { .. } } => {
+                let why = format!("{} is not built in: it drops no specs", by.owner());
                 Err(Failure::Kernel(kernel::Refusal::Invalid(why)))
             }
-            Request::Call { owner, call } => {
+            Request::Call { by, call } => {
+                let owner = by.owner().clone();
                 self.order(kernel::Command::Call { owner, principal, call }, out)
             }
             Request::SetRole(role) => self.order(kernel::Command::SetRole { principal, role }, out),

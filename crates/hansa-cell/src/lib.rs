@@ -12,8 +12,10 @@
 
 mod cell;
 pub mod codec;
-pub mod pipeline;
+pub mod outsider;
+mod pipeline;
 mod sessions;
 
 pub use cell::{Answer, Cell, Failure, Input, OpenError, Output, Request, RequestId, SessionId, Settings};
 pub use hansa_kernel::{AgentOrder, Refusal};
+pub use outsider::Outsider;

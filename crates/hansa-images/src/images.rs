@@ -8,6 +8,7 @@ use crate::pull::{self, Progress};
 use crate::reference::Reference;
 use crate::registry::{Http, Logins};
 use crate::store::{ImageRecord, Lease, Listed, Removed, Store};
+use crate::web::Trust;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub root: PathBuf,
     /// Registries (`host` or `host:port`) that plain HTTP is spoken with, besides those on loopback addresses.
     pub insecure_registries: BTreeSet<String>,
+    /// Who vouches for the others.
+    pub trust: Trust,
     /// A Docker configuration file with logins for registries; read anew for every pull, as logins may run out.
     pub docker_config: Option<PathBuf>,
     /// How long a pull may take, all in all.
@@ -48,6 +51,7 @@ impl Settings {
         Self {
             root: root.into(),
             insecure_registries: BTreeSet::new(),
+            trust: Trust::default(),
             docker_config: None,
             pull_timeout: Duration::from_secs(30 * 60),
             retry_pause: Duration::from_millis(500),
@@ -147,7 +151,7 @@ impl Images {
         let store = Arc::new(Store::open(&settings.root)?);
         Ok(Self(Arc::new(Shared {
             store,
-            http: Arc::new(Http::new(settings.insecure_registries.clone())),
+            http: Arc::new(Http::new(settings.insecure_registries.clone(), settings.trust.clone())),
             settings,
             downloads: Semaphore::new(DOWNLOADS),
             flights: Mutex::default(),

@@ -1,6 +1,6 @@
 //! Container images on one machine: pulled from registries, verified, unpacked once, shared, collected.
 //!
-//! [`Images`] is all that the agent sees of it.
+//! [`Images`] is what the agent sees of it; its fetcher shares [`web`].
 
 mod digest;
 mod failure;
@@ -15,6 +15,7 @@ mod run;
 mod store;
 mod tar;
 mod unpack;
+pub mod web;
 
 pub use digest::{Digest, NotADigest};
 pub use failure::{Failure, Kind};

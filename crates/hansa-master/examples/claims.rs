@@ -7,14 +7,14 @@
 mod beside;
 
 use anyhow::{Context, Result, bail};
-use hansa_master::cell::{Answer, Request};
+use hansa_master::cell::{Answer, Outsider, Request};
 use hansa_master::{Master, Options, start};
 use hansa_model::event::{AgentState, Event};
 use hansa_model::resources::{Allocation, Demand, MIB};
 use hansa_model::scheduler::{self, Call, Claim, Placement};
 use hansa_model::spec::{Command, GroupSpec, TaskSpec};
 use hansa_model::task::TaskState;
-use hansa_model::{AgentId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId};
+use hansa_model::{AgentId, InstanceId, Principal, RoleName, SpecId, TaskId};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -105,18 +105,18 @@ async fn active(master: &Master) -> Result<AgentId> {
 struct Scheduler {
     master: Master,
     agent: AgentId,
-    owner: Owner,
+    name: Outsider,
     spec: Option<SpecId>,
     next: u64,
 }
 
 impl Scheduler {
     fn new(master: Master, agent: AgentId) -> Self {
-        Self { master, agent, owner: Owner::from("bench"), spec: None, next: 0 }
+        Self { master, agent, name: Outsider::named("bench"), spec: None, next: 0 }
     }
 
     async fn call(&self, call: Call) -> Result<scheduler::Answer> {
-        let request = Request::Call { owner: self.owner.clone(), call };
+        let request = Request::Call { by: self.name.clone(), call };
         match self.master.submit(Principal::loopback(), request).await {
             Ok((_, Answer::Call(answer))) => Ok(answer),
             other => bail!("the kernel answers {other:?}"),
@@ -164,7 +164,7 @@ impl Scheduler {
             if now > 0 {
                 let placements: Vec<Placement> = (0..now).map(|_| self.placement(spec)).collect();
                 let claim = Claim {
-                    owner: self.owner.clone(),
+                    owner: self.name.owner().clone(),
                     role: RoleName::any(),
                     principal: Principal::loopback(),
                     gang: false,
@@ -185,7 +185,7 @@ impl Scheduler {
             while let Some(batch) = news {
                 for event in &batch.events {
                     if let Event::Task { view, .. } = event
-                        && view.owner == self.owner
+                        && view.owner == *self.name.owner()
                         && view.status.state.is_terminal()
                     {
                         ended += 1;

@@ -133,6 +133,16 @@ pub struct AgentArgs {
         value_delimiter = ','
     )]
     pub insecure_registry: Option<Vec<String>>,
+    /// A file with certificates (PEM) of authorities that registries and servers of artifacts may have theirs from, besides
+    /// those that the machine trusts. May be repeated
+    #[arg(
+        long,
+        env = "HANSA_AGENT_CA_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        value_delimiter = ','
+    )]
+    pub ca_file: Option<Vec<PathBuf>>,
     /// How long pulling an image may take [default: 30m]
     #[arg(long, env = "HANSA_AGENT_PULL_TIMEOUT", hide_env_values = true, value_name = "TIME")]
     pub pull_timeout: Option<Span>,

@@ -139,6 +139,7 @@ fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, 
     options.insecure = args.insecure.unwrap_or(options.insecure);
     options.docker_config = args.docker_config;
     options.insecure_registries = args.insecure_registry.unwrap_or_default().into_iter().collect();
+    options.ca_files = args.ca_file.unwrap_or_default();
     options.pull_timeout = args.pull_timeout.map_or(options.pull_timeout, |span| span.0);
     options.images_high_percent = args.images_high.unwrap_or(options.images_high_percent);
     options.images_low_percent = args.images_low.unwrap_or(options.images_low_percent);

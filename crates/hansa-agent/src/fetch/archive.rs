@@ -1,5 +1,6 @@
 //! Archives into a directory, bounded and without leaving it.
 
+use super::xz::XzReader;
 use super::zip;
 use crate::launcher::inside::Inside;
 use flate2::read::MultiGzDecoder;
@@ -39,13 +40,6 @@ impl Format {
         ];
         let found = endings.iter().find(|(ends, _)| ends.iter().any(|end| name.ends_with(end)));
         found.map(|(_, format)| *format)
-    }
-
-    /// Why it is not unpacked here.
-    pub(super) fn refusal(self) -> Option<&'static str> {
-        (self == Self::TarXz).then_some(
-            "xz archives are not unpacked: say `\"extract\": false` and unpack it in the command, or use gzip",
-        )
     }
 }
 
@@ -87,6 +81,7 @@ pub(super) fn unpack(
         Format::Tar => untar(file, &dir, cancelled),
         Format::TarGzip => untar(MultiGzDecoder::new(file), &dir, cancelled),
         Format::TarBzip2 => untar(bzip2_rs::DecoderReader::new(file), &dir, cancelled),
+        Format::TarXz => untar(XzReader::new(file), &dir, cancelled),
         Format::Zip => zip::unpack(file.into_inner(), &Inside::of(dir), cancelled),
         Format::Gzip => {
             let name = name.get(..name.len().saturating_sub(3)).filter(|name| !name.is_empty());
@@ -94,7 +89,6 @@ pub(super) fn unpack(
             let to = Inside::of(dir).create(Path::new(name), 0o644)?;
             copy(MultiGzDecoder::new(file), to, MOST_UNPACKED, cancelled)
         }
-        Format::TarXz => Err(io::Error::other("xz archives are not unpacked")),
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, FileTimes};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::SystemTime;
 
 /// Files below one directory; the least recently used go first.
@@ -11,7 +12,12 @@ use std::time::SystemTime;
 pub(super) struct Cache {
     dir: PathBuf,
     most: u64,
+    /// One is put after the other: two with the same URI would write to the same file.
+    putting: Mutex<()>,
 }
+
+/// The ending of a file that is being written.
+const UNFINISHED: &str = "new";
 
 /// What is known of a kept file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,7 +32,14 @@ pub(super) struct Kept {
 impl Cache {
     pub(super) fn open(dir: &Path, most: u64) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
-        Ok(Self { dir: dir.to_owned(), most })
+        // What an earlier life was putting when it was killed counts nowhere, and would stay for ever.
+        for entry in std::fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == UNFINISHED) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(Self { dir: dir.to_owned(), most, putting: Mutex::default() })
     }
 
     fn path(&self, uri: &str) -> PathBuf {
@@ -51,6 +64,7 @@ impl Cache {
 
     /// Keeps a copy, if the server has a tag for it, and makes room for it.
     pub(super) fn put(&self, uri: &str, tag: Option<String>, from: &Path) -> io::Result<()> {
+        let _putting = self.putting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let path = self.path(uri);
         let note = path.with_extension("json");
         let _ = std::fs::remove_file(&note);
@@ -59,8 +73,12 @@ impl Cache {
             let _ = std::fs::remove_file(&path);
             return Ok(());
         }
-        let new = path.with_extension("new");
-        std::fs::copy(from, &new)?;
+        let new = path.with_extension(UNFINISHED);
+        if let Err(error) = std::fs::copy(from, &new) {
+            // A full disk, say: all the more is nothing left on it.
+            let _ = std::fs::remove_file(&new);
+            return Err(error);
+        }
         std::fs::rename(&new, &path)?;
         // Last: without it the file counts as not there.
         std::fs::write(&note, serde_json::to_vec(&Kept { uri: uri.to_owned(), tag, bytes })?)?;
@@ -124,6 +142,17 @@ mod tests {
         std::fs::write(&file, "0123456789ab").unwrap();
         cache.put("d", Some("\"1\"".into()), &file).unwrap();
         assert_eq!((there("a"), there("c"), there("d")), (false, true, false));
+        // What could not be copied leaves nothing, nor does what an earlier life had begun.
+        assert!(cache.put("e", Some("\"1\"".into()), &temp.path().join("nowhere")).is_err());
+        std::fs::write(cache.path("f").with_extension(UNFINISHED), "begun").unwrap();
+        let cache = Cache::open(&temp.path().join("kept"), 10).unwrap();
+        let there = |uri: &str| cache.look(uri).is_some();
+        assert_eq!((there("c"), there("e")), (true, false));
+        assert_eq!(
+            std::fs::read_dir(temp.path().join("kept")).unwrap().count(),
+            2,
+            "c and what is known of it"
+        );
         // One that was cut short does not count.
         std::fs::write(cache.path("c"), "cc").unwrap();
         assert!(!there("c"));

@@ -1,24 +1,22 @@
 //! Brings bytes of the web into a file.
 
-use http::header::{CONTENT_LENGTH, ETAG, IF_NONE_MATCH, LOCATION};
+use hansa_images::web::{self, Trouble, Trust};
+use http::header::{CONTENT_LENGTH, ETAG, HeaderMap, IF_NONE_MATCH};
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Empty};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long an answer's head may take, and each further piece.
 const SILENCE: Duration = Duration::from_secs(30);
 const REDIRECTS: usize = 10;
 /// How often it is told how far it is, in bytes.
 const TOLD_EVERY: u64 = 32 << 20;
 
-type Web = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Empty<bytes::Bytes>>;
+type Web = web::Client<Empty<bytes::Bytes>>;
 
 /// Where bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,13 +79,19 @@ pub(super) fn check_file(path: &Path, most: u64, forbidden: &[PathBuf]) -> Resul
 }
 
 /// Asks servers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Client {
+    trust: Trust,
     /// Made when it is needed, as it reads all the machine's certificates.
     web: OnceLock<Web>,
 }
 
 impl Client {
+    /// Believes those.
+    pub(super) fn new(trust: Trust) -> Self {
+        Self { trust, web: OnceLock::new() }
+    }
+
     /// Writes what a URL gives to `file`. Gives the server's tag for it (if it has one); None: it is what `tag` says, and
     /// nothing was written.
     pub(super) async fn get(
@@ -108,11 +112,11 @@ impl Client {
             let asked = tokio::time::timeout(SILENCE, self.web().await?.request(request)).await;
             let answer = asked
                 .map_err(|_| "the server does not answer".to_owned())?
-                .map_err(|error| causes(&error))?;
+                .map_err(|error| failed(&url, &error))?;
             match answer.status().as_u16() {
-                200 => return store(answer, file, most, progress).await.map(Some),
+                200 => return store(&url, answer, file, most, progress).await.map(Some),
                 304 if tag.is_some() => return Ok(None),
-                301 | 302 | 303 | 307 | 308 => url = redirected(&url, &answer)?,
+                301 | 302 | 303 | 307 | 308 => url = redirected(&url, answer.headers())?,
                 code => return Err(format!("the server answers with status {code}")),
             }
         }
@@ -123,12 +127,15 @@ impl Client {
         if let Some(web) = self.web.get() {
             return Ok(web);
         }
-        let made = tokio::task::spawn_blocking(connect).await.map_err(|error| error.to_string())??;
+        let trust = self.trust.clone();
+        let made = tokio::task::spawn_blocking(move || web::client(&trust)).await;
+        let made = made.map_err(|error| error.to_string())??;
         Ok(self.web.get_or_init(|| made))
     }
 }
 
 async fn store(
+    url: &Uri,
     answer: http::Response<hyper::body::Incoming>,
     path: &Path,
     most: u64,
@@ -142,20 +149,20 @@ async fn store(
     if all.is_some_and(|all| all > most) {
         return Err(too_large());
     }
-    let failed = |error: std::io::Error| format!("it cannot be written: {error}");
+    let unwritten = |error: std::io::Error| format!("it cannot be written: {error}");
     let mut file =
-        tokio::io::BufWriter::with_capacity(1 << 20, tokio::fs::File::create(path).await.map_err(failed)?);
+        tokio::io::BufWriter::with_capacity(1 << 20, tokio::fs::File::create(path).await.map_err(unwritten)?);
     let (mut done, mut told) = (0u64, 0u64);
     let mut body = answer.into_body();
     loop {
         let frame = tokio::time::timeout(SILENCE, body.frame()).await;
         let Some(frame) = frame.map_err(|_| "the server fell silent".to_owned())? else { break };
-        let Ok(data) = frame.map_err(|error| causes(&error))?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|error| failed(url, &error))?.into_data() else { continue };
         done += data.len() as u64;
         if done > most {
             return Err(too_large());
         }
-        file.write_all(&data).await.map_err(failed)?;
+        file.write_all(&data).await.map_err(unwritten)?;
         if done - told >= TOLD_EVERY {
             told = done;
             progress(done, all);
@@ -164,61 +171,28 @@ async fn store(
     if all.is_some_and(|all| all != done) {
         return Err("the connection broke before its end".into());
     }
-    file.flush().await.map_err(failed)?;
+    file.flush().await.map_err(unwritten)?;
     Ok(tag)
 }
 
-fn connect() -> Result<Web, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_connect_timeout(Some(CONNECT));
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(config)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(connector);
-    Ok(hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(Duration::from_secs(10))
-        .build(connector))
+/// Where it leads; not from encrypted to plain, and not to files of the machine, say.
+fn redirected(url: &Uri, headers: &HeaderMap) -> Result<Uri, String> {
+    let next = web::redirected(url, headers).ok_or("it is redirected to nowhere")?;
+    match (url.scheme_str(), next.scheme_str()) {
+        (_, Some("https")) | (Some("http"), Some("http")) => Ok(next),
+        (_, Some("http")) => Err("it is redirected from https to http".into()),
+        _ => Err("it is redirected to nowhere".into()),
+    }
 }
 
-fn redirected<B>(url: &Uri, answer: &http::Response<B>) -> Result<Uri, String> {
-    let wrong = || "it is redirected to nowhere".to_owned();
-    let text = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).ok_or_else(wrong)?;
-    let next: Uri = text.parse().map_err(|_| wrong())?;
-    if next.scheme().is_some() && next.authority().is_some() {
-        let secure = |url: &Uri| url.scheme_str() == Some("https");
-        return match (secure(url), next.scheme_str()) {
-            (true, Some("https")) | (false, Some("http" | "https")) => Ok(next),
-            (true, Some("http")) => Err("it is redirected from https to http".into()),
-            // Not to files of the machine, say.
-            _ => Err(wrong()),
-        };
+/// What a failed request means.
+fn failed(url: &Uri, error: &(dyn Error + 'static)) -> String {
+    let server = url.authority().map_or("", |authority| authority.as_str());
+    match web::explain(error) {
+        Trouble::Unreachable(why) => format!("cannot reach {server}: {why}"),
+        Trouble::NotTls => {
+            format!("no secure connection to {server}: it seems to speak plain HTTP (use http://)")
+        }
+        Trouble::Insecure { why, remedy } => format!("no secure connection to {server}: {why} ({remedy})"),
     }
-    if !text.starts_with('/') || text.starts_with("//") {
-        return Err(wrong());
-    }
-    let mut parts = url.clone().into_parts();
-    parts.path_and_query = next.path_and_query().cloned();
-    Uri::from_parts(parts).map_err(|_| wrong())
-}
-
-/// An error with what caused it.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

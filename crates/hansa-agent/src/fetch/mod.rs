@@ -7,12 +7,14 @@
 mod archive;
 mod cache;
 mod client;
+mod xz;
 mod zip;
 
 use crate::launcher::inside::{Inside, Make};
 use archive::Format;
 use cache::Cache;
 use client::{Client, Source};
+use hansa_images::web::Trust;
 use hansa_model::container::Artifact;
 use std::fs::File;
 use std::io::{self, Read};
@@ -33,7 +35,7 @@ const CACHE_BYTES: u64 = 2 << 30;
 #[derive(Debug)]
 pub struct Fetcher {
     client: Client,
-    cache: Cache,
+    cache: Arc<Cache>,
     temporary: PathBuf,
     forbidden: Vec<PathBuf>,
 }
@@ -60,19 +62,20 @@ impl Drop for Ending {
 impl Fetcher {
     /// Keeps everything below `dir`, on the file system that the sandboxes are on; made if it is not there.
     ///
-    /// Nothing of the machine's that lies below `forbidden` (real paths) is given to anybody.
+    /// Nothing of the machine's that lies below `forbidden` (real paths) is given to anybody. `trust` says which servers are
+    /// believed.
     ///
     /// # Errors
     /// The directory cannot be made.
-    pub fn open(dir: &Path, forbidden: Vec<PathBuf>) -> io::Result<Self> {
+    pub fn open(dir: &Path, forbidden: Vec<PathBuf>, trust: Trust) -> io::Result<Self> {
         let temporary = dir.join("unfinished");
         // What an earlier life had begun is of no use.
         let _ = std::fs::remove_dir_all(&temporary);
         std::fs::create_dir_all(&temporary)?;
         std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
         Ok(Self {
-            client: Client::default(),
-            cache: Cache::open(&dir.join("kept"), CACHE_BYTES)?,
+            client: Client::new(trust),
+            cache: Arc::new(Cache::open(&dir.join("kept"), CACHE_BYTES)?),
             temporary,
             forbidden,
         })
@@ -107,9 +110,6 @@ impl Fetcher {
         let (dir, name) = destination(artifact, &source)?;
         std::fs::create_dir_all(sandbox).map_err(|error| format!("the sandbox: {error}"))?;
         let format = if artifact.extract && !artifact.executable { Format::of(&name) } else { None };
-        if let Some(why) = format.and_then(Format::refusal) {
-            return Err(why.into());
-        }
         say(format!("fetching {}", shown(&artifact.uri)));
         let file = self.bring(artifact, &source, say).await?;
         let (path, cancelled) = (file.path().to_owned(), Arc::new(AtomicBool::new(false)));
@@ -156,21 +156,45 @@ impl Fetcher {
         let file = self.temporary();
         let progress = |done: u64, all: Option<u64>| say(told(&artifact.uri, done, all));
         let tag = kept.as_ref().and_then(|kept| kept.tag.clone());
-        let tag = match self.client.get(url, tag, &file.0, MOST_BYTES, progress).await? {
+        let uri = artifact.uri.clone();
+        let (file, tag) = match self.client.get(url, tag, &file.0, MOST_BYTES, progress).await? {
+            Some(tag) => (file, tag),
             // The server says that what is kept is what it has.
-            None => {
-                return match self.cache.take(&artifact.uri, &file.0) {
-                    Ok(()) => Ok(Brought::Fetched(file)),
-                    Err(error) => Err(format!("the kept copy cannot be read: {error}")),
-                };
-            }
-            Some(tag) => tag,
+            None => match self.aside(file, move |cache, file| cache.take(&uri, file)).await? {
+                (file, Ok(())) => return Ok(Brought::Fetched(file)),
+                (file, Err(error)) => {
+                    // It had to make room for something else meanwhile, or the disk is at fault.
+                    tracing::warn!(%error, uri = shown(&artifact.uri), "a kept artifact cannot be read");
+                    let tag = self.client.get(url, None, &file.0, MOST_BYTES, progress).await?;
+                    (file, tag.flatten())
+                }
+            },
         };
-        if artifact.cache {
-            // Only a wish: what cannot be kept is fetched again next time.
-            let _ = self.cache.put(&artifact.uri, tag, &file.0);
+        if !artifact.cache {
+            return Ok(Brought::Fetched(file));
+        }
+        let uri = artifact.uri.clone();
+        let (file, kept) = self.aside(file, move |cache, file| cache.put(&uri, tag, file)).await?;
+        if let Err(error) = kept {
+            // It is fetched again next time.
+            tracing::warn!(%error, uri = shown(&artifact.uri), "an artifact cannot be kept");
         }
         Ok(Brought::Fetched(file))
+    }
+
+    /// Copies between the cache and a file where that keeps nobody waiting. The file lives as long as the work, also if
+    /// nobody waits for it any more.
+    async fn aside<T: Send + 'static>(
+        &self,
+        file: Temporary,
+        work: impl FnOnce(&Cache, &Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<(Temporary, io::Result<T>), String> {
+        let cache = self.cache.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&cache, &file.0);
+            (file, done)
+        });
+        done.await.map_err(|error| error.to_string())
     }
 
     fn temporary(&self) -> Temporary {

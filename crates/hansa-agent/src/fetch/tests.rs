@@ -1,5 +1,8 @@
 //! Fetching from a server on loopback and from the machine, well-meant and hostile.
 
+#[path = "../../../hansa-images/tests/support/tls.rs"]
+mod tls;
+
 use super::*;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -72,8 +75,12 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Self::trusting(Trust::default())
+    }
+
+    fn trusting(trust: Trust) -> Self {
         let temp = tempfile::tempdir().unwrap();
-        let fetcher = Fetcher::open(&temp.path().join("fetch"), vec!["/etc/ssl".into()]).unwrap();
+        let fetcher = Fetcher::open(&temp.path().join("fetch"), vec!["/etc/ssl".into()], trust).unwrap();
         Self { temp, fetcher }
     }
 
@@ -182,8 +189,12 @@ async fn files_of_the_web_and_of_the_machine() {
 
 #[tokio::test]
 async fn what_cannot_be_had_is_told() {
-    let server =
-        Server::start(BTreeMap::from([("/plain", b"text".to_vec()), ("/x.tar.xz", Vec::new())])).await;
+    let server = Server::start(BTreeMap::from([
+        ("/plain", b"text".to_vec()),
+        ("/x.tar.xz", Vec::new()),
+        ("/greedy.txz", include_bytes!("../../tests/data/greedy.xz").to_vec()),
+    ]))
+    .await;
     let place = Place::new();
     let web = |path: &str| server.artifact(path);
     let of = |uri: &str| Artifact { uri: uri.into(), ..Artifact::default() };
@@ -195,7 +206,8 @@ async fn what_cannot_be_had_is_told() {
         (web("/inward"), "nowhere"),
         (web("/huge"), "larger than"),
         (web("/"), "no file name"),
-        (web("/x.tar.xz"), "xz archives are not unpacked"),
+        (web("/x.tar.xz"), "no xz file, or a damaged one: it ends too early"),
+        (web("/greedy.txz"), "takes 512 MiB of memory"),
         (of("hdfs://name/x"), "hdfs:// is not supported"),
         (of("x"), "neither a URL nor an absolute path"),
         (of("http://user:secret@127.0.0.1/x"), "user and password"),
@@ -225,11 +237,13 @@ async fn archives_are_unpacked_by_their_names() {
         ("/x.tar", plain.clone()),
         ("/x.tar.gz", gzip(&plain)),
         ("/x.tgz", gzip(&plain)),
+        ("/x.tar.xz", include_bytes!("../../tests/data/files.tar.xz").to_vec()),
+        ("/x.txz", include_bytes!("../../tests/data/files.tar.xz").to_vec()),
         ("/x.zip", zipped),
         ("/x.txt.gz", gzip(b"five")),
     ]))
     .await;
-    for path in ["/x.tar", "/x.tar.gz", "/x.tgz"] {
+    for path in ["/x.tar", "/x.tar.gz", "/x.tgz", "/x.tar.xz", "/x.txz"] {
         let place = Place::new();
         place.fetch(server.artifact(path)).await.unwrap();
         assert_eq!([place.read("a/b"), place.read("c"), place.read("l")], ["one", "two", "two"]);
@@ -327,6 +341,54 @@ async fn hostile_archives_stay_in_their_directory() {
 }
 
 #[tokio::test]
+async fn a_server_is_believed_for_its_authority_its_name_and_its_time() {
+    let server = Server::start(BTreeMap::from([("/plain", b"text".to_vec())])).await;
+    let plain = server.address.strip_prefix("http://").unwrap().parse().unwrap();
+    let (authority, stranger) = (tls::Authority::new("one"), tls::Authority::new("other"));
+    for (trusted, name, valid, why) in [
+        (&authority, "127.0.0.1", tls::VALID, None),
+        (
+            &stranger,
+            "127.0.0.1",
+            tls::VALID,
+            Some("authority that this machine does not trust (start the agent with --ca-file"),
+        ),
+        (&authority, "127.0.0.1", tls::EXPIRED, Some("its certificate expired ")),
+        (&authority, "files.example", tls::VALID, Some("is for files.example, and not for 127.0.0.1")),
+    ] {
+        let secure = tls::in_front_of(authority.server(name, valid), plain).await;
+        let file = authority_file(trusted);
+        let place = Place::trusting(Trust::with_files(&[file.path().to_owned()]).unwrap());
+        let uri = format!("https://{secure}/plain");
+        let fetched = place.fetch(Artifact { uri: uri.clone(), ..Artifact::default() }).await;
+        match why {
+            None => assert_eq!((fetched, place.read("plain").as_str()), (Ok(()), "text")),
+            Some(why) => {
+                let error = fetched.unwrap_err();
+                let begin = format!("cannot fetch {uri}: no secure connection to {secure}: ");
+                assert!(error.starts_with(&begin) && error.contains(why), "{error}");
+            }
+        }
+    }
+    let place = Place::new();
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for (server, why) in [
+        (tls::not_tls().await, "no secure connection to SERVER: it seems to speak plain HTTP (use http://)"),
+        (silent, "cannot reach SERVER: Connection refused"),
+    ] {
+        let artifact = Artifact { uri: format!("https://{server}/x"), ..Artifact::default() };
+        let error = place.fetch(artifact).await.unwrap_err();
+        assert!(error.contains(&why.replace("SERVER", &server.to_string())), "{error}");
+    }
+}
+
+fn authority_file(authority: &tls::Authority) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(authority.pem().as_bytes()).unwrap();
+    file
+}
+
+#[tokio::test]
 async fn what_is_kept_is_asked_for_and_not_fetched_again() {
     let server = Server::start(BTreeMap::from([("/big", b"bytes".to_vec())])).await;
     let place = Place::new();
@@ -338,6 +400,26 @@ async fn what_is_kept_is_asked_for_and_not_fetched_again() {
         std::fs::write(place.sandbox().join(name), "changed").unwrap();
     }
     place.fetch(Artifact { cache: false, ..artifact.clone() }).await.unwrap();
+    assert_eq!(*server.asked.lock().unwrap(), ["/big", "/big known", "/big"]);
+}
+
+#[tokio::test]
+async fn what_is_kept_and_cannot_be_read_is_fetched_again() {
+    let server = Server::start(BTreeMap::from([("/big", b"bytes".to_vec())])).await;
+    let place = Place::new();
+    let artifact = Artifact { cache: true, ..server.artifact("/big") };
+    place.fetch(artifact.clone()).await.unwrap();
+    // A directory has the same length as itself, and no bytes to be copied.
+    let kept = std::fs::read_dir(place.temp.path().join("fetch/kept")).unwrap().flatten();
+    let kept = kept.map(|entry| entry.path()).find(|path| path.extension().is_none()).unwrap();
+    std::fs::remove_file(&kept).unwrap();
+    std::fs::create_dir(&kept).unwrap();
+    let note = serde_json::json!({
+        "uri": artifact.uri, "tag": "\"1\"", "bytes": std::fs::metadata(&kept).unwrap().len()
+    });
+    std::fs::write(kept.with_extension("json"), note.to_string()).unwrap();
+    place.fetch(Artifact { dest_path: Some("two".into()), ..artifact }).await.unwrap();
+    assert_eq!(place.read("two"), "bytes");
     assert_eq!(*server.asked.lock().unwrap(), ["/big", "/big known", "/big"]);
 }
 

@@ -92,10 +92,36 @@ pub(super) fn make_bridge(
     });
     socket.all(&messages)?;
     let index = index_of(socket, name)?;
+    address_bridge(socket, index, gateway, subnet)?;
+    Ok(index)
+}
+
+/// Gives a bridge its address. No harm if it has it.
+pub(super) fn address_bridge(
+    socket: &mut Socket,
+    index: u32,
+    gateway: Ipv4Addr,
+    subnet: Subnet,
+) -> Result<(), Refused> {
     let mut messages = Messages::default();
     add_address(&mut messages, index, gateway, subnet);
-    socket.all(&messages)?;
-    Ok(index)
+    match socket.all(&messages) {
+        Err(error) if error.code() == libc::EEXIST => Ok(()),
+        done => done,
+    }
+}
+
+/// Takes a bridge's address away.
+#[cfg(test)]
+pub(super) fn unaddress_bridge(
+    socket: &mut Socket,
+    index: u32,
+    gateway: Ipv4Addr,
+    subnet: Subnet,
+) -> Result<(), Refused> {
+    let mut messages = Messages::default();
+    address_message(&mut messages, libc::RTM_DELADDR, ACK, index, gateway, subnet);
+    socket.all(&messages)
 }
 
 /// Makes a pair with one end in the bridge and the other, still without an address, in a container's namespace.
@@ -177,11 +203,22 @@ pub(super) fn furnish(
 }
 
 fn add_address(messages: &mut Messages, index: u32, address: Ipv4Addr, subnet: Subnet) {
+    address_message(messages, libc::RTM_NEWADDR, NEW, index, address, subnet);
+}
+
+fn address_message(
+    messages: &mut Messages,
+    kind: u16,
+    flags: libc::c_int,
+    index: u32,
+    address: Ipv4Addr,
+    subnet: Subnet,
+) {
     let mut header = [0; 8];
     header[0] = libc::AF_INET as u8;
     header[1] = subnet.length();
     header[4..8].copy_from_slice(&index.to_ne_bytes());
-    messages.add(libc::RTM_NEWADDR, NEW, &header, |m| {
+    messages.add(kind, flags, &header, |m| {
         m.attribute(IFA_LOCAL, &address.octets());
         m.attribute(IFA_ADDRESS, &address.octets());
     });

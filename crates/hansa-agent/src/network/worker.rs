@@ -286,7 +286,12 @@ impl Worker {
         let (used, mtu) = self.surroundings(there)?;
         let subnet = self.choose(&used)?;
         let index = match there {
-            Some(index) => index,
+            Some(index) => {
+                // Whoever made it may have been killed before he came to that.
+                links::address_bridge(&mut self.links, index, subnet.gateway(), subnet)
+                    .map_err(kernel("give the bridge its address"))?;
+                index
+            }
             None => links::make_bridge(&mut self.links, &self.names.bridge, subnet.gateway(), subnet, mtu)
                 .map_err(kernel("make a bridge"))?,
         };
@@ -451,6 +456,25 @@ mod tests {
             let _third = worker.attach(&dir.join("c"), tcp(31_002)).unwrap();
             let after = worker.bridge.unwrap();
             assert!(before.index != after.index && before.subnet == after.subnet, "the bridge");
+        });
+    }
+
+    #[test]
+    fn a_bridge_that_was_only_begun_is_finished() {
+        on_a_machine(|mut worker, dir| {
+            let _held = worker.attach(&dir.join("a"), tcp(31_000)).unwrap();
+            let Bridge { index, subnet, .. } = worker.bridge.unwrap();
+            let leads_there = |worker: &mut Worker| {
+                let routes = links::routes(&mut worker.links).unwrap();
+                routes.iter().any(|route| route.link == index && route.to == subnet)
+            };
+            assert!(leads_there(&mut worker));
+            // As if its maker had been killed in the middle; and another life of the agent finds it.
+            links::unaddress_bridge(&mut worker.links, index, subnet.gateway(), subnet).unwrap();
+            assert!(!leads_there(&mut worker));
+            let mut next = new(worker.settings.clone()).unwrap();
+            assert_eq!(next.recover(vec![dir.join("a")]).len(), 1);
+            assert!(leads_there(&mut next));
         });
     }
 

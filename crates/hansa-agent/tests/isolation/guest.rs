@@ -3,7 +3,8 @@
 //!
 //! Looked for: `qemu-system-x86_64`, a kernel (`$HANSA_GUEST_KERNEL`, or what apt gives as `linux-image-cloud-amd64`) and
 //! `busybox` that is static (or apt's `busybox-static`). Without them the test is skipped, and says so. What does not
-//! depend on cgroups is left out there; `$HANSA_GUEST_TESTS` names other tests to run.
+//! depend on cgroups is left out there, as are roots of images where the kernel's package has no module for overlays;
+//! `$HANSA_GUEST_TESTS` names other tests to run.
 
 use crate::Test;
 use crate::fixture::{Fixture, exe};
@@ -12,6 +13,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+const KERNEL: &str = "linux-image-cloud-amd64";
 
 /// Set where tests run inside the guest, some fifteen times slower.
 pub const INSIDE: &str = "HANSA_GUEST";
@@ -30,7 +33,7 @@ fn run() {
     };
     let fixture = Fixture::new();
     let image = fixture.path().join("initramfs");
-    write_image(&image, &parts.busybox);
+    write_image(&image, &parts);
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args([
         "-accel",
@@ -91,6 +94,8 @@ fn run() {
 struct Parts {
     kernel: PathBuf,
     busybox: PathBuf,
+    /// The kernel's module for overlays, where it is known.
+    overlay: Option<PathBuf>,
 }
 
 impl Parts {
@@ -104,17 +109,24 @@ impl Parts {
         // <target>/debug/deps/isolation-...
         let kept =
             exe().ancestors().nth(3).map(|target| target.join("guest")).ok_or("there is no target folder")?;
-        let kernel = match std::env::var_os("HANSA_GUEST_KERNEL") {
-            Some(path) => PathBuf::from(path),
-            None => from_package(&kept, "linux-image-cloud-amd64", |path| {
-                path.parent().is_some_and(|dir| dir.ends_with("boot")) && name(path).starts_with("vmlinuz-")
-            })?,
+        let (kernel, overlay) = match std::env::var_os("HANSA_GUEST_KERNEL") {
+            Some(path) => (PathBuf::from(path), None),
+            None => {
+                let package = |wanted: &dyn Fn(&Path) -> bool| from_package(&kept, KERNEL, wanted);
+                let kernel = package(&|path| {
+                    path.parent().is_some_and(|dir| dir.ends_with("boot"))
+                        && name(path).starts_with("vmlinuz-")
+                })?;
+                // A kernel that has it built in needs none; later packages have it compressed.
+                let modules = files(&kept.join(KERNEL).join("unpacked"));
+                (kernel, modules.into_iter().find(|path| name(path) == "overlay.ko"))
+            }
         };
         let busybox = match Path::new("/bin/busybox") {
             path if path.exists() && is_static(path) => path.to_owned(),
             _ => from_package(&kept, "busybox-static", |path| name(path) == "busybox")?,
         };
-        Ok(Self { kernel, busybox })
+        Ok(Self { kernel, busybox, overlay })
     }
 }
 
@@ -172,7 +184,16 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The kernel's first root cannot be exchanged by containers for theirs: so another becomes the root first.
 const INIT: &str = "#!/bin/busybox sh
+cd /bin
+./busybox mkdir /new
+./busybox mount -t tmpfs -o mode=755 tmpfs /new
+./busybox cp -a /bin /dev /etc /lib /lib64 /modules /proc /srv /start /sys /tests /tmp /usr /new
+exec ./busybox switch_root /new /start
+";
+
+const START: &str = "#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -181,23 +202,39 @@ mkdir -p /dev/shm
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 export PATH=/bin HANSA_GUEST=1
+test -e /modules/overlay.ko && insmod /modules/overlay.ko
 /tests/isolation TESTS
 echo \"guest: $?\"
 poweroff -f
 ";
 
+/// Whether this kernel has overlays, without which there are no roots of images.
+pub fn has_overlays() -> bool {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    known.lines().any(|line| line.ends_with("\toverlay"))
+}
+
 /// The guest's root: an uncompressed archive as the kernel unpacks it.
-fn write_image(path: &Path, busybox: &Path) {
+fn write_image(path: &Path, parts: &Parts) {
     let mut image = Archive { out: std::fs::File::create(path).unwrap(), entries: 0 };
-    for dir in ["bin", "dev", "etc", "lib", "lib64", "proc", "sys", "tests", "tmp", "usr", "usr/lib"] {
+    for dir in [
+        "bin", "dev", "etc", "lib", "lib64", "modules", "proc", "srv", "sys", "tests", "tmp", "usr",
+        "usr/lib",
+    ] {
         image.add(dir, 0o40_755, b"");
     }
     let tests = std::env::var("HANSA_GUEST_TESTS").unwrap_or_default();
     let words: Vec<String> = tests.split_ascii_whitespace().map(|word| format!("'{word}'")).collect();
-    image.add("init", 0o100_755, INIT.replace("TESTS", &words.join(" ")).as_bytes());
-    image.add("bin/busybox", 0o100_755, &std::fs::read(busybox).unwrap());
+    image.add("init", 0o100_755, INIT.as_bytes());
+    image.add("start", 0o100_755, START.replace("TESTS", &words.join(" ")).as_bytes());
+    image.add("bin/busybox", 0o100_755, &std::fs::read(&parts.busybox).unwrap());
+    if let Some(overlay) = &parts.overlay {
+        image.add("modules/overlay.ko", 0o100_644, &std::fs::read(overlay).unwrap());
+    }
     let users = "root:x:0:0::/:/bin/sh\ndaemon:x:1:1::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n";
     image.add("etc/passwd", 0o100_644, users.as_bytes());
+    image.add("etc/resolv.conf", 0o100_644, b"nameserver 192.0.2.53\n");
+    image.add("etc/hosts", 0o100_644, b"127.0.0.1\tlocalhost\n");
     image.add("etc/group", 0o100_644, b"root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n");
     let stripped = path.with_extension("stripped");
     let strip = Command::new("strip").arg("-o").arg(&stripped).arg(exe()).status();

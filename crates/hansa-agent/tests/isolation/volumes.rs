@@ -75,7 +75,7 @@ fn bounds() {
     std::fs::create_dir(&elsewhere).unwrap();
     symlink(&hidden, elsewhere.join("link")).unwrap();
     let spec = |name: &str, mount: MountSpec| {
-        let mut spec = image.shell(&fixture, name, "find /vol");
+        let mut spec = image.shell(&fixture, name, "find /vol | sort");
         spec.hidden_paths = vec![hidden.clone()];
         spec.mounts = vec![mount];
         spec

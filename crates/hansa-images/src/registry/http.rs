@@ -2,23 +2,18 @@
 
 use crate::failure::{Failure, Kind, Result};
 use crate::reference::split_port;
+use crate::web::{self, Client, Trouble, Trust};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderMap, LOCATION};
+use http::header::{AUTHORIZATION, HeaderMap};
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long an answer's head may take, and each further piece of it.
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 const REDIRECTS: usize = 5;
@@ -27,8 +22,9 @@ const REDIRECTS: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Http {
     plain: BTreeSet<String>,
+    trust: Trust,
     /// Made when it is needed, as it reads all the machine's certificates.
-    client: OnceLock<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>,
+    client: OnceLock<Client<Full<Bytes>>>,
 }
 
 /// An answer whose body has not been read.
@@ -36,8 +32,8 @@ pub(crate) type Answer = http::Response<Incoming>;
 
 impl Http {
     /// Plain HTTP goes to loopback addresses and to these hosts (`host` or `host:port`), and nowhere else.
-    pub(crate) fn new(plain: BTreeSet<String>) -> Self {
-        Self { plain, client: OnceLock::new() }
+    pub(crate) fn new(plain: BTreeSet<String>, trust: Trust) -> Self {
+        Self { plain, trust, client: OnceLock::new() }
     }
 
     /// `http` or `https`, for a server (`host` or `host:port`).
@@ -98,8 +94,10 @@ impl Http {
         let client = match self.client.get() {
             Some(client) => client,
             None => {
-                let made = tokio::task::spawn_blocking(client).await;
-                let made = made.map_err(|error| Failure::new(Kind::Machine, error.to_string()))??;
+                let trust = self.trust.clone();
+                let made = tokio::task::spawn_blocking(move || web::client(&trust)).await;
+                let made = made.map_err(|error| error.to_string()).flatten();
+                let made = made.map_err(|error| Failure::new(Kind::Machine, error))?;
                 self.client.get_or_init(|| made)
             }
         };
@@ -114,78 +112,22 @@ impl Http {
     }
 }
 
-fn client() -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = rustls::RootCertStore::empty();
-    let (taken, _) = roots.add_parsable_certificates(found.certs);
-    if taken == 0 {
-        tracing::warn!(
-            "this machine trusts no certificate authority: registries need --insecure-registry or the package ca-certificates"
-        );
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::new(Kind::Machine, format!("cannot set up TLS: {error}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_connect_timeout(Some(CONNECT));
-    connector.set_nodelay(true);
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(config)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(connector);
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(Duration::from_secs(20))
-        .http1_max_buf_size(512 << 10)
-        .build(connector))
-}
-
 fn redirected(url: &Uri, answer: &Answer) -> Result<Uri> {
-    let wrong = || Failure::new(Kind::Registry, format!("{url} is redirected to nowhere"));
-    let text = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).ok_or_else(wrong)?;
-    let next: Uri = text.parse().map_err(|_| wrong())?;
-    if next.authority().is_some() && next.scheme().is_some() {
-        return Ok(next);
-    }
-    if !text.starts_with('/') || text.starts_with("//") {
-        return Err(wrong());
-    }
-    let mut parts = url.clone().into_parts();
-    parts.path_and_query = next.path_and_query().cloned();
-    Uri::from_parts(parts).map_err(|_| wrong())
+    web::redirected(url, answer.headers())
+        .ok_or_else(|| Failure::new(Kind::Registry, format!("{url} is redirected to nowhere")))
 }
 
 /// What a failed request means.
 fn unreachable(server: &str, error: &(dyn Error + 'static)) -> Failure {
-    let mut causes = Vec::new();
-    let mut next = Some(error);
-    let mut tls = false;
-    while let Some(cause) = next {
-        // The source of an I/O error leaves out what it wraps.
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        tls |= cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>());
-        causes.push(cause.to_string());
-        next = match inner {
-            Some(inner) => Some(inner),
-            None => cause.source(),
-        };
+    let insecure = |why: &str| Failure::new(Kind::Tls, format!("no secure connection to {server}: {why}"));
+    match web::explain(error) {
+        Trouble::Insecure { why, remedy } => insecure(&why).remedy(remedy),
+        Trouble::NotTls => insecure("it seems to speak plain HTTP")
+            .remedy(format!("start the agent with --insecure-registry {server} to allow it")),
+        Trouble::Unreachable(why) => Failure::new(Kind::Unreachable, format!("cannot reach {server}: {why}"))
+            .remedy("check the registry's name and that this machine reaches it")
+            .transient(),
     }
-    let text = causes.last().cloned().unwrap_or_default();
-    if tls {
-        let remedy = match text.contains("InvalidContentType") {
-            true => format!("it seems to speak plain HTTP; start the agent with --insecure-registry {server} to allow it"),
-            false => "add the registry's certificate authority to those that the machine trusts, or give the registry a trusted certificate".into(),
-        };
-        return Failure::new(Kind::Tls, format!("no secure connection to {server}: {text}")).remedy(remedy);
-    }
-    Failure::new(Kind::Unreachable, format!("cannot reach {server}: {text}"))
-        .remedy("check the registry's name and that this machine reaches it")
-        .transient()
 }
 
 /// Reads a short body whole.
@@ -218,7 +160,7 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_loopback_and_those_allowed() {
-        let http = Http::new(["registry.local:5000", "old"].map(String::from).into());
+        let http = Http::new(["registry.local:5000", "old"].map(String::from).into(), Trust::default());
         for plain in [
             "127.0.0.1:5000",
             "127.1.2.3",

@@ -3,9 +3,12 @@
 mod fake;
 mod faults;
 mod logins;
+mod secure;
 mod sharing;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tls.rs"]
+mod tls;
 
 use hansa_images::{Failure, Image, Images, Request, Settings};
 use std::path::Path;

@@ -141,14 +141,14 @@ async fn what_is_held_stays_and_what_is_not_goes() {
     acquire(&images, &registry.reference("a:1")).await.unwrap();
 }
 
-#[tokio::test]
-async fn under_pressure_what_is_wanted_is_there_all_the_same() {
+/// Images `old:1` and `new:1`, both pulled and used in this order and held by nobody, on a disk that is too full.
+async fn under_pressure() -> (tempfile::TempDir, Images) {
     let image = |name: &str| TestImage::new(json!({}), &[layer(name, name)]);
     let (old, new) = (image("old"), image("new"));
     let registry = Fake::honest(&[("old:1", &old), ("new:1", &new)]).await;
     let temp = tempfile::tempdir().unwrap();
-    let mut pressed = settings(temp.path());
-    let calm = Images::open(pressed.clone()).unwrap();
+    let mut settings = settings(temp.path());
+    let calm = Images::open(settings.clone()).unwrap();
     for name in ["old:1", "new:1", "old:1", "new:1"] {
         drop(acquire(&calm, &registry.reference(name)).await.unwrap());
         tokio::time::sleep(std::time::Duration::from_millis(3)).await;
@@ -156,8 +156,14 @@ async fn under_pressure_what_is_wanted_is_there_all_the_same() {
     until("all is on the disk", || layers_synced(temp.path()) == 2).await;
     drop(calm);
     // Every disk is fuller than nothing, and none is ever emptied so far.
-    (pressed.high_percent, pressed.low_percent) = (0, 0);
-    let images = Images::open(pressed).unwrap();
+    (settings.high_percent, settings.low_percent) = (0, 0);
+    let images = Images::open(settings).unwrap();
+    (temp, images)
+}
+
+#[tokio::test]
+async fn under_pressure_what_is_wanted_is_there_all_the_same() {
+    let (_temp, images) = under_pressure().await;
     // Even so, what is pulled now is there for whoever wants it.
     for _ in 0..10 {
         let forced = TestImage::new(json!({}), &[layer("forced", "1")]);
@@ -171,20 +177,7 @@ async fn under_pressure_what_is_wanted_is_there_all_the_same() {
 
 #[tokio::test]
 async fn the_order_of_removal_is_that_of_use() {
-    let image = |name: &str| TestImage::new(json!({}), &[layer(name, name)]);
-    let (old, new) = (image("old"), image("new"));
-    let registry = Fake::honest(&[("old:1", &old), ("new:1", &new)]).await;
-    let temp = tempfile::tempdir().unwrap();
-    let mut pressed = settings(temp.path());
-    let calm = Images::open(pressed.clone()).unwrap();
-    for name in ["old:1", "new:1", "old:1", "new:1"] {
-        drop(acquire(&calm, &registry.reference(name)).await.unwrap());
-        tokio::time::sleep(std::time::Duration::from_millis(3)).await;
-    }
-    until("all is on the disk", || layers_synced(temp.path()) == 2).await;
-    drop(calm);
-    (pressed.high_percent, pressed.low_percent) = (0, 0);
-    let images = Images::open(pressed).unwrap();
+    let (_temp, images) = under_pressure().await;
     let removed = images.relieve();
     let names: Vec<&str> = removed.images.iter().map(|name| name.rsplit('/').next().unwrap()).collect();
     assert_eq!(names, ["old:1", "new:1"]);

@@ -77,7 +77,8 @@ pub async fn run(command: &ComposeCommand, context: &Context) -> Result<(), Fail
         ComposeCommand::Up { file, remove_orphans, force, wait } => {
             let translated = file.load()?;
             let ids = translated.ids();
-            let orphans = orphans(context, &translated).await?;
+            let mut orphans = below(context, &translated.project).await?;
+            orphans.retain(|id| !ids.contains(id));
             let force = [("force", if *force { "true" } else { "false" }), ("partialUpdate", "false")];
             let apps = Value::Array(translated.apps);
             let started: Started = context.client.call(Method::PUT, "/v2/apps", &force, Some(&apps)).await?;
@@ -90,8 +91,7 @@ pub async fn run(command: &ComposeCommand, context: &Context) -> Result<(), Fail
         }
         ComposeCommand::Down { file, wait } => {
             let translated = file.load()?;
-            let mut ids = orphans(context, &Translated { apps: Vec::new(), ..translated.clone() }).await?;
-            ids.sort();
+            let ids = below(context, &translated.project).await?;
             if ids.is_empty() {
                 return Err(Failure::new(
                     Exit::NotFound,
@@ -107,13 +107,14 @@ pub async fn run(command: &ComposeCommand, context: &Context) -> Result<(), Fail
     }
 }
 
-/// Services of the project that the file does not name.
-async fn orphans(context: &Context, translated: &Translated) -> Result<Vec<String>, Failure> {
+/// The services of a project that the cluster has, by name, whether a file names them or not.
+async fn below(context: &Context, project: &str) -> Result<Vec<String>, Failure> {
     let known: Services = context.client.get("/hansa/v1/services", &[]).await?;
-    let ids = translated.ids();
-    let below = format!("/{}/", translated.project);
-    let all = known.services.iter().map(|service| service.id.to_string());
-    Ok(all.filter(|id| id.starts_with(&below) && !ids.contains(id)).collect())
+    let below = format!("/{project}/");
+    let mut ids: Vec<String> = known.services.iter().map(|service| service.id.to_string()).collect();
+    ids.retain(|id| id.starts_with(&below));
+    ids.sort();
+    Ok(ids)
 }
 
 /// Removes services one after the other: what others depend on may go only after them, so whatever is refused is tried
