@@ -18,6 +18,8 @@ pub(super) struct Keep {
     pub count: u32,
     /// How many of those that are to be launched now are to be of this version.
     pub launch: u32,
+    /// It was one of these for which a place was sought last.
+    pub sought: bool,
     /// The spec that was registered for it.
     pub spec: Option<SpecId>,
     /// How failures slow it down.
@@ -49,6 +51,13 @@ impl App {
         let active = self.active.as_ref()?;
         let some = self.launch > older.map_or(0, |keep| keep.launch);
         Some(active).filter(|active| some && self.delay.until(now, active.last_config_change_at).is_none())
+    }
+
+    /// The version that those which wait for a place are of.
+    pub(super) fn waits_as(&self) -> Option<&Arc<AppVersion>> {
+        let all = |keep: &Keep| keep.launch >= self.launch;
+        let older = self.keep.as_ref().filter(|keep| keep.launch > 0 && (keep.sought || all(keep)));
+        older.map(|keep| &keep.version).or(self.active.as_ref()).or(self.current.as_ref())
     }
 
     /// Until when nothing of the app may be launched.
@@ -100,7 +109,7 @@ impl Services {
                 _ => {
                     let demand = version.spec.group(version.version).demand();
                     let (spec, delay) = (None, Delay::default());
-                    let keep = Keep { version, count, launch: 0, spec, delay, demand };
+                    let keep = Keep { version, count, launch: 0, sought: false, spec, delay, demand };
                     self.drops.extend(app.keep.replace(keep).and_then(|keep| keep.spec));
                 }
             },
@@ -126,15 +135,22 @@ impl Services {
 
     /// From now on all of an app's instances are launched as the version in force.
     pub(super) fn keep_none(&mut self, app_key: AppKey) {
-        self.drops.extend(self.apps[app_key].keep.take().and_then(|keep| keep.spec));
+        if let Some(keep) = self.apps[app_key].keep.take() {
+            self.drops.extend(keep.spec);
+            // What found no place may have been of that version.
+            self.unqueue(app_key);
+            self.mark(app_key);
+        }
     }
 
-    /// Of so many instances to be launched, those of the version before come first.
-    pub(super) fn share_launches(&mut self, key: AppKey, launch: u32) {
-        let Some(count) = self.apps[key].keep.as_ref().map(|keep| keep.count) else { return };
+    /// Of so many instances to be launched, those of the version before come first. Whether they are others than before.
+    pub(super) fn share_launches(&mut self, key: AppKey, launch: u32) -> bool {
+        let app = &self.apps[key];
+        let Some(count) = app.keep.as_ref().map(|keep| keep.count) else { return false };
         let missing = if launch == 0 { 0 } else { count.saturating_sub(self.older_present(key, true)) };
-        if let Some(keep) = &mut self.apps[key].keep {
-            keep.launch = missing.min(launch);
-        }
+        let newer = app.launch;
+        let Some(keep) = &mut self.apps[key].keep else { return false };
+        let before = std::mem::replace(&mut keep.launch, missing.min(launch));
+        before != keep.launch || newer - before.min(newer) != launch - keep.launch
     }
 }

@@ -167,7 +167,7 @@ impl Services {
 
     /// So many instances are to be launched now.
     pub(super) fn want_launches(&mut self, now: Timestamp, key: AppKey, launch: u32) {
-        self.share_launches(key, launch);
+        let others = self.share_launches(key, launch);
         let app = &mut self.apps[key];
         app.launch = launch;
         if launch == 0 {
@@ -178,7 +178,9 @@ impl Services {
         }
         app.waiting_since.get_or_insert(now);
         match app.queued {
-            Queued::NoPlace(_) | Queued::Refused(..) => self.tell_demand(key, launch),
+            Queued::NoPlace(_) | Queued::Refused(..) if !others => self.tell_demand(key, launch),
+            // For these there may be a place.
+            Queued::NoPlace(_) | Queued::Refused(..) => self.line_up(key, Queued::Ready),
             Queued::Out | Queued::Ready | Queued::Delayed(_) => {
                 let next = self.delay_of(now, key).map_or(Queued::Ready, Queued::Delayed);
                 self.line_up(key, next);
@@ -267,6 +269,10 @@ impl Services {
         }
         let app = &self.apps[key];
         let version = app.to_launch(now)?.clone();
+        if let Some(keep) = &mut self.apps[key].keep {
+            keep.sought = keep.version.version == version.version;
+        }
+        let app = &self.apps[key];
         let older = app.keep.as_ref().filter(|keep| keep.version.version == version.version);
         let registered = match older {
             Some(keep) => keep.spec,
@@ -385,7 +391,8 @@ impl Services {
         self.peers_under(key, constraints, cluster)
     }
 
-    fn peers_under(&self, key: AppKey, constraints: &[Constraint], cluster: &Cluster) -> Peers {
+    /// Where an app's instances are, as far as these constraints ask.
+    pub(super) fn peers_under(&self, key: AppKey, constraints: &[Constraint], cluster: &Cluster) -> Peers {
         let app = &self.apps[key];
         let mut peers = Peers::new(constraints);
         if !constraints.is_empty() {
