@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn questions_come_at_their_interval_one_at_a_time() {
         let mut rhythm = Rhythm::new(Timestamp(5_000));
-        let mut due = |rhythm: &mut Rhythm, at| rhythm.due(1_000, 300, Timestamp(at));
+        let due = |rhythm: &mut Rhythm, at| rhythm.due(1_000, 300, Timestamp(at));
         assert_eq!(due(&mut rhythm, 1_000), Due::Later(Timestamp(5_000)));
         assert_eq!(due(&mut rhythm, 5_000), Due::Ask(1, Timestamp(5_300)));
         assert_eq!(due(&mut rhythm, 5_100), Due::Later(Timestamp(5_300)));
