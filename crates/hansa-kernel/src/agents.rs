@@ -265,6 +265,7 @@ impl Kernel {
                 instance: group.instance().clone(),
                 tasks: group.task_ids().cloned().collect(),
                 agent: group.agent().clone(),
+                at: Some(step.now),
             };
             self.remember_given_up(step, number, record, None);
         }

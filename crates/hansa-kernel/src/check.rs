@@ -30,6 +30,7 @@ impl Kernel {
                     let given_up = self.given_up.get(*number).and_then(|entry| entry.again_at);
                     live.map(|killing| killing.again_at).or(given_up)
                 }
+                Timer::GivenUp(number) => self.given_up.get(*number).map(|entry| entry.forget_at),
                 Timer::Offer(offer) => {
                     self.offers.iter().find(|other| other.id == *offer).map(|o| o.expires_at)
                 }
@@ -125,6 +126,10 @@ impl Kernel {
             let known = self.agents.get(&entry.record.agent);
             assert!(known.is_none_or(|agent| agent.given_up.contains(&number)), "given up {number}");
             assert!(!entry.open.is_empty(), "given up {number} has ended");
+            assert!(
+                self.timers.contains(&(entry.forget_at, Timer::GivenUp(number))),
+                "given up {number} for ever"
+            );
         }
     }
 

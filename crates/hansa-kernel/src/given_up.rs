@@ -2,11 +2,17 @@
 //!
 //! Once the machine is back, what such a group still holds counts there until it has ended, so that nothing is put on
 //! top of it.
+//!
+//! A machine may never return. What was given up there is forgotten after [`KEPT_MS`]: should the machine come back later
+//! than that, with the group still running, the group is one that nobody knows, and lives on as such.
 
 use crate::record::GivenUpRecord;
 use hansa_model::{AgentId, Allocation, InstanceId, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
+
+/// So long it is remembered that a group was given up on a machine that is not there: two weeks.
+pub(crate) const KEPT_MS: u64 = 14 * 86_400_000;
 
 /// One such group.
 #[derive(Debug)]
@@ -19,12 +25,15 @@ pub(crate) struct GivenUp {
     pub held: Option<Allocation>,
     /// When its kill is sent again.
     pub again_at: Option<Timestamp>,
+    /// When it is forgotten, if its machine is not there then.
+    pub forget_at: Timestamp,
 }
 
 impl GivenUp {
     /// Nothing is known yet of what it holds.
     pub fn new(record: GivenUpRecord) -> Self {
-        Self { open: record.tasks.clone(), record, held: None, again_at: None }
+        let forget_at = record.at.unwrap_or_default() + KEPT_MS;
+        Self { open: record.tasks.clone(), record, held: None, again_at: None, forget_at }
     }
 }
 
@@ -51,15 +60,10 @@ impl GivenUps {
         self.by_group.get(&(agent.clone(), instance.clone())).copied()
     }
 
-    /// Adds one. If the machine has one of the same name, that one's number, which goes.
-    pub fn insert(&mut self, number: u64, entry: GivenUp) -> Option<u64> {
-        let key = (entry.record.agent.clone(), entry.record.instance.clone());
-        let replaced = self.by_group.insert(key, number).filter(|&old| old != number);
-        if let Some(old) = replaced {
-            self.by_number.remove(&old);
-        }
+    /// Adds one, of a name that the machine has none of.
+    pub fn insert(&mut self, number: u64, entry: GivenUp) {
+        self.by_group.insert((entry.record.agent.clone(), entry.record.instance.clone()), number);
         self.by_number.insert(number, entry);
-        replaced
     }
 
     /// Removes one.

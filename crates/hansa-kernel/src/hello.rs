@@ -183,6 +183,7 @@ impl Kernel {
                 instance: instance.clone(),
                 tasks: report.launch.tasks.clone(),
                 agent: id.clone(),
+                at: Some(step.now),
             };
             self.remember_given_up(step, number, record, None);
             self.report_given_up(step, id, number, false, report);
@@ -252,6 +253,8 @@ impl Kernel {
             acknowledge_all(step, id, &report);
             let instance = entry.record.instance.clone();
             self.forget_given_up(step, number);
+            let state = report.statuses.last().map_or(TaskState::Gone, |status| status.state);
+            self.tell_given_up_ended(step, &instance, state);
             step.effect(Effect::Release { agent: id.clone(), instance });
             return;
         }

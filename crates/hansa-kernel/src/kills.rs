@@ -1,11 +1,11 @@
 //! Ending groups: kills, and giving up what is out of reach.
 
 use crate::command::{Effect, Refusal};
-use crate::given_up::GivenUp;
+use crate::given_up::{GivenUp, KEPT_MS};
 use crate::groups::Killing;
 use crate::record::{GivenUpRecord, Record};
 use crate::{Kernel, Step, Timer};
-use hansa_model::event::AgentState;
+use hansa_model::event::{AgentState, Event};
 use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::Answer;
 use hansa_model::task::{Reason, TaskState};
@@ -77,6 +77,7 @@ impl Kernel {
             instance: instance.clone(),
             tasks: group.task_ids().cloned().collect(),
             agent: group.agent().clone(),
+            at: Some(step.now),
         };
         self.remember_given_up(step, number, record, None);
         self.forget_group(step, number);
@@ -92,16 +93,32 @@ impl Kernel {
         held: Option<Allocation>,
     ) {
         step.record(Record::PutGivenUp(number, Box::new(record.clone())));
-        let id = record.agent.clone();
-        let replaced = self.given_up.insert(number, GivenUp { held, ..GivenUp::new(record) });
+        self.add_given_up(step, number, GivenUp { held, ..GivenUp::new(record) });
+    }
+
+    /// Adds one that is stored; another of its name on its machine is forgotten.
+    pub(crate) fn add_given_up(&mut self, step: &mut Step, number: u64, entry: GivenUp) {
+        let id = entry.record.agent.clone();
+        if let Some(old) = self.given_up.number_of(&id, &entry.record.instance) {
+            debug_assert_ne!(old, number, "a group is given up once");
+            self.forget_given_up(step, old);
+        }
+        self.timers.insert((entry.forget_at, Timer::GivenUp(number)));
+        self.given_up.insert(number, entry);
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.given_up.insert(number);
-            if let Some(old) = replaced {
-                agent.given_up.remove(&old);
-            }
         }
-        if let Some(old) = replaced {
-            step.record(Record::DeleteGivenUp(old));
+    }
+
+    /// Nobody has heard of a given-up group's machine for so long that it will not return.
+    pub(crate) fn given_up_long_ago(&mut self, step: &mut Step, number: u64) {
+        let Some(entry) = self.given_up.get_mut(number) else { return };
+        if self.agents.get(&entry.record.agent).is_some_and(|agent| agent.unreachable_since.is_none()) {
+            // It is being killed.
+            entry.forget_at = step.now + KEPT_MS;
+            self.timers.insert((entry.forget_at, Timer::GivenUp(number)));
+        } else {
+            self.forget_given_up(step, number);
         }
     }
 
@@ -137,13 +154,21 @@ impl Kernel {
     }
 
     /// A task of a given-up group has ended.
-    pub(crate) fn given_up_ended(&mut self, step: &mut Step, number: u64, task: &TaskId) {
+    pub(crate) fn given_up_ended(&mut self, step: &mut Step, number: u64, task: &TaskId, state: TaskState) {
         let Some(entry) = self.given_up.get_mut(number) else { return };
         entry.open.retain(|open| open != task);
         if entry.open.is_empty() {
             let (agent, instance) = (entry.record.agent.clone(), entry.record.instance.clone());
             self.forget_given_up(step, number);
+            self.tell_given_up_ended(step, &instance, state);
             step.effect(Effect::Release { agent, instance });
+        }
+    }
+
+    /// The world hears that a given-up group has ended after all, unless another of its name lives elsewhere by now.
+    pub(crate) fn tell_given_up_ended(&self, step: &mut Step, instance: &InstanceId, state: TaskState) {
+        if self.groups.number_of(instance).is_none() {
+            step.event(Event::GivenUpEnded { instance: instance.clone(), state });
         }
     }
 
@@ -151,6 +176,7 @@ impl Kernel {
     pub(crate) fn forget_given_up(&mut self, step: &mut Step, number: u64) {
         let Some(entry) = self.given_up.remove(number) else { return };
         step.record(Record::DeleteGivenUp(number));
+        self.timers.remove(&(entry.forget_at, Timer::GivenUp(number)));
         if let Some(at) = entry.again_at {
             self.timers.remove(&(at, Timer::Kill(number)));
         }

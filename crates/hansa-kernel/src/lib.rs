@@ -84,6 +84,8 @@ enum Timer {
     Agent(AgentId),
     /// A kill is sent again.
     Kill(u64),
+    /// A group was given up so long ago that it is forgotten.
+    GivenUp(u64),
     /// An offer's lease ends.
     Offer(OfferId),
 }
@@ -205,6 +207,7 @@ impl Kernel {
             match timer {
                 Timer::Agent(agent) => self.agent_timed_out(step, &agent),
                 Timer::Kill(number) => self.kill_again(step, number),
+                Timer::GivenUp(number) => self.given_up_long_ago(step, number),
                 Timer::Offer(offer) => self.rescind(step, offer),
             }
         }

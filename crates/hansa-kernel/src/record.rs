@@ -82,4 +82,7 @@ pub struct GivenUpRecord {
     pub tasks: Vec<TaskId>,
     /// Where it was.
     pub agent: AgentId,
+    /// When it was given up; None: written by a program that did not say, taken for the time at which it is read.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
 }

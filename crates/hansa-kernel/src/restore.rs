@@ -46,12 +46,13 @@ impl Kernel {
         for (number, record) in assignments {
             self.restore_assignment(step, number, record);
         }
-        for (number, record) in given_up {
+        for (number, mut record) in given_up {
             self.last_number = self.last_number.max(number);
-            if let Some(agent) = self.agents.get_mut(&record.agent) {
-                agent.given_up.insert(number);
+            if record.at.is_none() {
+                record.at = Some(step.now);
+                step.record(Record::PutGivenUp(number, Box::new(record.clone())));
             }
-            self.given_up.insert(number, GivenUp::new(record));
+            self.add_given_up(step, number, GivenUp::new(record));
         }
         let unused: Vec<_> =
             self.specs.iter().filter(|(_, spec)| spec.groups == 0).map(|(id, _)| id).collect();

@@ -145,7 +145,7 @@ impl Kernel {
         match (given_up, status.state.is_terminal()) {
             (Some(number), true) => {
                 step.effect(acknowledge);
-                self.given_up_ended(step, number, &status.task);
+                self.given_up_ended(step, number, &status.task, status.state);
             }
             (Some(number), false) => {
                 step.effect(acknowledge);

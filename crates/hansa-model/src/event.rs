@@ -74,6 +74,13 @@ pub enum Event {
         /// What its check said.
         reason: String,
     },
+    /// A group that had been given up has ended after all, on a machine that came back.
+    GivenUpEnded {
+        /// Which group.
+        instance: InstanceId,
+        /// How.
+        state: crate::task::TaskState,
+    },
     /// Something an operator should look at; the code is stable.
     Alarm {
         /// Such as `agents-lost-together`.

@@ -3,9 +3,9 @@
 use crate::machine::{Process, STOP_DEADLINE_MS};
 use crate::report::Fault;
 use crate::world::{Event, World};
-use hansa_model::task::Exit;
+use hansa_model::task::{CheckResult, Exit};
 use hansa_model::{InstanceId, Timestamp};
-use hansa_node::{Input, Node, Output, ProbeOrder, ProbeOutcome, Record, ShimPlan};
+use hansa_node::{Input, Node, Output, ProbeOrder, ProbeOutcome, ProbeTarget, Record, ShimPlan};
 
 const SIGKILL: Exit = Exit::Signal(9);
 
@@ -270,16 +270,20 @@ impl World {
         let now = self.now;
         let unlucky = self.unlucky(80);
         let sickness = self.random.u64(500..20_000);
+        // Most are asked more than once whether they are ready.
+        let ready = self.random.u8(0..3) == 0;
         let Some(process) = self.machines[number].processes.get_mut(&order.instance) else { return };
         if unlucky {
             process.sick_until = now + sickness;
             self.report.count(Fault::Unhealthy);
             self.restored.spared.remove(&order.instance);
         }
-        let outcome = if process.sick_until > now || !process.is_alive() {
-            ProbeOutcome::Unhealthy { cause: "503 Service Unavailable".into() }
-        } else {
-            ProbeOutcome::Healthy
+        let well = process.is_alive() && process.sick_until <= now;
+        let outcome = match order.target {
+            ProbeTarget::Accepts { .. } => ProbeOutcome::Said(CheckResult::Connected(well)),
+            ProbeTarget::Ready { .. } if well => ProbeOutcome::Answered { ready, response: None },
+            _ if well => ProbeOutcome::Healthy,
+            _ => ProbeOutcome::Unhealthy { cause: "503 Service Unavailable".into() },
         };
         let ProbeOrder { instance, check, number: order, .. } = order;
         self.agent_input(number, Input::Probed { instance, check, number: order, outcome });

@@ -5,8 +5,8 @@ use crate::report::Fault;
 use crate::world::{Asked, Event, World};
 use hansa_cell::{Input, Request};
 use hansa_model::app::{
-    AppSpec, Backoff, CheckPort, Constraint, HealthCheck, Operator, PortDefinition, Probe,
-    UnreachableStrategy, UpgradeStrategy,
+    AppSpec, Backoff, CheckPort, Constraint, GeneralCheck, HealthCheck, Operator, PortDefinition, Probe,
+    Question, ReadinessCheck, UnreachableStrategy, UpgradeStrategy,
 };
 use hansa_model::event::AgentState;
 use hansa_model::resources::MIB;
@@ -163,6 +163,27 @@ impl World {
         } else {
             Vec::new()
         };
+        let readiness_checks = if self.random.u8(0..4) == 0 {
+            vec![ReadinessCheck {
+                name: "ready".into(),
+                tls: false,
+                path: "/".into(),
+                port_name: "main".into(),
+                interval_ms: 400,
+                timeout_ms: 200,
+                ready_codes: vec![200],
+                preserve_last_response: false,
+            }]
+        } else {
+            Vec::new()
+        };
+        let check = (self.random.u8(0..4) == 0).then_some(GeneralCheck {
+            question: Question::Tcp,
+            port: Some(CheckPort::Index(0)),
+            interval_ms: 5_000,
+            timeout_ms: 200,
+            delay_ms: 100,
+        });
         let constraints = match self.random.u8(0..4) {
             0 => vec![constraint("hostname", Operator::MaxPer, Some("2"))],
             1 => vec![constraint("rack", Operator::Unlike, Some("r2"))],
@@ -179,8 +200,14 @@ impl World {
             mem: self.random.u64(1..9) * 32 * MIB,
             instances: self.random.u32(0..6),
             constraints,
-            ports: vec![PortDefinition { protocol: "tcp".into(), ..PortDefinition::default() }],
+            ports: vec![PortDefinition {
+                protocol: "tcp".into(),
+                name: Some("main".into()),
+                ..PortDefinition::default()
+            }],
             health_checks,
+            readiness_checks,
+            check,
             upgrade: UpgradeStrategy {
                 minimum_health_milli: [0, 500, 1000][self.random.usize(0..3)],
                 maximum_over_milli: [200, 1000][self.random.usize(0..2)],

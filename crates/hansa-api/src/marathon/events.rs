@@ -112,6 +112,14 @@ impl Translator {
             Event::UnhealthyKill { task, reason } => {
                 frames.extend(lookup.task(task).and_then(|view| unhealthy_kill(&view, reason, at)));
             }
+            Event::GivenUpEnded { instance, state } => {
+                // The app may be gone, but its id stands in the instance's.
+                let stem = instance.as_str().rsplit_once(".instance-").map_or("", |(stem, _)| stem);
+                let app = format!("/{}", stem.replace('_', "/"));
+                let fields =
+                    json!({"instanceId": instance, "runSpecId": app, "condition": condition(*state)});
+                frames.push(Frame::new("unknown_instance_terminated_event", at, fields));
+            }
             Event::App(view) => self.app_changed(&view.current, at, frames),
             Event::AppRemoved(id) => {
                 if self.checks.remove(id).is_some() {

@@ -193,3 +193,16 @@ fn frames_that_do_not_come_from_the_cluster() {
     assert_eq!((&post["clientIp"], &post["uri"]), (&json!("127.0.0.1"), &json!("/v2/apps")));
     assert_eq!(post["appDefinition"]["id"], "/shop/web");
 }
+
+#[test]
+fn what_was_given_up_ends_after_all() {
+    let event = Event::GivenUpEnded { instance: "shop_web.instance-1".into(), state: TaskState::Killed };
+    let frames = told(&mut Translator::default(), vec![event]);
+    assert_eq!(kinds(&frames), ["unknown_instance_terminated_event"]);
+    let told = data(&frames[0]);
+    assert_eq!(
+        (&told["instanceId"], &told["runSpecId"]),
+        (&json!("shop_web.instance-1"), &json!("/shop/web"))
+    );
+    assert_eq!(told["condition"], "Killed");
+}

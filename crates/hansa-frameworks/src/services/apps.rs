@@ -3,6 +3,7 @@
 use super::backoff::Delay;
 use super::balance::{Goal, Side};
 use super::instances::{Class, Counted, Instance};
+use super::keep::Keep;
 use super::streak::Streak;
 use super::{DeploymentKey, InstanceKey};
 use hansa_model::app::{AppVersion, KillSelection};
@@ -74,6 +75,8 @@ pub(super) struct App {
     pub limit: Option<u32>,
     /// Its deployment is paused, and so many instances there shall be meanwhile.
     pub hold: Option<u32>,
+    /// The version before, of which some instances stay for as long as `limit` or `hold` says.
+    pub keep: Option<Keep>,
     /// The best that its part of the step came to, for noticing progress.
     pub best: i64,
     /// It is looked at in time whether its instances come up.
@@ -137,6 +140,7 @@ impl App {
             in_step: false,
             limit: None,
             hold: None,
+            keep: None,
             best: i64::MIN,
             expected: false,
             streak: None,
@@ -190,14 +194,7 @@ impl App {
 
     /// Whether an instance is one to be replaced.
     pub fn is_stale(&self, instance: &Instance) -> bool {
-        instance.draining
-            || match (self.mode, &self.active) {
-                (Mode::Restart(since), Some(active)) if self.hold.is_none() => {
-                    instance.config != Some(active.last_config_change_at)
-                        || since.is_some_and(|since| instance.version < since)
-                }
-                _ => false,
-            }
+        instance.draining || (self.hold.is_none() && self.is_older(instance))
     }
 
     /// The counts of one side, as the arithmetic wants them.

@@ -112,6 +112,9 @@ pub(super) struct Pause {
     pub canary: bool,
     /// How many instances each app that it is at work on has meanwhile.
     pub holds: BTreeMap<AppId, u32>,
+    /// How many of these are not of the new version.
+    #[serde(default)]
+    pub older: BTreeMap<AppId, u32>,
 }
 
 /// An app as it was before a deployment.
@@ -239,6 +242,7 @@ impl Services {
             self.resort(app_key, false);
             self.mark(app_key);
         }
+        self.keep_older(key, app_key);
         self.deployments[key].open += 1;
     }
 
@@ -248,6 +252,8 @@ impl Services {
         app.in_step = false;
         app.limit = None;
         app.hold = None;
+        self.keep_none(app_key);
+        let app = &mut self.apps[app_key];
         let Some((key, _)) = app.deployment.clone() else { return };
         if matches!(app.mode, Mode::Scale | Mode::Restart(_)) {
             app.mode = Mode::Steady;
@@ -304,6 +310,8 @@ impl Services {
             app.in_step = false;
             app.limit = None;
             let held = app.hold.take().is_some();
+            self.keep_none(app_key);
+            let app = &self.apps[app_key];
             match app.current.clone() {
                 Some(current)
                     if held || app.mode != Mode::Steady || app.active.as_ref() != Some(&current) =>

@@ -7,6 +7,7 @@
 use super::apps::{Mode, Queued};
 use super::instances::{Instance, Order, mix, task_of};
 use super::{AppKey, Output, Pending, Services, Unmet};
+use hansa_model::app::Constraint;
 use hansa_model::resources::Demand;
 use hansa_model::scheduler::{Answer, Call, Claim, Placement, Rejection};
 use hansa_model::spec::Origin;
@@ -166,6 +167,7 @@ impl Services {
 
     /// So many instances are to be launched now.
     pub(super) fn want_launches(&mut self, now: Timestamp, key: AppKey, launch: u32) {
+        let others = self.share_launches(key, launch);
         let app = &mut self.apps[key];
         app.launch = launch;
         if launch == 0 {
@@ -176,7 +178,9 @@ impl Services {
         }
         app.waiting_since.get_or_insert(now);
         match app.queued {
-            Queued::NoPlace(_) | Queued::Refused(..) => self.tell_demand(key, launch),
+            Queued::NoPlace(_) | Queued::Refused(..) if !others => self.tell_demand(key, launch),
+            // For these there may be a place.
+            Queued::NoPlace(_) | Queued::Refused(..) => self.line_up(key, Queued::Ready),
             Queued::Out | Queued::Ready | Queued::Delayed(_) => {
                 let next = self.delay_of(now, key).map_or(Queued::Ready, Queued::Delayed);
                 self.line_up(key, next);
@@ -186,8 +190,7 @@ impl Services {
 
     /// Until when nothing of the app may be launched.
     pub(super) fn delay_of(&self, now: Timestamp, key: AppKey) -> Option<Timestamp> {
-        let app = &self.apps[key];
-        app.delay.until(now, app.active.as_ref()?.last_config_change_at)
+        self.apps[key].delayed_until(now)
     }
 
     /// The app needs no place now.
@@ -259,23 +262,36 @@ impl Services {
         if !std::mem::take(&mut app.in_ready) || app.queued != Queued::Ready {
             return None;
         }
-        let active = app.active.clone()?;
+        app.active.as_ref()?;
         if let Some(until) = self.delay_of(now, key) {
             self.line_up(key, Queued::Delayed(until));
             return None;
         }
         let app = &self.apps[key];
-        let Some((_, spec)) = app.spec.filter(|(of, _)| *of == active.version) else {
-            self.pending = Some(Pending::Spec(key, active.version));
-            return Some(Call::RegisterSpec { group: Arc::new(active.spec.group(active.version)) });
+        let version = app.to_launch(now)?.clone();
+        if let Some(keep) = &mut self.apps[key].keep {
+            keep.sought = keep.version.version == version.version;
+        }
+        let app = &self.apps[key];
+        let older = app.keep.as_ref().filter(|keep| keep.version.version == version.version);
+        let registered = match older {
+            Some(keep) => keep.spec,
+            None => app.spec.filter(|(of, _)| *of == version.version).map(|(_, spec)| spec),
+        };
+        let Some(spec) = registered else {
+            self.pending = Some(Pending::Spec(key, version.version));
+            return Some(Call::RegisterSpec { group: Arc::new(version.spec.group(version.version)) });
         };
         self.count_peers(key, cluster);
         let app = &self.apps[key];
-        let shape = active
-            .spec
-            .constraints
+        let (constraints, role) = (&version.spec.constraints, &version.spec.role);
+        let of_its_own = app.active.as_ref().is_none_or(|active| active.spec.constraints != *constraints);
+        let counted = of_its_own.then(|| self.peers_under(key, constraints, cluster));
+        let older = app.keep.as_ref().filter(|keep| keep.version.version == version.version);
+        let demand = older.map_or(&app.demand, |keep| &keep.demand);
+        let shape = constraints
             .is_empty()
-            .then(|| (active.spec.role.clone(), active.spec.accepted_roles.clone(), app.demand.clone()));
+            .then(|| (role.clone(), version.spec.accepted_roles.clone(), demand.clone()));
         if self.full.0 != cluster.generation() {
             self.full = (cluster.generation(), BTreeSet::new());
         }
@@ -286,11 +302,11 @@ impl Services {
             return None;
         }
         let request = Request {
-            demand: &app.demand,
-            constraints: &active.spec.constraints,
-            peers: &app.peers,
-            role: &active.spec.role,
-            accepted_roles: active.spec.accepted_roles.as_deref(),
+            demand,
+            constraints,
+            peers: counted.as_ref().unwrap_or(&app.peers),
+            role,
+            accepted_roles: version.spec.accepted_roles.as_deref(),
         };
         let Some(choice) = cluster.place(&request) else {
             self.retries.1 = self.retries.1.saturating_add(1);
@@ -304,10 +320,10 @@ impl Services {
             self.owner.get_or_insert_with(|| (Owner::services(), Principal::from("services"))).clone();
         let claim = Claim {
             owner,
-            role: active.spec.role.clone(),
+            role: role.clone(),
             principal,
             gang: false,
-            constraints: active.spec.constraints.clone(),
+            constraints: constraints.clone(),
             placements: vec![Placement {
                 tasks: vec![task_of(&instance)],
                 instance: instance.clone(),
@@ -320,8 +336,8 @@ impl Services {
             Instance {
                 id: instance,
                 app: key,
-                version: active.version,
-                config: Some(active.last_config_change_at),
+                version: version.version,
+                config: Some(version.last_config_change_at),
                 agent: choice.agent,
                 placed_at: now,
                 heard_at: now,
@@ -329,8 +345,8 @@ impl Services {
                 timer: None,
                 state: TaskState::Staging,
                 healthy: None,
-                checks: !active.spec.health_checks.is_empty(),
-                awaited: !active.spec.readiness_checks.is_empty(),
+                checks: !version.spec.health_checks.is_empty(),
+                awaited: !version.spec.readiness_checks.is_empty(),
                 killing: false,
                 order: None,
                 unwanted: false,
@@ -371,8 +387,13 @@ impl Services {
 
     /// Where an app's instances are, counted anew.
     pub(super) fn peers_of(&self, key: AppKey, cluster: &Cluster) -> Peers {
+        let constraints = self.apps[key].active.as_ref().map_or(&[][..], |active| &active.spec.constraints);
+        self.peers_under(key, constraints, cluster)
+    }
+
+    /// Where an app's instances are, as far as these constraints ask.
+    pub(super) fn peers_under(&self, key: AppKey, constraints: &[Constraint], cluster: &Cluster) -> Peers {
         let app = &self.apps[key];
-        let constraints = app.active.as_ref().map_or(&[][..], |active| &active.spec.constraints);
         let mut peers = Peers::new(constraints);
         if !constraints.is_empty() {
             for (.., member) in &app.members {
@@ -395,6 +416,12 @@ impl Services {
                         self.apps[key].spec = Some((*version, spec));
                         self.mark(key);
                     }
+                    Some(key)
+                        if self.apps[key].keep.as_ref().is_some_and(|k| k.version.version == *version) =>
+                    {
+                        self.apps[key].keep.as_mut().map(|keep| keep.spec.replace(spec));
+                        self.mark(key);
+                    }
                     _ => self.drops.push_back(spec),
                 }
             }
@@ -414,6 +441,9 @@ impl Services {
                             && let Some(app) = self.apps.get_mut(instance.app)
                         {
                             app.spec = None;
+                            if let Some(keep) = &mut app.keep {
+                                keep.spec = None;
+                            }
                         }
                     }
                     Some(Err(rejection)) => self.claim_refused(now, key, rejection.to_string(), cluster),

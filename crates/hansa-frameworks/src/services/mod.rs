@@ -22,6 +22,7 @@ mod groups;
 mod health;
 mod history;
 mod instances;
+mod keep;
 mod launch;
 mod notices;
 mod plan;

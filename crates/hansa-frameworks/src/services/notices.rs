@@ -152,12 +152,12 @@ impl Services {
         }
         if matches!(status.state, TaskState::Staging | TaskState::Starting | TaskState::Running) {
             let app = &mut self.apps[app_key];
-            if let (0, Some(active), Some(config)) = (app.launch, &app.active, config)
-                && config == active.last_config_change_at
+            if let (0, Some(config)) = (app.launch, config)
+                && let Some((delay, version)) = app.slowed(config)
             {
                 // Once all are placed, the delay counts from now, so that it is remembered while they run. Before
                 // that it would hold up those whose time has come.
-                app.delay.advance(now, config, &active.spec.backoff);
+                delay.advance(now, config, &version.spec.backoff);
             }
         }
         self.judge(key, status, out);
@@ -217,11 +217,13 @@ impl Services {
         let config = instance.config.filter(|config| counts && Some(*config) == of_now);
         if by_itself
             && !instance.killing
-            && let (Some(active), Some(config)) = (&app.active, instance.config)
-            && config == active.last_config_change_at
+            && let Some(config) = instance.config
+            && let Some((delay, version)) = self.apps[app_key].slowed(config)
         {
-            app.delay.failed(now, config, &active.spec.backoff);
+            delay.failed(now, config, &version.spec.backoff);
         }
+        let instance = &self.instances[key];
+        let app = &mut self.apps[app_key];
         if by_itself || unhealthy || status.state == TaskState::GoneByOperator {
             let hostname = match cluster.node(&instance.agent) {
                 Some(node) => node.hostname.clone(),

@@ -26,10 +26,13 @@ impl Services {
         waiting
             .filter_map(|&key| {
                 let app = &self.apps[key];
-                let spec = &app.active.as_ref()?.spec;
+                let version = app.waits_as()?;
+                let spec = &version.spec;
                 let alike = spec.constraints.is_empty() && !matches!(app.queued, Queued::Refused(..));
-                let shape =
-                    alike.then(|| (spec.role.clone(), spec.accepted_roles.clone(), app.demand.clone()));
+                let shape = alike.then(|| {
+                    let demand = spec.group(version.version).demand();
+                    (spec.role.clone(), spec.accepted_roles.clone(), demand)
+                });
                 let explanation = match shape.as_ref().and_then(|shape| known.get(shape)) {
                     Some(known) => known.clone(),
                     None => {
@@ -51,10 +54,11 @@ impl Services {
 
     pub(super) fn explain_app(&self, key: AppKey, cluster: &Cluster) -> Option<Explanation> {
         let app = &self.apps[key];
-        let version = app.active.as_ref().or(app.current.as_ref())?;
+        let version = app.waits_as()?;
         let fresh;
-        let peers = if app.peers_stale || app.active.is_none() {
-            fresh = self.peers_of(key, cluster);
+        let active = app.active.as_ref().is_some_and(|active| active.version == version.version);
+        let peers = if app.peers_stale || !active {
+            fresh = self.peers_under(key, &version.spec.constraints, cluster);
             &fresh
         } else {
             &app.peers

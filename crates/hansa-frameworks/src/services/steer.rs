@@ -1,7 +1,8 @@
 //! Steering a deployment that is under way: pausing and resuming it, its canary, and noticing that it does not move.
 //!
 //! A paused deployment holds its apps at as many instances as they have: what ends is replaced, machines can be emptied,
-//! but nothing is replaced by a new version, started or ended for the deployment's sake.
+//! but nothing is replaced by a new version, started or ended for the deployment's sake. Whatever is replaced gets the
+//! version that it had (`keep`).
 
 use super::apps::{App, Mode};
 use super::deployments::Pause;
@@ -46,6 +47,7 @@ impl Services {
                 app.limit = None;
             }
             app.best = i64::MIN;
+            self.keep_older(key, app_key);
             self.resort(app_key, false);
             self.mark(app_key);
         }
@@ -72,9 +74,13 @@ impl Services {
     }
 
     fn hold(&mut self, now: Timestamp, key: DeploymentKey, words: String, canary: bool, out: &mut Output) {
-        let mut pause = Pause { at: Standstill { since: now, words }, canary, holds: Default::default() };
-        for app_key in self.at_work(key) {
+        let at = Standstill { since: now, words };
+        let mut pause = Pause { at, canary, holds: Default::default(), older: Default::default() };
+        let at_work = self.at_work(key);
+        for &app_key in &at_work {
+            let older = self.older_present(app_key, false);
             let app = &mut self.apps[app_key];
+            pause.older.insert(app.id.clone(), older);
             let present = app.side(false).present() + app.side(true).present();
             app.hold = Some(present);
             pause.holds.insert(app.id.clone(), present);
@@ -84,6 +90,10 @@ impl Services {
         let deployment = &mut self.deployments[key];
         deployment.stored.paused = Some(pause);
         deployment.stored.failing = None;
+        for app_key in at_work {
+            self.keep_older(key, app_key);
+        }
+        let deployment = &mut self.deployments[key];
         out.records.push(deployment.record());
         out.events.push(deployment.event(DeploymentChange::Paused));
         self.note_progress(now, key);

@@ -85,6 +85,7 @@ fn a_machine_that_is_gone_loses_everything() {
     check(
         world.update("a", "web", 2, Killed),
         "record delete given up 1
+         event given up web ended: TASK_KILLED
          to a acknowledge web.t 2
          to a release web",
     );

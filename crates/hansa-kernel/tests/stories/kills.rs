@@ -1,7 +1,7 @@
 //! Kills and giving up.
 
 use crate::world::*;
-use hansa_kernel::Command;
+use hansa_kernel::{AgentOrder, Command};
 use hansa_model::scheduler::Call;
 use hansa_model::task::TaskState::*;
 
@@ -94,6 +94,7 @@ fn what_is_given_up_is_killed_when_it_returns() {
     check(
         world.update("a", "web", 3, Killed),
         "record delete given up 1
+         event given up web ended: TASK_KILLED
          to a acknowledge web.t 3
          to a release web",
     );
@@ -112,6 +113,7 @@ fn what_is_given_up_and_gone_is_forgotten() {
         world.hello(hello),
         "record put agent a Active
          record delete given up 1
+         event given up web ended: TASK_FAILED
          event agent a Active 0
          to a acknowledge web.t 2
          to a release web",
@@ -171,4 +173,46 @@ fn the_kill_of_a_given_up_group_is_repeated() {
         }
     }
     panic!("it was not repeated");
+}
+
+/// Two weeks, in milliseconds.
+const TWO_WEEKS: u64 = 14 * 86_400_000;
+
+#[test]
+fn what_was_given_up_on_a_machine_that_never_returns_is_forgotten() {
+    let mut world = running();
+    world.disconnect("a");
+    world.pass(5000);
+    world.give_up("web");
+    world.show = "r";
+    check(world.pass(TWO_WEEKS - 1), "");
+    world.restart();
+    check(world.pass(1), "record delete given up 1");
+    check(world.pass(TWO_WEEKS), "");
+}
+
+#[test]
+fn a_machine_that_is_gone_for_good_leaves_nothing() {
+    let mut world = running();
+    world.show = "r";
+    assert!(world.order("a", AgentOrder::Gone).contains("record put given up 1 web"));
+    check(world.pass(TWO_WEEKS), "record delete given up 1");
+}
+
+#[test]
+fn what_is_being_killed_is_not_forgotten() {
+    let mut world = running();
+    world.disconnect("a");
+    world.pass(5000);
+    world.give_up("web");
+    world.pass(TWO_WEEKS - 5_000);
+    let mut hello = agent("a");
+    hello.groups = vec![world.report("web", 1, Running, false)];
+    world.hello(hello);
+    world.show = "r";
+    for _ in 0..15 {
+        world.contact("a");
+        check(world.pass(1_000), "");
+    }
+    assert!(world.free("a").starts_with("cpus:3"), "it holds its place");
 }

@@ -336,6 +336,7 @@ pub fn text(outcome: &Outcome, show: &str) -> String {
             format!("event {} {}{change}", view.status.task, view.status.state)
         }
         Event::TaskRemoved(id) => format!("event {id} removed"),
+        Event::GivenUpEnded { instance, state } => format!("event given up {instance} ended: {state}"),
         Event::Role(view) => format!("event role {} {}", view.role.name, view.allocated.cpus_milli),
         Event::Alarm { code, .. } => format!("event alarm {code}"),
         other => format!("event {other:?}"),

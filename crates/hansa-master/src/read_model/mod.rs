@@ -305,7 +305,7 @@ impl ReadModel {
             Event::Role(view) => {
                 self.roles.insert(view.role.name.clone(), view.clone());
             }
-            Event::UnhealthyKill { .. } | Event::Alarm { .. } => {}
+            Event::UnhealthyKill { .. } | Event::GivenUpEnded { .. } | Event::Alarm { .. } => {}
         }
     }
 

@@ -245,6 +245,77 @@ fn what_waits_for_a_place_says_what_would_help() {
     assert!(told.progressed_at > told.started_at);
 }
 
+/// Ends one instance with this command by itself, so often.
+fn crash(world: &mut World, command: &str, times: usize) {
+    for _ in 0..times {
+        let victim = world.of("/web").into_iter().find(|(_, group)| world.command_of(group) == command);
+        let (instance, _) = victim.expect("one of them runs");
+        world.say(&instance, TaskState::Failed, |_| {});
+        world.settle();
+        world.run_for(20_000);
+    }
+}
+
+#[test]
+fn what_ends_beside_a_canary_keeps_its_version() {
+    told_with_restarts(|world| {
+        let spec = with_upgrade(checked(app("/web", 10)), 500, 500);
+        world.deploy(change(vec![put(spec.clone())]));
+        world.settle();
+        let id = world.deploy(canary(two(spec), 200));
+        world.settle();
+        world.run_for(2_000);
+        let shares = commands(&[("sleep 1000", 8), ("two", 2)]);
+        assert_eq!(world.commands("/web"), shares);
+        crash(world, "sleep 1000", 3);
+        assert_eq!(world.commands("/web"), shares, "old ones are replaced by old ones");
+        crash(world, "two", 3);
+        assert_eq!(world.commands("/web"), shares, "and new ones by new ones");
+        world.restart();
+        world.settle();
+        crash(world, "sleep 1000", 1);
+        assert_eq!(world.commands("/web"), shares, "also after a restart");
+        world.order(resume(&id));
+        world.settle();
+        // New ones have crashed, so that the next waits a little.
+        world.run_for(30_000);
+        assert!(world.has_succeeded(&id), "{}", world.words(&id));
+        assert_eq!(world.commands("/web"), commands(&[("two", 10)]));
+    });
+}
+
+#[test]
+fn what_ends_while_a_canary_comes_up_keeps_its_version() {
+    told_with_restarts(|world| {
+        let spec = with_upgrade(checked(app("/web", 10)), 500, 500);
+        world.deploy(change(vec![put(spec.clone())]));
+        world.settle();
+        let id = world.deploy(canary(behaving(two(spec), "sick"), 200));
+        world.settle();
+        assert_eq!(view(world, &id).paused, None, "the canary is not healthy");
+        crash(world, "sleep 1000", 3);
+        assert_eq!(world.commands("/web"), commands(&[("sleep 1000", 8), ("two", 2)]));
+    });
+}
+
+#[test]
+fn what_is_emptied_while_a_deployment_holds_keeps_its_version() {
+    let mut world = World::with_nodes(3);
+    let spec = with_upgrade(checked(app("/web", 6)), 500, 500);
+    world.deploy(change(vec![put(spec.clone())]));
+    world.settle();
+    let id = world.deploy(canary(two(spec), 200));
+    world.settle();
+    world.run_for(2_000);
+    assert!(view(&world, &id).paused.is_some());
+    let before = world.commands("/web");
+    world.drain(0);
+    world.settle();
+    world.run_for(2_000);
+    assert_eq!(world.commands("/web"), before);
+    assert!(world.on(&super::world::agent(0)).is_empty(), "it was emptied");
+}
+
 #[test]
 fn a_restart_loop_is_shown_until_it_is_over() {
     let mut world = World::with_nodes(2);

@@ -505,13 +505,16 @@ impl World {
     pub fn commands(&self, app: &str) -> BTreeMap<String, usize> {
         let mut commands = BTreeMap::new();
         for (_, group) in self.of(app) {
-            let text = match &self.specs[&group.spec].tasks[0].command {
-                hansa_model::spec::Command::Shell(text) => text.clone(),
-                hansa_model::spec::Command::Argv(argv) => argv.join(" "),
-            };
-            *commands.entry(text).or_default() += 1;
+            *commands.entry(self.command_of(&group)).or_default() += 1;
         }
         commands
+    }
+
+    pub fn command_of(&self, group: &Group) -> String {
+        match &self.specs[&group.spec].tasks[0].command {
+            hansa_model::spec::Command::Shell(text) => text.clone(),
+            hansa_model::spec::Command::Argv(argv) => argv.join(" "),
+        }
     }
 
     pub fn tasks(&self, app: &str) -> Vec<TaskId> {

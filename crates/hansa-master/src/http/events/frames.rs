@@ -114,6 +114,7 @@ impl<'a> Touched<'a> {
             | Event::Group(_)
             | Event::GroupVersionDropped(..)
             | Event::Role(_)
+            | Event::GivenUpEnded { .. }
             | Event::UnhealthyKill { .. } => {}
         }
     }
