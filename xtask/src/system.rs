@@ -26,6 +26,10 @@ const NEEDS: &[Need] = &[
     // A registry, and what images in tests are made of.
     Need { probe: &["docker-registry", "--version"], packages: &["docker-registry"], optional: true },
     Need { probe: &["/bin/busybox", "true"], packages: &["busybox-static"], optional: true },
+    Need { probe: &["/usr/sbin/nginx", "-v"], packages: &["nginx-light"], optional: true },
+    Need { probe: &["redis-server", "--version"], packages: &["redis-server"], optional: true },
+    // Networks for tests alone.
+    Need { probe: &["ip", "-V"], packages: &["iproute2"], optional: true },
     // For a guest with cgroup v2; only kernels of this architecture boot in it.
     #[cfg(target_arch = "x86_64")]
     Need { probe: &["qemu-system-x86_64", "--version"], packages: &["qemu-system-x86"], optional: true },

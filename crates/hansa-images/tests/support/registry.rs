@@ -3,9 +3,10 @@
 use super::image::{MANIFEST, TestImage};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-/// A registry that ends with this value.
+/// A registry that ends with this value, and with the thread that started it, should that be killed.
 pub struct Registry {
     child: Child,
     address: SocketAddr,
@@ -24,13 +25,16 @@ impl Registry {
             root.display()
         );
         std::fs::write(&config, text).unwrap();
-        let child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&config)
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn();
-        let mut child = match child {
+        let mut command = Command::new("docker-registry");
+        command.arg("serve").arg(&config).stderr(Stdio::piped()).stdout(Stdio::null());
+        // SAFETY: between fork and exec only a system call is made.
+        unsafe {
+            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+        let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {
                 println!(

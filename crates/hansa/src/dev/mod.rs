@@ -89,7 +89,7 @@ pub async fn run(args: DevArgs) -> Result<(), Failure> {
     let outcome = cluster.run(args.demo.unwrap_or(false)).await;
     let left = cluster.stop().await;
     if directory.temporary {
-        remove_all(&directory.path);
+        directory::remove_all(&directory.path);
     }
     janitor.dismiss();
     outcome?;
@@ -124,16 +124,6 @@ fn parse_ports(text: &str) -> Result<(u16, u16), Failure> {
         Some((low, high)) if 0 < low && low <= high => Ok((low, high)),
         _ => Err(Failure::new(Exit::Usage, format!("'{text}' is not a range of ports"))
             .remedy("--ports 31000-32000")),
-    }
-}
-
-/// A directory may still be written to by the last process on its way out.
-fn remove_all(path: &Path) {
-    let until = Instant::now() + Duration::from_secs(2);
-    while std::fs::remove_dir_all(path).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound)
-        && Instant::now() < until
-    {
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -129,7 +129,7 @@ fn is_shim(line: &str) -> bool {
 }
 
 /// A process's parent.
-fn parent(pid: u32) -> Option<u32> {
+pub fn parent(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // After the name, which ends with the last parenthesis: the state, the parent.
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
@@ -249,6 +249,8 @@ pub struct Agent {
     pub name: String,
     /// Its data directory.
     pub data_dir: PathBuf,
+    /// The first of the ports that it offers.
+    pub first_port: u16,
     arguments: Vec<String>,
     child: Option<Child>,
 }
@@ -269,6 +271,11 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a master and so many agents, and waits until all have joined.
     pub async fn start(agents: usize) -> Self {
+        Self::start_with(agents, &[]).await
+    }
+
+    /// The same with more arguments for every agent.
+    pub async fn start_with(agents: usize, more: &[&str]) -> Self {
         let directory = tempfile::Builder::new().prefix("hansa-test-").tempdir().expect("a directory").keep();
         let directory = directory.canonicalize().expect("it is there");
         let mut janitor = Command::new(HANSA);
@@ -291,9 +298,9 @@ impl Cluster {
                 ("--resources", format!("cpus:8;mem:8192;disk:10000;ports:[{first}-{}]", first + share - 1)),
                 ("--stop-deadline", "10s".into()),
             ];
-            let arguments =
-                arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
-            Agent { name, data_dir, arguments, child: None }
+            let arguments = arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+            let arguments = arguments.chain(more.iter().map(|&word| word.to_owned())).collect();
+            Agent { name, data_dir, first_port: first, arguments, child: None }
         };
         let agents: Vec<Agent> = (0..agents).map(describe).collect();
         let mut cluster = Self { http: Http::new(port), directory, agents, master: None, port, janitor };
