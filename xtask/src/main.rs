@@ -4,6 +4,7 @@
 
 mod arrows;
 mod bench;
+mod fuzz;
 mod run;
 mod system;
 mod test;
@@ -21,6 +22,8 @@ usage: cargo xtask COMMAND
           how fast and how large, with baselines; all of them if none is named
   marathon-examples
           reads the examples of apps, groups and pods in the checkout of Marathon at $HANSA_MARATHON
+  fuzz [--minutes N]
+          schemathesis over both OpenAPI documents, then our own fuzzer, N minutes each (10 if not said)
   planted plants bugs one by one and shows which seed of the simulator finds each";
 
 fn main() -> ExitCode {
@@ -32,6 +35,14 @@ fn main() -> ExitCode {
         ["tidy"] => test::tidy_only(&root),
         ["bench", names @ ..] => bench::bench(&root, names),
         ["marathon-examples"] => test::marathon_examples(&root),
+        ["fuzz"] => test::fuzz(&root, 10.0),
+        ["fuzz", "--minutes", minutes] => match minutes.parse() {
+            Ok(minutes) if minutes > 0.0 => test::fuzz(&root, minutes),
+            _ => {
+                eprintln!("error: '{minutes}' is not a number of minutes\n\n{USAGE}");
+                return ExitCode::from(2);
+            }
+        },
         ["planted"] => test::planted(&root),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

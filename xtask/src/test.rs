@@ -1,5 +1,6 @@
 //! `cargo xtask test`: one step after the other, all of them even if one fails, and a summary.
 
+use crate::fuzz::{self, Tools};
 use crate::run::{Count, Outcome, run};
 use crate::{system, tidy};
 use anyhow::Result;
@@ -9,6 +10,12 @@ use std::time::{Duration, Instant};
 
 /// No step may take longer.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
+
+/// Where the clients' scripts are.
+const CLIENTS: &str = "crates/hansa/tests/clients";
+
+/// How long each half of the fuzzing takes that is part of the tests.
+const SHORT_FUZZ: Duration = Duration::from_secs(12);
 
 /// What was done, for the summary.
 #[derive(Default)]
@@ -76,6 +83,23 @@ pub fn marathon_examples(root: &Path) -> Result<bool> {
         cargo(root, &["run", "--quiet", "-p", "hansa-api", "--example", "marathon_examples", "--"]);
     command.arg(checkout);
     Ok(run(command, LIMIT)?.ok)
+}
+
+/// Fuzzes the HTTP surface of a running cluster: so many minutes with schemathesis, then as many with our own fuzzer. Whether
+/// nothing was found.
+pub fn fuzz(root: &Path, minutes: f64) -> Result<bool> {
+    system::provide()?;
+    for arguments in
+        [["build", "-p", "hansa"].as_slice(), &["build", "-p", "hansa-master", "--example", "fuzz"]]
+    {
+        anyhow::ensure!(run(cargo(root, arguments), LIMIT)?.ok, "cannot build what is needed");
+    }
+    Ok(fuzz_for(root, Duration::from_secs_f64(minutes * 60.0))?.ok)
+}
+
+fn fuzz_for(root: &Path, each: Duration) -> Result<Outcome> {
+    let python = environment(root, "fuzz-venv", "requirements-fuzz.txt")?;
+    fuzz::fuzz(&Tools { target: target(root), clients: root.join(CLIENTS), python }, each)
 }
 
 /// Everything that CI runs. Whether all of it is well.
@@ -162,20 +186,10 @@ fn console(root: &Path) -> Result<Outcome> {
     Ok(sum)
 }
 
-/// Marathon's clients from PyPI, unchanged, against clusters of ours.
+/// Marathon's clients from PyPI, unchanged, against clusters of ours, and a short fuzzing of one.
 fn clients(root: &Path) -> Result<Outcome> {
-    let folder = root.join("crates/hansa/tests/clients");
-    let venv = target(root).join("clients-venv");
-    let python = venv.join("bin/python");
-    if !python.exists() {
-        let mut make = Command::new("python3");
-        make.arg("-m").arg("venv").arg(&venv);
-        anyhow::ensure!(run(make, LIMIT)?.ok, "cannot make a Python environment in {}", venv.display());
-    }
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
-    install.arg(folder.join("requirements.txt"));
-    anyhow::ensure!(run(install, LIMIT)?.ok, "cannot install the clients from PyPI");
+    let folder = root.join(CLIENTS);
+    let python = environment(root, "clients-venv", "requirements.txt")?;
     let mut sum = Outcome { ok: true, count: Count::default(), took: Duration::ZERO };
     for script in ["marathon_client.py", "marathon_tools.py"] {
         let mut command = Command::new(&python);
@@ -185,7 +199,27 @@ fn clients(root: &Path) -> Result<Outcome> {
         sum.took += outcome.took;
         sum.count += outcome.count;
     }
+    let fuzzed = fuzz_for(root, SHORT_FUZZ)?;
+    sum.ok &= fuzzed.ok;
+    sum.took += fuzzed.took;
+    sum.count += fuzzed.count;
     Ok(sum)
+}
+
+/// A Python environment with what a file of requirements names, from PyPI; its Python.
+fn environment(root: &Path, name: &str, requirements: &str) -> Result<PathBuf> {
+    let venv = target(root).join(name);
+    let python = venv.join("bin/python");
+    if !python.exists() {
+        let mut make = Command::new("python3");
+        make.arg("-m").arg("venv").arg(&venv);
+        anyhow::ensure!(run(make, LIMIT)?.ok, "cannot make a Python environment in {}", venv.display());
+    }
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
+    install.arg(root.join(CLIENTS).join(requirements));
+    anyhow::ensure!(run(install, LIMIT)?.ok, "cannot install what {requirements} names from PyPI");
+    Ok(python)
 }
 
 fn target(root: &Path) -> PathBuf {

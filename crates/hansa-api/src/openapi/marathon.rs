@@ -81,20 +81,20 @@ pub(super) fn operations() -> Vec<Operation> {
         embedding(get("/v2/groups/{group}", "A group.").gives(200, "Group")),
         forced(post("/v2/groups/{group}", "Creates a group.").body("GroupUpdate").gives(201, "Started")),
         forced(put("/v2/groups", "Creates or changes groups as one deployment.").body("GroupUpdate"))
-            .gives(200, "Started")
+            .gives(200, "StartedOrPlan")
             .query("dryRun", flag(), "Only say the steps."),
         forced(delete("/v2/groups", "Removes every group and app.").gives(200, "Started")),
         forced(post("/v2/groups", "Creates a group.").body("GroupUpdate").gives(201, "Started")),
         forced(
             put("/v2/groups/{group}", "Creates or changes a group as one deployment.").body("GroupUpdate"),
         )
-        .gives(200, "Started")
+        .gives(200, "StartedOrPlan")
         .query("dryRun", flag(), "Only say the steps."),
         patch("/v2/groups/{group}", "Whether a top-level group's apps must have its name as their role.")
             .body("GroupRole")
             .gives_nothing(200),
         forced(delete("/v2/groups/{group}", "Removes a group with everything in it.").gives(200, "Started")),
-        get("/v2/groups/{group}/versions", "A group's versions.").gives(200, "Anything"),
+        get("/v2/groups/{group}/versions", "A group's versions.").gives(200, "Texts"),
         get("/v2/groups/{group}/versions/{version}", "A group as it was.").gives(200, "Group"),
         get("/v2/events", "Server-sent events.").gives_text("text/event-stream").query(
             "event_type",
@@ -381,6 +381,14 @@ pub(super) fn schemas() -> Fields {
         ),
     );
     put("Versions", object("Versions, newest first.", [("versions", list(text()))]));
+    put("Texts", list(text()));
+    put(
+        "StartedOrPlan",
+        json!({"anyOf": [
+            reference("Started"),
+            object("The steps that there would be.", [("steps", list(json!({"type": "object"})))]),
+        ]}),
+    );
     put("Started", object("A deployment.", [("deploymentId", text()), ("version", text())]));
     put("Deployments", list_of("Deployment"));
     put(

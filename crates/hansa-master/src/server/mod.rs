@@ -3,11 +3,13 @@
 //! - More connections than allowed wait to be accepted.
 //! - The head of a request, and a connection without any, have so much time ([`Limits::head`]).
 //! - A client that does not take its answer is cut off ([`Limits::unread`]; [`line`]).
+//! - A body that nobody reads does not end the connection without a word ([`unread`]).
 //! - What hyper refuses before there is a request is said in our words ([`line`]).
 //!
 //! Bodies, targets and headers have their limits where requests are read, in `crate::http`.
 
 mod line;
+mod unread;
 
 use crate::http::limits;
 use axum::Router;
@@ -17,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use line::{Line, Talk};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -100,18 +103,22 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
     let noticed = asked.clone();
     let peer = stream.peer_addr().ok();
     let talk = Arc::new(Talk::default());
-    let (asking, answering) = (talk.clone(), talk.clone());
-    let service = router.map_request(move |request: Request<Incoming>| {
+    let of_line = talk.clone();
+    let service = tower::service_fn(move |request: Request<Incoming>| {
         noticed.store(true, Ordering::Relaxed);
-        asking.asked(&request);
+        talk.asked(&request);
         let mut request = request.map(axum::body::Body::new);
         // Marathon's events name who asked.
         if let Some(peer) = peer {
             request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
         }
-        request
+        let (router, talk) = (router.clone(), talk.clone());
+        async move {
+            let (request, rest) = unread::lend(request);
+            let Ok(answer) = router.oneshot(request).await;
+            Ok::<_, Infallible>(talk.answered(rest.settle(answer).await))
+        }
     });
-    let service = service.map_response(move |answer| answering.answered(answer));
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
     builder
@@ -122,7 +129,7 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
         .max_header_list_size(MAX_HEADER_LIST)
         .max_concurrent_streams(256)
         .adaptive_window(false);
-    let line = Line::new(stream, talk, limits.unread);
+    let line = Line::new(stream, of_line, limits.unread);
     let connection =
         builder.serve_connection_with_upgrades(TokioIo::new(line), TowerToHyperService::new(service));
     tokio::pin!(connection);
@@ -171,6 +178,7 @@ mod tests {
         let (stop, stopping) = watch::channel(false);
         let router = Router::new()
             .route("/", get(async || "here"))
+            .route("/unread", axum::routing::post(async || "done"))
             .route("/large", get(async || "x".repeat(LARGE)))
             .route("/never", get(async || std::future::pending::<String>().await));
         (address, stop, tokio::spawn(serve(listener, router, stopping, limits)))
@@ -314,6 +322,31 @@ mod tests {
                 assert!(body.starts_with(words), "{start:?}: {answer}");
                 assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
             }
+        }
+    }
+
+    /// The handler answers at once; bodies come later, small ones for ever again on one connection.
+    #[tokio::test]
+    async fn a_body_that_nobody_reads_does_not_break_what_follows() {
+        let (address, _stop, _) = serving(limits()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut answer = [0; 4096];
+        for _ in 0..50 {
+            let head = "POST /unread HTTP/1.1\r\nhost: h\r\ncontent-length: 1000\r\n\r\n";
+            stream.write_all(head.as_bytes()).await.unwrap();
+            tokio::task::yield_now().await;
+            stream.write_all(&[b'x'; 1000]).await.unwrap();
+            let read = stream.read(&mut answer).await.unwrap();
+            let answer = String::from_utf8_lossy(&answer[..read]);
+            assert!(answer.ends_with("done") && !answer.contains("close"), "{answer}");
+        }
+        // One that is large, and one that waits to be asked for, end it, and the answer says so.
+        for more in ["content-length: 100000000", "content-length: 10\r\nexpect: 100-continue"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let head = format!("POST /unread HTTP/1.1\r\nhost: h\r\n{more}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let answer = rest(&mut stream).await;
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
         }
     }
 }

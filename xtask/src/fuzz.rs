@@ -1,0 +1,352 @@
+//! `cargo xtask fuzz`: schemathesis over both OpenAPI documents, then our own fuzzer over Marathon's surface, against a
+//! cluster of processes as users start it. No answer may be a server's error, nothing may panic, and the master's memory
+//! must not grow.
+
+use crate::run::{Count, Outcome};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long the cluster may take to come and to go.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much a step may take beyond its time: schemathesis ends what it has begun.
+const SLACK: Duration = Duration::from_secs(120);
+
+/// What schemathesis looks at. That wrong data is refused, and right data accepted, is not among it: Marathon ignores what
+/// it does not know, and an app may be described rightly and still have no meaning.
+const CHECKS: &str =
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
+
+/// Streams have no end; our own fuzzer asks for them.
+const STREAMS: [&str; 2] = ["/v2/events", "/hansa/v1/events"];
+
+/// The rule for memory: what it is at the end may be above what it was after a quarter of the fuzzing by a quarter and this
+/// many bytes. In the first quarter everything fills that has a bound: recent events, versions, the store's cache.
+const ROOM: u64 = 16 << 20;
+
+/// The programs, and where schemathesis is.
+pub struct Tools {
+    /// The folder that cargo builds into.
+    pub target: PathBuf,
+    /// The folder with hooks and requirements.
+    pub clients: PathBuf,
+    /// The Python of an environment that has schemathesis.
+    pub python: PathBuf,
+}
+
+/// Fuzzes for about so long: half of it each. Prints what came of it; not ok if anything was wrong.
+pub fn fuzz(tools: &Tools, each: Duration) -> Result<Outcome> {
+    let begun = Instant::now();
+    let mut count = Count::default();
+    let mut step = |name: &str, outcome: Result<String>| match outcome {
+        Ok(words) => {
+            count.passed += 1;
+            println!("test fuzz_{name} ... ok ({words})");
+        }
+        Err(error) => {
+            count.failed += 1;
+            println!("test fuzz_{name} ... FAILED: {error:#}");
+        }
+    };
+    let mut cluster = Cluster::start(tools)?;
+    let memory = Memory::watch(cluster.master, each * 2)?;
+    for document in ["openapi.json", "openapi-marathon.json"] {
+        let name = document.trim_end_matches(".json").replace('-', "_");
+        step(&format!("schemathesis_{name}"), cluster.schemathesis(tools, document, each / 2));
+    }
+    step("answers", cluster.errors_of_the_master(0));
+    let own = cluster.own(tools, each);
+    let unsupported = own.as_ref().map(|(_, unsupported)| *unsupported).ok();
+    step("marathon", own.map(|(words, _)| words));
+    if let Some(unsupported) = unsupported {
+        step("answers_after", cluster.errors_of_the_master(unsupported));
+    }
+    step("memory", memory.judged());
+    step("panics", cluster.panics());
+    step("end", cluster.stop());
+    let ok = count.failed == 0;
+    println!("{} passed, {} failed", count.passed, count.failed);
+    Ok(Outcome { ok, count, took: begun.elapsed() })
+}
+
+/// A cluster of processes; ends with this value.
+struct Cluster {
+    dev: Child,
+    master: u32,
+    address: SocketAddr,
+    folder: PathBuf,
+}
+
+impl Cluster {
+    fn start(tools: &Tools) -> Result<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let folder = std::env::temp_dir().join(format!("hansa-fuzz-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let log = std::fs::File::create(folder.join("dev.log"))?;
+        let data = folder.join("data");
+        let dev = Command::new(tools.target.join("debug/hansa"))
+            .args(["dev", "--agents", "2", "--listen", &address.to_string(), "--data-dir"])
+            .arg(&data)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("cannot start hansa dev")?;
+        let mut cluster = Self { dev, master: 0, address, folder };
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let nodes = cluster.get("/hansa/v1/nodes").ok().and_then(|body| serde_json::from_str(&body).ok());
+            let nodes = nodes.map(|body: Value| body["nodes"].as_array().map_or(0, Vec::len));
+            if nodes == Some(2) {
+                break;
+            }
+            ensure!(
+                cluster.dev.try_wait()?.is_none() && Instant::now() < until,
+                "the cluster does not start"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        cluster.master = cluster.master_of_dev().context("there is no process of the master")?;
+        println!("\nfuzzing {address}, master {}", cluster.master);
+        Ok(cluster)
+    }
+
+    /// The child that was started with `master`.
+    fn master_of_dev(&self) -> Option<u32> {
+        let dev = self.dev.id();
+        let children = std::fs::read_to_string(format!("/proc/{dev}/task/{dev}/children"));
+        let threads = std::fs::read_dir(format!("/proc/{dev}/task")).ok()?;
+        // Any thread may have started it.
+        let of_threads =
+            threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
+        let all: Vec<String> = children.into_iter().chain(of_threads).collect();
+        all.iter().flat_map(|list| list.split(' ')).filter_map(|pid| pid.trim().parse().ok()).find(
+            |pid: &u32| {
+                let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                line.split('\0').nth(1) == Some("master")
+            },
+        )
+    }
+
+    fn get(&self, path: &str) -> Result<String> {
+        let mut stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(5))?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+        Ok(body.to_owned())
+    }
+
+    fn schemathesis(&self, tools: &Tools, document: &str, time: Duration) -> Result<String> {
+        let url = format!("http://{}", self.address);
+        let mut command = Command::new(&tools.python);
+        command.args(["-m", "schemathesis.cli", "run", &format!("{url}/hansa/v1/{document}"), "--url", &url]);
+        command.args(["--checks", CHECKS, "--continue-on-failure", "--warnings", "off", "--no-color"]);
+        command.args(["--workers", "1", "--request-timeout", "45", "--generation-database", "none"]);
+        // What schemathesis thinks of its own generators is no finding.
+        command.args(["--suppress-health-check", "all"]);
+        command.args(["--max-time", &time.as_secs().max(1).to_string()]);
+        for stream in STREAMS {
+            command.args(["--exclude-path", stream]);
+        }
+        command
+            .current_dir(&self.folder)
+            .env("SCHEMATHESIS_HOOKS", "fuzz_hooks")
+            .env("PYTHONPATH", &tools.clients);
+        let (ok, lines, took) = listened(command, time + SLACK)?;
+        let cases =
+            lines.iter().find(|line| line.contains(" generated,")).context("no number of cases was told")?;
+        let cases = cases.split_whitespace().next().unwrap_or("?");
+        let words = format!("{} s, {cases} cases", took.as_secs());
+        ensure!(ok, "{words}: something was found, see above");
+        Ok(words)
+    }
+
+    /// Our own fuzzer; also how many answers said that Hansa cannot do it yet.
+    fn own(&self, tools: &Tools, time: Duration) -> Result<(String, u64)> {
+        let mut command = Command::new(tools.target.join("debug/examples/fuzz"));
+        command.args([self.address.to_string(), time.as_secs().max(1).to_string()]);
+        let (ok, lines, _) = listened(command, time + SLACK)?;
+        let summary =
+            lines.iter().find_map(|line| line.strip_prefix("fuzz: ")).context("the fuzzer broke off")?;
+        ensure!(ok, "{summary}");
+        let unsupported =
+            summary.split_once(" times 501").and_then(|(before, _)| before.rsplit('(').next()?.parse().ok());
+        Ok((summary.split(';').next().unwrap_or_default().to_owned(), unsupported.unwrap_or(0)))
+    }
+
+    /// The master counts its answers itself: server's errors besides those that say that Hansa cannot do it yet.
+    fn errors_of_the_master(&self, unsupported: u64) -> Result<String> {
+        let metrics = self.get("/metrics")?;
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("hansa_http_answers_total{") && line.contains("5xx"));
+        let errors: f64 =
+            line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).context("no such metric")?;
+        let errors = errors as u64;
+        ensure!(
+            errors == unsupported,
+            "the master counts {errors} answers with 5xx, {unsupported} of them 501"
+        );
+        Ok(format!("the master counts {errors} answers with 5xx, {unsupported} of them 501"))
+    }
+
+    fn panics(&self) -> Result<String> {
+        let mut logs = 0;
+        for entry in std::fs::read_dir(self.folder.join("data"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|kind| kind == "log") {
+                logs += 1;
+                let log = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+                if let Some(line) = log.lines().find(|line| line.contains("panicked at")) {
+                    anyhow::bail!("{}: {line}", path.display());
+                }
+            }
+        }
+        ensure!(logs >= 3, "only {logs} logs were found");
+        let still = std::fs::read_to_string(format!("/proc/{}/cmdline", self.master)).unwrap_or_default();
+        ensure!(still.contains("master"), "the master has ended");
+        Ok(format!("0 in {logs} logs"))
+    }
+
+    fn stop(&mut self) -> Result<String> {
+        let _ = Command::new("kill").args(["-INT", &self.dev.id().to_string()]).status();
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            if let Some(status) = self.dev.try_wait()? {
+                let log = std::fs::read_to_string(self.folder.join("dev.log")).unwrap_or_default();
+                ensure!(status.success(), "hansa dev ended with {status}: {}", log.trim());
+                std::fs::remove_dir_all(&self.folder)?;
+                return Ok("nothing is left of the cluster".into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        anyhow::bail!("the cluster does not end")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Ok(None) = self.dev.try_wait() {
+            let _ = self.dev.kill();
+            let _ = self.dev.wait();
+        }
+    }
+}
+
+/// Runs a command; whether it ended well, what it printed, and how long it took.
+fn listened(mut command: Command, limit: Duration) -> Result<(bool, Vec<String>, Duration)> {
+    let begun = Instant::now();
+    println!("\n$ {}", format!("{command:?}").replace('"', ""));
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let out = child.stdout.take().context("its output is not piped")?;
+    let reader = std::thread::spawn(move || {
+        let lines = BufReader::new(out).lines().map_while(|line| line.ok());
+        lines.inspect(|line| println!("{line}")).collect::<Vec<String>>()
+    });
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if begun.elapsed() > limit {
+            child.kill()?;
+            println!("ended after {} s: it took too long", limit.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let lines = reader.join().map_err(|_| anyhow::anyhow!("its output cannot be read"))?;
+    Ok((status.success(), lines, begun.elapsed()))
+}
+
+/// Looks at a process's memory now and then.
+struct Memory {
+    pid: u32,
+    over: Arc<AtomicBool>,
+    samples: std::thread::JoinHandle<Vec<u64>>,
+}
+
+impl Memory {
+    /// Every minute, and at least eight times.
+    fn watch(pid: u32, whole: Duration) -> Result<Self> {
+        let pause = (whole / 8).min(Duration::from_secs(60));
+        let over = Arc::new(AtomicBool::new(false));
+        let first = resident(pid)?;
+        println!("memory of the master at the start: {} KiB", first >> 10);
+        let end = over.clone();
+        let samples = std::thread::spawn(move || {
+            let (mut samples, begun, mut last) = (vec![first], Instant::now(), Instant::now());
+            while !end.load(Ordering::Relaxed) {
+                if last.elapsed() >= pause
+                    && let Ok(bytes) = resident(pid)
+                {
+                    println!(
+                        "memory of the master after {} s: {} KiB",
+                        begun.elapsed().as_secs(),
+                        bytes >> 10
+                    );
+                    samples.push(bytes);
+                    last = Instant::now();
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            samples
+        });
+        Ok(Self { pid, over, samples })
+    }
+
+    fn judged(self) -> Result<String> {
+        let end = resident(self.pid)?;
+        self.over.store(true, Ordering::Relaxed);
+        let mut samples = self.samples.join().map_err(|_| anyhow::anyhow!("its memory cannot be read"))?;
+        samples.push(end);
+        is_flat(&samples)
+    }
+}
+
+/// See [`ROOM`].
+fn is_flat(samples: &[u64]) -> Result<String> {
+    let (first, end) = (samples.first().copied().unwrap_or(0), samples.last().copied().unwrap_or(0));
+    let quarter = samples.get(samples.len() / 4).copied().unwrap_or(0).max(first);
+    let most = quarter + quarter / 4 + ROOM;
+    let words = format!(
+        "{} KiB at the start, {} after a quarter, {} at the end, at most {}",
+        first >> 10,
+        quarter >> 10,
+        end >> 10,
+        most >> 10
+    );
+    ensure!(end <= most, "it grows: {words}");
+    Ok(words)
+}
+
+/// Bytes of a process that are in RAM.
+fn resident(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("the master has ended")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no such line")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+    Ok(kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_grows_is_noticed() {
+        const MIB: u64 = 1 << 20;
+        let flat = [20, 60, 80, 90, 85, 95, 100, 90].map(|mib| mib * MIB);
+        assert!(is_flat(&flat).is_ok());
+        let grows = [20, 60, 80, 100, 120, 140, 160, 180].map(|mib| mib * MIB);
+        assert!(is_flat(&grows).is_err());
+        assert!(is_flat(&[20 * MIB]).is_ok());
+        assert!(resident(std::process::id()).unwrap() > 0 && resident(u32::MAX).is_err());
+    }
+}
