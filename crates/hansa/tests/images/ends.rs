@@ -3,7 +3,7 @@
 use crate::machine::ip;
 use crate::support::{Cluster, cgroups_of, parent, processes_below, signal, so, until};
 use crate::talk::{get, here};
-use crate::{on_runtime, services};
+use crate::{apps, on_runtime};
 use hansa_api::hansa::Task;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub fn kills() {
     on_runtime(async {
         let mut cluster = Cluster::start(1).await;
-        let mut definition = services::web(1, 2);
+        let mut definition = apps::web(1, 2);
         // Who ends is not replaced before the test has looked at what is left.
         definition["backoffSeconds"] = json!(3600);
         definition["maxLaunchDelaySeconds"] = json!(3600);
