@@ -34,7 +34,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let (flags, words): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|word| word.starts_with('-'));
+    if !flags.iter().any(|flag| flag == "--bench") {
+        // Somebody runs or lists tests of all targets.
+        return ExitCode::SUCCESS;
+    }
     if let Err(missing) = machine::enter() {
         println!("not to be had here: {missing}");
         return ExitCode::FAILURE;
