@@ -63,7 +63,7 @@ export function App() {
           <>
             <Machines nodes={nodes} />
             <div className="columns">
-              <Services services={services} now={now} />
+              <Services services={services} deployments={picture.deployments} now={now} />
               <div className="stack">
                 {task && <TaskDetail id={task} task={picture.tasks.get(task)} now={now} />}
                 <Tasks tasks={tasks} now={now} />

@@ -134,7 +134,6 @@ impl Agent {
             agent: config.agent.to_string(),
             runtime: data_dir.runtime(),
             spares: data_dir.spares(),
-            spare_shims: options.spare_shims,
             data_dir: data_dir.root().to_owned(),
             deadline: options.stop_deadline.map(|_| data_dir.deadline()),
             program: match options.shim_program {

@@ -44,8 +44,6 @@ pub struct Place {
     pub deadline: Option<PathBuf>,
     /// Gets the directories of spare shims.
     pub spares: PathBuf,
-    /// Whether any are kept.
-    pub spare_shims: bool,
     /// Started as `<program> shim <dir>`.
     pub program: PathBuf,
     /// The core's clock.
@@ -172,7 +170,7 @@ impl Containers {
         // What spares save is the wait for a grace period of the kernel when a process is moved into a cgroup of version 1.
         // In one of version 2 a process is born.
         let moves = |driver: &Driver| driver.hierarchies().iter().any(|one| one.version == Version::V1);
-        if self.place.spare_shims && driver.is_some_and(moves) {
+        if driver.is_some_and(moves) {
             // Not before everything else of this agent is swept away.
             let Place { agent, program, spares, .. } = &*self.place;
             self.pool = Some(Arc::new(Pool::start(agent, program, spares)));

@@ -40,9 +40,6 @@ pub struct Options {
     pub secrets_dir: Option<PathBuf>,
     /// Whether whoever reaches the agent's port may run commands in containers.
     pub allow_exec: bool,
-    /// Keep shims ready before they are needed (`docs/decisions/0002-launcher.md`). Off: a nursery whose processes were
-    /// killed does not always end with its agent yet.
-    pub spare_shims: bool,
     /// How long a released task's sandbox is kept.
     pub keep_sandboxes: Duration,
     /// A Docker configuration file with logins for registries.
@@ -76,7 +73,6 @@ impl Options {
             bridge_subnet: None,
             secrets_dir: None,
             allow_exec: false,
-            spare_shims: false,
             keep_sandboxes: Duration::from_secs(24 * 3600),
             docker_config: None,
             insecure_registries: BTreeSet::new(),

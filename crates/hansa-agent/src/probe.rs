@@ -1,9 +1,9 @@
-//! Runs one probe of a health check. When to run it and what its result means is the core's.
+//! Runs one probe of a check. When to run it and what its outcome means is the core's.
 
 mod tls;
 
 use crate::shim::Client;
-use hansa_model::task::{CheckResponse, Exit};
+use hansa_model::task::{CheckResponse, CheckResult, Exit};
 use hansa_node::{ProbeOutcome, ProbeTarget};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
@@ -32,6 +32,11 @@ pub async fn run(
         }
         ProbeTarget::Tcp { host, port } => within(timeout, tcp(&host, port)).await,
         ProbeTarget::Command { command } => command_in(container, command, env, timeout).await,
+        ProbeTarget::Status { host, port, path, tls } => {
+            within(timeout, status(&host, port, &path, tls)).await
+        }
+        ProbeTarget::Accepts { host, port } => within(timeout, accepts(&host, port)).await,
+        ProbeTarget::ExitCode { argv } => exit_code(container, argv, env, timeout).await,
     };
     result.unwrap_or_else(|cause| ProbeOutcome::Unhealthy { cause })
 }
@@ -52,6 +57,15 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
 
 async fn tcp(host: &str, port: u16) -> Result<ProbeOutcome, String> {
     connect(host, port).await.map(|_| ProbeOutcome::Healthy)
+}
+
+async fn accepts(host: &str, port: u16) -> Result<ProbeOutcome, String> {
+    Ok(ProbeOutcome::Said(CheckResult::Connected(connect(host, port).await.is_ok())))
+}
+
+async fn status(host: &str, port: u16, path: &str, tls: bool) -> Result<ProbeOutcome, String> {
+    let answer = get(host, port, path, tls, 0).await?;
+    Ok(ProbeOutcome::Said(CheckResult::HttpStatus(answer.status)))
 }
 
 async fn http(
@@ -141,8 +155,32 @@ async fn command_in(
     env: BTreeMap<String, String>,
     timeout: Duration,
 ) -> Result<ProbeOutcome, String> {
-    let container = container.ok_or("the container is gone")?;
     let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), command];
+    let (code, said) = executed(container, argv, env, timeout).await?;
+    match code {
+        0 => Ok(ProbeOutcome::Healthy),
+        code => Err(format!("the command exited with status {code}{said}")),
+    }
+}
+
+async fn exit_code(
+    container: Option<Client>,
+    argv: Vec<String>,
+    env: BTreeMap<String, String>,
+    timeout: Duration,
+) -> Result<ProbeOutcome, String> {
+    let (code, _) = executed(container, argv, env, timeout).await?;
+    Ok(ProbeOutcome::Said(CheckResult::ExitCode(code)))
+}
+
+/// The exit code of a command in the container, and what it wrote, shortened, as the end of a sentence.
+async fn executed(
+    container: Option<Client>,
+    argv: Vec<String>,
+    env: BTreeMap<String, String>,
+    timeout: Duration,
+) -> Result<(i32, String), String> {
+    let container = container.ok_or("the container is gone")?;
     let result = container.exec(argv, env, timeout).await.map_err(|error| error.to_string())?;
     if result.timed_out {
         return Err(format!("the command took longer than {} ms", timeout.as_millis()));
@@ -152,8 +190,7 @@ async fn command_in(
         output => format!(": {}", output.chars().take(200).collect::<String>()),
     };
     match result.exit {
-        Exit::Code(0) => Ok(ProbeOutcome::Healthy),
-        Exit::Code(code) => Err(format!("the command exited with status {code}{said}")),
+        Exit::Code(code) => Ok((code, said)),
         Exit::Signal(signal) => Err(format!("the command ended by signal {signal}{said}")),
     }
 }
@@ -212,6 +249,26 @@ mod tests {
         let outcome = ask(server("HTTP/1.1 418 teapot\r\ncontent-length: 0\r\n\r\n").await, false).await;
         assert_eq!(outcome, ProbeOutcome::Answered { ready: true, response: None });
         assert!(matches!(ask(server("").await, true).await, ProbeOutcome::Unhealthy { .. }));
+    }
+
+    #[tokio::test]
+    async fn general_checks_say_what_came() {
+        let status = |port| {
+            let (host, path) = ("127.0.0.1".to_owned(), "/".to_owned());
+            run(ProbeTarget::Status { host, port, path, tls: false }, 5_000, None, BTreeMap::new())
+        };
+        let sick = server("HTTP/1.1 503 no\r\ncontent-length: 0\r\n\r\n").await;
+        assert_eq!(status(sick).await, ProbeOutcome::Said(CheckResult::HttpStatus(503)));
+        assert!(matches!(status(server("").await).await, ProbeOutcome::Unhealthy { .. }), "no answer");
+        let accepts = |port| {
+            let target = ProbeTarget::Accepts { host: "127.0.0.1".into(), port };
+            run(target, 5_000, None, BTreeMap::new())
+        };
+        assert_eq!(accepts(server("").await).await, ProbeOutcome::Said(CheckResult::Connected(true)));
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        assert_eq!(accepts(free).await, ProbeOutcome::Said(CheckResult::Connected(false)));
+        let gone = run(ProbeTarget::ExitCode { argv: vec!["true".into()] }, 100, None, BTreeMap::new());
+        assert_eq!(cause(gone.await), "the container is gone");
     }
 
     fn cause(outcome: ProbeOutcome) -> String {

@@ -416,7 +416,7 @@ pub enum StreamEvent {
         steps: usize,
         /// What it waits for.
         waiting_for: String,
-        /// `running`, `succeeded` or `failed`.
+        /// `running`, `paused`, `failing` (it has come no nearer to its goal for too long), `succeeded` or `failed`.
         state: String,
     },
     /// Something an operator should look at.

@@ -106,6 +106,8 @@ pub fn encode_services(record: services::Record) -> Mutation {
         DeleteGroup(id, version) => delete(Table::Groups, version_key(&id, version)),
         PutRemoval(id, at) => put(Table::Removals, version_key(&id, at), json(&())),
         DeleteRemoval(id, at) => delete(Table::Removals, version_key(&id, at)),
+        PutFailing(id, record) => put(Table::Failing, id.as_str(), json(&record)),
+        DeleteFailing(id) => delete(Table::Failing, id.as_str()),
     }
 }
 
@@ -147,6 +149,9 @@ pub fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<Decoded, DecodeE
             let (app, at) =
                 read_version_key(key).ok_or_else(|| wrong("its key is not an app and a time".into()))?;
             Decoded::Services(services::Record::PutRemoval(app, at))
+        }
+        Table::Failing => {
+            Decoded::Services(services::Record::PutFailing(AppId::from(text(key)?), from_json(table, body)?))
         }
     })
 }
@@ -334,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_and_removals_read_back() {
+    fn what_else_services_store_reads_back() {
         let group = Arc::new(GroupVersion {
             id: "/shop".into(),
             version: Timestamp(9),
@@ -347,14 +352,25 @@ mod tests {
             Decoded::Services(services::Record::PutGroup(read)) => assert_eq!(read, group),
             other => panic!("{other:?}"),
         }
-        let removal = services::Record::PutRemoval("/shop/web".into(), Timestamp(u64::MAX - 255));
-        let Mutation { table, key, value } = encode_services(removal.clone());
-        let value = value.unwrap();
-        match decode(table, &key, &value).unwrap() {
-            Decoded::Services(read) => assert_eq!(read, removal),
-            other => panic!("{other:?}"),
+        let failing = services::FailingRecord {
+            config: Timestamp(1),
+            since: Timestamp(2),
+            last_at: Timestamp(3),
+            count: 4,
+            last: "command exited with status 7".into(),
+            delay_ms: 5,
+        };
+        for record in [
+            services::Record::PutRemoval("/shop/web".into(), Timestamp(u64::MAX - 255)),
+            services::Record::PutFailing("/shop/web".into(), Box::new(failing)),
+        ] {
+            let Mutation { table, key, value } = encode_services(record.clone());
+            match decode(table, &key, &value.unwrap()).unwrap() {
+                Decoded::Services(read) => assert_eq!(read, record),
+                other => panic!("{other:?}"),
+            }
         }
-        assert!(decode(table, b"short", &value).is_err());
+        assert!(decode(Table::Removals, b"short", &json(&())).is_err());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! How a master is started.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// How a master is started. [`Options::new`] gives the defaults.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct Options {
     pub progress_deadline_ms: u64,
     /// Connections at once; more wait to be accepted.
     pub max_connections: usize,
+    /// Origins of web pages that may use the API from a browser, besides its own.
+    pub cors_origins: Vec<Origin>,
 }
 
 impl Options {
@@ -36,6 +40,100 @@ impl Options {
             max_running_deployments: 10_000,
             progress_deadline_ms: 600_000,
             max_connections: 60_000,
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+/// Where a web page comes from, as browsers write it: `https://board.example` or `http://10.0.0.1:3000`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+/// A text that is no origin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnOrigin {
+    /// Everybody is nobody in particular.
+    #[error("'*' would let every web page on the internet steer the cluster; name each origin")]
+    Everybody,
+    /// Not what browsers write.
+    #[error("'{0}' is not an origin; write it as https://NAME or http://NAME:PORT, without a path")]
+    Malformed(String),
+}
+
+impl Origin {
+    /// As a browser writes it in `Origin`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = NotAnOrigin;
+
+    /// A slash at the end, capitals and the scheme's own port are taken away, as browsers do.
+    fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
+        if text == "*" {
+            return Err(NotAnOrigin::Everybody);
+        }
+        let malformed = || NotAnOrigin::Malformed(text.to_owned());
+        let origin = text.trim_end_matches('/').to_ascii_lowercase();
+        let (scheme, host) = origin.split_once("://").ok_or_else(malformed)?;
+        let own_port = match scheme {
+            "http" => ":80",
+            "https" => ":443",
+            _ => return Err(malformed()),
+        };
+        let uri: http::Uri = origin.parse().map_err(|_| malformed())?;
+        let authority =
+            uri.authority().filter(|authority| authority.as_str() == host).ok_or_else(malformed)?;
+        let port = host.strip_prefix(authority.host()).ok_or_else(malformed)?;
+        let is_port = port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+        if authority.host().is_empty() || host.contains('*') || !(port.is_empty() || is_port) {
+            return Err(malformed());
+        }
+        let host = host.strip_suffix(own_port).unwrap_or(host);
+        Ok(Self(format!("{scheme}://{host}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_read_as_browsers_write_them() {
+        for (text, origin) in [
+            ("https://board.example", "https://board.example"),
+            ("HTTPS://Board.Example/", "https://board.example"),
+            ("https://board.example:443", "https://board.example"),
+            ("http://board.example:443", "http://board.example:443"),
+            ("http://10.0.0.1:3000", "http://10.0.0.1:3000"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+        ] {
+            assert_eq!(text.parse::<Origin>().unwrap().as_str(), origin);
+        }
+        assert_eq!("*".parse::<Origin>(), Err(NotAnOrigin::Everybody));
+        for text in [
+            "",
+            "null",
+            "board.example",
+            "https://",
+            "ftp://a",
+            "https://a/b",
+            "https://a?b",
+            "https://u@a",
+            "https://*.a",
+            "https://a b",
+            "https://a:",
+            "https://a:x",
+        ] {
+            assert!(matches!(text.parse::<Origin>(), Err(NotAnOrigin::Malformed(_))), "{text}");
         }
     }
 }

@@ -35,8 +35,11 @@ const NEWS: usize = 65_536;
 /// Commits that a subscriber may be behind before it loses some.
 const SUBSCRIBER_BUFFER: usize = 8_192;
 
-/// How long a client may take for the head of a request.
+/// How long a client may take for the head of a request, and how long a connection may be open between two of them.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a client may take nothing of an answer.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long open requests and streams may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -200,7 +203,12 @@ async fn lead(
         let ended = loop_ended.await.unwrap_or(Ok(()));
         return Err(ended.err().unwrap_or(EngineError::Thread("loop")).into());
     }
-    let limits = Limits { connections: master.options().max_connections, head: HEAD_TIMEOUT, grace: GRACE };
+    let limits = Limits {
+        connections: master.options().max_connections,
+        head: HEAD_TIMEOUT,
+        unread: UNREAD_TIMEOUT,
+        grace: GRACE,
+    };
     let router = http::router(master.clone());
     let server = tokio::spawn(server::serve(listener, router, master.stopping(), limits));
     Ok(Running { master, address, stop, loop_ended, store_closed, server })

@@ -30,11 +30,13 @@ pub enum Table {
     Groups,
     /// When apps were removed whose versions are kept, by app id, 0 byte, time.
     Removals,
+    /// Apps that fail again and again, by app id.
+    Failing,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 12] = [
         Table::Cluster,
         Table::Agents,
         Table::Specs,
@@ -46,6 +48,7 @@ impl Table {
         Table::Deployments,
         Table::Groups,
         Table::Removals,
+        Table::Failing,
     ];
 
     /// The stored name.
@@ -62,6 +65,7 @@ impl Table {
             Table::Deployments => "deployments",
             Table::Groups => "groups",
             Table::Removals => "removals",
+            Table::Failing => "failing",
         }
     }
 }

@@ -186,6 +186,20 @@ pub struct CheckResponse {
     pub body: String,
 }
 
+/// What a general check last said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckResult {
+    /// It was asked, and no answer came (in time).
+    Silent,
+    /// This HTTP status.
+    HttpStatus(u16),
+    /// Whether a connection was accepted.
+    Connected(bool),
+    /// This exit code.
+    ExitCode(i32),
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -234,6 +248,9 @@ pub struct TaskStatus {
     /// One result for each readiness check of the spec that has been asked, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readiness: Vec<ReadinessResult>,
+    /// What the general check of the spec said last; None: not asked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckResult>,
     /// How its process ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
@@ -259,6 +276,7 @@ impl TaskStatus {
             healthy: None,
             health: Vec::new(),
             readiness: Vec::new(),
+            check: None,
             exit: None,
             limitation: None,
             addresses: Vec::new(),

@@ -1,16 +1,18 @@
-//! A group's life on this agent: accepted, started, checked, told to stop, ended.
+//! A group's life on this agent: accepted, started, told to stop, ended.
 
 use crate::env::{environment, own_ports};
-use crate::health::{self, Check, Due, Reach};
-use crate::io::{Output, ProbeOrder, ProbeOutcome, ShimPlan};
+use crate::health;
+use crate::io::{Output, ShimPlan};
 use crate::node::Node;
-use crate::readiness::Asking;
+use crate::probing::Rhythm;
 use crate::saved::{Kill, Record, Released, SavedGroup};
 use crate::timers::Timer;
 use hansa_link::ToMasterBody;
 use hansa_model::planted::{Bug, planted};
 use hansa_model::spec::{ExecutorSpec, Launch};
-use hansa_model::task::{Exit, Limitation, Reason, TaskState, TaskStatus};
+use hansa_model::task::{
+    CheckResult, Exit, HealthResult, Limitation, ReadinessResult, Reason, TaskState, TaskStatus,
+};
 use hansa_model::{AgentId, BootId, InstanceId, TaskId, Timestamp};
 
 /// A group that outlives its grace by this much is killed once more, shim included, and again each time.
@@ -19,10 +21,14 @@ const GRACE_SLACK_MS: u64 = 2_000;
 /// What is not stored of a group that has not ended.
 #[derive(Clone, Debug, Default)]
 pub struct Task {
-    /// Its checks, once it runs.
-    pub checks: Vec<Check>,
-    /// Its readiness checks, once it runs.
-    pub readiness: Vec<Asking>,
+    /// When each of its probes is due, once it runs.
+    pub rhythms: Vec<Rhythm>,
+    /// How each health check stands, once it runs.
+    pub health: Vec<HealthResult>,
+    /// What each readiness check said last, once it runs; None: nothing yet.
+    pub readiness: Vec<Option<ReadinessResult>>,
+    /// What its general check said last; None: nothing yet.
+    pub check: Option<CheckResult>,
     /// When to look whether it obeyed; timers set for another time are stale.
     grace_over_at: Option<Timestamp>,
 }
@@ -339,9 +345,10 @@ impl Node {
         let task = group.launch.tasks[index].clone();
         let mut status = TaskStatus::new(task, instance.clone(), sequence, state, now);
         if let Some(live) = self.live.get(instance).filter(|_| !state.is_terminal()) {
-            status.healthy = health::healthy(&live.checks);
-            status.health = live.checks.iter().map(|check| check.result.clone()).collect();
-            status.readiness = live.readiness.iter().map_while(|asking| asking.result.clone()).collect();
+            status.healthy = health::healthy(&live.health);
+            status.health = live.health.clone();
+            status.readiness = live.readiness.iter().map_while(Clone::clone).collect();
+            status.check = live.check;
         }
         status.addresses = newest.map(|newest| newest.addresses.clone()).unwrap_or_default();
         detail(&mut status);
@@ -357,114 +364,6 @@ impl Node {
     fn repeat_updates(&mut self, instance: &InstanceId) {
         for update in self.saved.groups()[instance].unacknowledged.clone() {
             self.send(ToMasterBody::Update(update));
-        }
-    }
-
-    /// Starts (or, after a restart, continues) the checks of a task that runs.
-    pub(crate) fn begin_checks(&mut self, now: Timestamp, instance: &InstanceId) {
-        let Some(group) = self.saved.groups().get(instance) else { return };
-        let since = group.running_since.unwrap_or(now);
-        let known = group.statuses[0].as_ref().map(|status| status.health.as_slice()).unwrap_or_default();
-        let Some(live) = self.live.get_mut(instance) else { return };
-        live.checks.clear();
-        for (at, spec) in group.launch.group.tasks[0].health_checks.iter().enumerate() {
-            let check =
-                Check::new(now.max(since + spec.delay_ms), known.get(at).cloned().unwrap_or_default());
-            self.timers.set(check.due_at(), Timer::Check(instance.clone(), at));
-            live.checks.push(check);
-        }
-        self.begin_readiness(now, instance);
-    }
-
-    pub(crate) fn check_due(&mut self, now: Timestamp, instance: &InstanceId, at: usize) {
-        let Some(group) = self.saved.groups().get(instance).filter(|group| group.kill.is_none()) else {
-            return;
-        };
-        let launch = &group.launch;
-        let Some(spec) = launch.group.tasks[0].health_checks.get(at) else {
-            let place = at - launch.group.tasks[0].health_checks.len();
-            return self.readiness_due(now, instance, place);
-        };
-        let Some(check) = self.live.get_mut(instance).and_then(|live| live.checks.get_mut(at)) else {
-            return;
-        };
-        let reach = Reach {
-            network: &launch.group.tasks[0].network,
-            ports: own_ports(launch, 0),
-            machine: &self.config.ip,
-            own: group.statuses[0].as_ref().and_then(|status| status.addresses.first()).map(String::as_str),
-        };
-        let again = Timer::Check(instance.clone(), at);
-        match check.due(spec, now) {
-            Due::Later(then) => self.timers.set(then, again),
-            Due::TimedOut => {
-                check.abandon();
-                self.timers.set(check.due_at().max(now), again);
-                let cause = format!("no answer within {} ms", spec.timeout_ms);
-                self.judge(now, instance, at, ProbeOutcome::Unhealthy { cause });
-            }
-            Due::Probe(number, until) => match health::target(spec, reach) {
-                Ok(target) => {
-                    self.timers.set(until, again);
-                    self.out.push(Output::RunProbe(Box::new(ProbeOrder {
-                        instance: instance.clone(),
-                        task: launch.tasks[0].clone(),
-                        check: at,
-                        number,
-                        target,
-                        timeout_ms: spec.timeout_ms,
-                    })));
-                }
-                Err(cause) => {
-                    check.abandon();
-                    self.timers.set(check.due_at(), again);
-                    self.judge(now, instance, at, ProbeOutcome::Unhealthy { cause });
-                }
-            },
-        }
-    }
-
-    pub(crate) fn probed(
-        &mut self,
-        now: Timestamp,
-        instance: &InstanceId,
-        at: usize,
-        number: u64,
-        outcome: ProbeOutcome,
-    ) {
-        let health_checks = match self.saved.groups().get(instance) {
-            Some(group) => group.launch.group.tasks[0].health_checks.len(),
-            None => return,
-        };
-        if at >= health_checks {
-            return self.readiness_probed(now, instance, at - health_checks, number, outcome);
-        }
-        let Some(check) = self.live.get_mut(instance).and_then(|live| live.checks.get_mut(at)) else {
-            return;
-        };
-        if check.finish(number) {
-            self.timers.set(check.due_at().max(now), Timer::Check(instance.clone(), at));
-            self.judge(now, instance, at, outcome);
-        }
-    }
-
-    fn judge(&mut self, now: Timestamp, instance: &InstanceId, at: usize, outcome: ProbeOutcome) {
-        let Some(group) = self.saved.groups().get(instance).filter(|group| group.kill.is_none()) else {
-            return;
-        };
-        let Some(check) = self.live.get_mut(instance).and_then(|live| live.checks.get_mut(at)) else {
-            return;
-        };
-        let spec = &group.launch.group.tasks[0].health_checks[at];
-        let words = match &outcome {
-            ProbeOutcome::Unhealthy { cause } => cause.clone(),
-            _ => String::new(),
-        };
-        if check.judge(spec, group.running_since.unwrap_or(now), now, outcome) {
-            self.report(now, instance, 0, TaskState::Running, |status| {
-                status.reason = Some(Reason::ReasonTaskHealthCheckStatusUpdated);
-                status.message = words;
-            });
         }
     }
 }

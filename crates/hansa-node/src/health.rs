@@ -1,4 +1,4 @@
-//! One health check of one task: when to probe, and what a result means.
+//! One health check of one task: where it goes, and what an outcome means.
 //!
 //! Marathon's semantics. A failure is ignored while the check has never succeeded and the task is younger than the grace
 //! period: it neither counts nor is reported. A success resets the count. The scheduler kills on a failure whose count
@@ -6,118 +6,48 @@
 //! ones say nothing new.
 
 use crate::io::{ProbeOutcome, ProbeTarget};
+use crate::reach::Reach;
 use hansa_model::Timestamp;
-use hansa_model::app::{CheckPort, HealthCheck, Probe};
-use hansa_model::container::NetworkSpec;
+use hansa_model::app::{HealthCheck, Probe};
 use hansa_model::task::HealthResult;
 
-/// A check is never run more often than this, whatever the spec says.
-const MIN_INTERVAL_MS: u64 = 100;
-
-/// One check's state.
-#[derive(Clone, Debug)]
-pub struct Check {
-    /// How it stands.
-    pub result: HealthResult,
-    /// When the next probe is due.
-    next_at: Timestamp,
-    /// The probe under way: its number, and when it has failed.
-    under_way: Option<(u64, Timestamp)>,
-    /// Probes made by this process.
-    probes: u64,
-}
-
-/// What a due check wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Due {
-    /// Run a probe with this number; look again at the time.
-    Probe(u64, Timestamp),
-    /// The probe under way took too long; look again at once.
-    TimedOut,
-    /// Nothing yet; look again then.
-    Later(Timestamp),
-}
-
-impl Check {
-    /// A check whose first probe is due at `first_at`, continuing from `result`.
-    pub fn new(first_at: Timestamp, result: HealthResult) -> Self {
-        Self { result, next_at: first_at, under_way: None, probes: 0 }
-    }
-
-    /// When to look again.
-    pub fn due_at(&self) -> Timestamp {
-        self.under_way.map_or(self.next_at, |(_, until)| until)
-    }
-
-    /// What to do at `now`.
-    pub fn due(&mut self, spec: &HealthCheck, now: Timestamp) -> Due {
-        match self.under_way {
-            Some((_, until)) if now >= until => Due::TimedOut,
-            Some((_, until)) => Due::Later(until),
-            None if now >= self.next_at => {
-                self.probes += 1;
-                let until = now + spec.timeout_ms.max(1);
-                self.under_way = Some((self.probes, until));
-                self.next_at = now + spec.interval_ms.max(MIN_INTERVAL_MS);
-                Due::Probe(self.probes, until)
-            }
-            None => Due::Later(self.next_at),
+/// Takes an outcome for a task that runs since `running_since`. True: worth reporting.
+pub fn judge(
+    result: &mut HealthResult,
+    spec: &HealthCheck,
+    running_since: Timestamp,
+    now: Timestamp,
+    outcome: ProbeOutcome,
+) -> bool {
+    match outcome {
+        ProbeOutcome::Ignored | ProbeOutcome::Answered { .. } | ProbeOutcome::Said(_) => false,
+        ProbeOutcome::Healthy => {
+            let changed = result.alive != Some(true);
+            result.alive = Some(true);
+            result.consecutive_failures = 0;
+            result.first_success.get_or_insert(now);
+            result.last_success = Some(now);
+            changed
         }
-    }
-
-    /// Ends the probe under way if it has this number. False: the result is stale.
-    pub fn finish(&mut self, number: u64) -> bool {
-        let current = self.under_way.is_some_and(|(under_way, _)| under_way == number);
-        if current {
-            self.under_way = None;
-        }
-        current
-    }
-
-    /// Ends the probe under way, whichever it is.
-    pub fn abandon(&mut self) {
-        self.under_way = None;
-    }
-
-    /// Takes a result of a task that runs since `running_since`. True: worth reporting.
-    pub fn judge(
-        &mut self,
-        spec: &HealthCheck,
-        running_since: Timestamp,
-        now: Timestamp,
-        outcome: ProbeOutcome,
-    ) -> bool {
-        let result = &mut self.result;
-        match outcome {
-            ProbeOutcome::Ignored | ProbeOutcome::Answered { .. } => false,
-            ProbeOutcome::Healthy => {
-                let changed = result.alive != Some(true);
-                result.alive = Some(true);
-                result.consecutive_failures = 0;
-                result.first_success.get_or_insert(now);
-                result.last_success = Some(now);
-                changed
+        ProbeOutcome::Unhealthy { cause } => {
+            if result.first_success.is_none() && now.since(running_since) < spec.grace_ms {
+                return false;
             }
-            ProbeOutcome::Unhealthy { cause } => {
-                if result.first_success.is_none() && now.since(running_since) < spec.grace_ms {
-                    return false;
-                }
-                let changed = result.alive != Some(false);
-                result.alive = Some(false);
-                result.consecutive_failures = result.consecutive_failures.saturating_add(1);
-                result.last_failure = Some(now);
-                result.last_failure_cause = Some(cause);
-                let max = spec.max_consecutive_failures;
-                changed || (max > 0 && result.consecutive_failures <= max.saturating_add(1))
-            }
+            let changed = result.alive != Some(false);
+            result.alive = Some(false);
+            result.consecutive_failures = result.consecutive_failures.saturating_add(1);
+            result.last_failure = Some(now);
+            result.last_failure_cause = Some(cause);
+            let max = spec.max_consecutive_failures;
+            changed || (max > 0 && result.consecutive_failures <= max.saturating_add(1))
         }
     }
 }
 
 /// All checks of a task together: None while undecided or without checks.
-pub fn healthy(checks: &[Check]) -> Option<bool> {
-    let alive = || checks.iter().map(|check| check.result.alive);
-    if checks.is_empty() {
+pub fn healthy(results: &[HealthResult]) -> Option<bool> {
+    let alive = || results.iter().map(|result| result.alive);
+    if results.is_empty() {
         None
     } else if alive().any(|alive| alive == Some(false)) {
         Some(false)
@@ -126,19 +56,6 @@ pub fn healthy(checks: &[Check]) -> Option<bool> {
     } else {
         None
     }
-}
-
-/// What a check may reach of a task.
-#[derive(Clone, Copy, Debug)]
-pub struct Reach<'a> {
-    /// The task's network.
-    pub network: &'a NetworkSpec,
-    /// The machine's ports that are the task's.
-    pub ports: &'a [u16],
-    /// The machine's address.
-    pub machine: &'a str,
-    /// The task's own address, if it has one.
-    pub own: Option<&'a str>,
 }
 
 /// Where a check goes.
@@ -151,60 +68,28 @@ pub struct Reach<'a> {
 pub fn target(spec: &HealthCheck, reach: Reach<'_>) -> Result<ProbeTarget, String> {
     match &spec.probe {
         Probe::Http { path, ignore_1xx, tls } => {
-            let (host, port) = host_and_port(spec, reach)?;
+            let (host, port) = address(spec, reach)?;
             let path = if path.starts_with('/') { path.clone() } else { format!("/{path}") };
             Ok(ProbeTarget::Http { host, port, path, ignore_1xx: *ignore_1xx, tls: *tls })
         }
         Probe::Tcp => {
-            let (host, port) = host_and_port(spec, reach)?;
+            let (host, port) = address(spec, reach)?;
             Ok(ProbeTarget::Tcp { host, port })
         }
         Probe::Command { command } => Ok(ProbeTarget::Command { command: command.clone() }),
     }
 }
 
-fn host_and_port(spec: &HealthCheck, reach: Reach<'_>) -> Result<(String, u16), String> {
-    let from_within = spec.protocol.starts_with("MESOS_");
+fn address(spec: &HealthCheck, reach: Reach<'_>) -> Result<(String, u16), String> {
     let port = spec.port.ok_or("the check names no port")?;
-    let no_port = |index: u16| format!("the task has no port with index {index}");
-    match reach.network {
-        NetworkSpec::Host => {
-            let host = match (from_within, spec.ip_protocol.as_str()) {
-                (_, "IPv6") => "::1",
-                (true, _) => "127.0.0.1",
-                (false, _) => reach.machine,
-            };
-            let port = match port {
-                CheckPort::Number(port) => port,
-                CheckPort::Index(index) => {
-                    *reach.ports.get(usize::from(index)).ok_or_else(|| no_port(index))?
-                }
-            };
-            Ok((host.to_owned(), port))
-        }
-        NetworkSpec::Bridge { .. } if spec.ip_protocol == "IPv6" => {
-            Err("the container has no IPv6 address: bridge networks are IPv4".into())
-        }
-        NetworkSpec::Bridge { mappings } => {
-            let own = || reach.own.map(str::to_owned).ok_or("the container has no address");
-            let index = match port {
-                CheckPort::Number(port) if from_within => return Ok((own()?, port)),
-                CheckPort::Number(port) => return Ok((reach.machine.to_owned(), port)),
-                CheckPort::Index(index) => index,
-            };
-            let mapping = mappings.get(usize::from(index)).ok_or_else(|| no_port(index))?;
-            match mapping.allocated(reach.ports).filter(|_| !from_within) {
-                Some(port) => Ok((reach.machine.to_owned(), port)),
-                None => Ok((own()?, mapping.container_port(reach.ports).ok_or_else(|| no_port(index))?)),
-            }
-        }
-    }
+    reach.address(port, spec.protocol.starts_with("MESOS_"), spec.ip_protocol == "IPv6")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hansa_model::container::PortMapping;
+    use hansa_model::app::CheckPort;
+    use hansa_model::container::{NetworkSpec, PortMapping};
 
     fn spec(max_consecutive_failures: u32) -> HealthCheck {
         HealthCheck {
@@ -223,25 +108,21 @@ mod tests {
     /// Plays results, one a second from the given second on, and shows for each whether it is reported (`!`), how the
     /// check stands (`?`, `+`, `-`) and how many failures have counted.
     fn play(max: u32, from: u64, results: &str) -> String {
-        let mut check = Check::new(Timestamp(0), HealthResult::default());
+        let mut result = HealthResult::default();
         let mut shown = Vec::new();
-        for (second, result) in (from..).zip(results.chars()) {
-            let outcome = match result {
+        for (second, outcome) in (from..).zip(results.chars()) {
+            let outcome = match outcome {
                 '+' => ProbeOutcome::Healthy,
                 '1' => ProbeOutcome::Ignored,
                 _ => ProbeOutcome::Unhealthy { cause: "no".into() },
             };
-            let reported = check.judge(&spec(max), Timestamp(0), Timestamp(second * 1_000), outcome);
-            let alive = match check.result.alive {
+            let reported = judge(&mut result, &spec(max), Timestamp(0), Timestamp(second * 1_000), outcome);
+            let alive = match result.alive {
                 None => '?',
                 Some(true) => '+',
                 Some(false) => '-',
             };
-            shown.push(format!(
-                "{alive}{}{}",
-                check.result.consecutive_failures,
-                if reported { "!" } else { "" }
-            ));
+            shown.push(format!("{alive}{}{}", result.consecutive_failures, if reported { "!" } else { "" }));
         }
         shown.join(" ")
     }
@@ -266,16 +147,15 @@ mod tests {
 
     #[test]
     fn times_and_causes_are_kept() {
-        let mut check = Check::new(Timestamp(0), HealthResult::default());
+        let mut result = HealthResult::default();
         for (at, up) in [(20_000, true), (21_000, true), (22_000, false), (23_000, true)] {
             let outcome = if up {
                 ProbeOutcome::Healthy
             } else {
                 ProbeOutcome::Unhealthy { cause: "status 503".into() }
             };
-            check.judge(&spec(3), Timestamp(0), Timestamp(at), outcome);
+            judge(&mut result, &spec(3), Timestamp(0), Timestamp(at), outcome);
         }
-        let result = check.result;
         assert_eq!(
             (result.first_success, result.last_success, result.last_failure),
             (Some(Timestamp(20_000)), Some(Timestamp(23_000)), Some(Timestamp(22_000)))
@@ -284,28 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn probes_come_at_their_interval_one_at_a_time() {
-        let spec = spec(3);
-        let mut check = Check::new(Timestamp(5_000), HealthResult::default());
-        assert_eq!(check.due(&spec, Timestamp(1_000)), Due::Later(Timestamp(5_000)));
-        assert_eq!(check.due(&spec, Timestamp(5_000)), Due::Probe(1, Timestamp(5_300)));
-        assert_eq!(check.due(&spec, Timestamp(5_100)), Due::Later(Timestamp(5_300)));
-        assert!(check.finish(1) && !check.finish(1));
-        assert_eq!(check.due_at(), Timestamp(6_000), "counted from the probe's start");
-        assert_eq!(check.due(&spec, Timestamp(6_050)), Due::Probe(2, Timestamp(6_350)));
-        assert_eq!(check.due(&spec, Timestamp(6_350)), Due::TimedOut);
-        check.abandon();
-        assert!(!check.finish(2), "its result comes too late");
-    }
-
-    #[test]
     fn together() {
         let with = |alive: &[Option<bool>]| {
-            let checks: Vec<_> = alive
-                .iter()
-                .map(|alive| Check::new(Timestamp(0), HealthResult { alive: *alive, ..Default::default() }))
-                .collect();
-            healthy(&checks)
+            let results: Vec<_> =
+                alive.iter().map(|alive| HealthResult { alive: *alive, ..Default::default() }).collect();
+            healthy(&results)
         };
         assert_eq!(with(&[]), None);
         assert_eq!(with(&[Some(true), None]), None);

@@ -6,7 +6,7 @@ use hansa_model::agent::Usage;
 use hansa_model::container::{Artifact, ContainerSpec, NetworkSpec};
 use hansa_model::resources::Allocation;
 use hansa_model::spec::Command;
-use hansa_model::task::{CheckResponse, Exit, Limitation};
+use hansa_model::task::{CheckResponse, CheckResult, Exit, Limitation};
 use hansa_model::{InstanceId, TaskId, Timestamp};
 
 /// Something happened.
@@ -76,7 +76,7 @@ pub enum Input {
     Probed {
         /// Which group.
         instance: InstanceId,
-        /// Which of its task's health checks.
+        /// Which of its task's probes: health checks first, then readiness checks, then the general check.
         check: usize,
         /// The number in the order.
         number: u64,
@@ -111,6 +111,8 @@ pub enum ProbeOutcome {
         /// What came back, if it is to be kept.
         response: Option<CheckResponse>,
     },
+    /// A general check was answered.
+    Said(CheckResult),
 }
 
 /// Something is to be done.
@@ -215,7 +217,7 @@ pub struct ProbeOrder {
     pub instance: InstanceId,
     /// Its task.
     pub task: TaskId,
-    /// Which of the task's health checks.
+    /// Which of the task's probes: health checks first, then readiness checks, then the general check.
     pub check: usize,
     /// Distinguishes this probe from every other of the check.
     pub number: u64,
@@ -267,6 +269,29 @@ pub enum ProbeTarget {
     Command {
         /// What.
         command: String,
+    },
+    /// GET without following redirects; says the status.
+    Status {
+        /// IP address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Path and query.
+        path: String,
+        /// Over TLS, without looking at the certificate.
+        tls: bool,
+    },
+    /// Says whether a connection is accepted.
+    Accepts {
+        /// IP address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Run inside the task's container; says the exit code.
+    ExitCode {
+        /// Program and arguments.
+        argv: Vec<String>,
     },
 }
 

@@ -22,10 +22,13 @@
 
 pub mod config;
 pub mod env;
+mod general;
 mod groups;
 mod health;
 pub mod io;
 pub mod node;
+mod probing;
+mod reach;
 mod readiness;
 mod restore;
 pub mod saved;

@@ -1,5 +1,5 @@
 //! The machine itself: takes one input, changes state, gives outputs. What the inputs mean stands in `groups` (a group's
-//! life), `health` (checks) and `restore` (the start); here are the session with the master, time, and the book-keeping that
+//! life), `probing` (checks) and `restore` (the start); here are the session with the master, time, and the book-keeping that
 //! all share.
 
 use crate::config::Config;
@@ -33,6 +33,8 @@ pub struct Node {
     watched: bool,
     /// When usage is sampled next; older timers are stale.
     usage_at: Timestamp,
+    /// Whether a master has ever heard what is used here.
+    reported_usage: bool,
 }
 
 impl Node {
@@ -55,6 +57,7 @@ impl Node {
             now,
             watched: false,
             usage_at: now,
+            reported_usage: false,
         };
         node.plan_usage(now, 0);
         node
@@ -138,7 +141,7 @@ impl Node {
         self.unwatched_if_alone();
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
-                Timer::Check(instance, check) => self.check_due(now, &instance, check),
+                Timer::Check(instance, check) => self.probe_due(now, &instance, check),
                 Timer::Drain(instance) => self.drained(now, &instance),
                 Timer::Grace(instance) => self.grace_over(now, &instance),
                 Timer::Usage if now >= self.usage_at => {
@@ -205,9 +208,15 @@ impl Node {
             return;
         }
         match message.body {
-            // The session's own.
-            ToAgentBody::Welcome { .. } | ToAgentBody::Refused { .. } | ToAgentBody::HeartbeatSeen { .. } => {
+            ToAgentBody::Welcome { .. } => {
+                // What is used is soon known of a machine that has just come. Later streams keep the rhythm: a master
+                // that comes back shall not hear from all at once for ever.
+                if !self.reported_usage {
+                    self.plan_usage(now, WATCHED_USAGE_MS);
+                }
             }
+            // The session's own.
+            ToAgentBody::Refused { .. } | ToAgentBody::HeartbeatSeen { .. } => {}
             ToAgentBody::Launch { agent, boot, launch } => self.launch(now, &agent, &boot, *launch),
             ToAgentBody::Kill { instance, tasks, grace_ms, message } => {
                 self.kill(now, &instance, tasks, grace_ms, message);
@@ -289,6 +298,7 @@ impl Node {
     fn sampled(&mut self, mut usage: Usage) {
         usage.tasks = u32::try_from(self.live.len()).unwrap_or(u32::MAX);
         if self.session.is_live() {
+            self.reported_usage = true;
             self.send(ToMasterBody::Usage(usage));
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 /// Something that becomes due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// The next probe of a group's health check with this index, or the time-out of the one under way.
+    /// A group's probe with this index is due, or the time-out of the one under way.
     Check(InstanceId, usize),
     /// The world has heard that a group is to end; now it is told itself.
     Drain(InstanceId),

@@ -100,7 +100,7 @@ fn a_kill_takes_its_time_and_then_not() {
          stop x in 3000",
     );
     check(&stage.hear(kill("x", None)), "");
-    check(&stage.wait(1_000), "");
+    check(&stage.wait(1_000), "1000 sample usage");
     check(&stage.hear(kill("x", Some(9_000))), "");
     check(&stage.hear(kill("x", Some(500))), "store killing x by 1500\nstop x in 500");
     check(&stage.wait(6_000), "3500 kill x\n5500 kill x");
@@ -134,7 +134,7 @@ fn a_kill_during_the_start() {
          send #3 TASK_KILLED REASON_TASK_KILLED_DURING_LAUNCH 'scaled down'
          clean up x",
     );
-    check(&stage.wait(20_000), "");
+    check(&stage.wait(20_000), "1000 sample usage");
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn health_is_reported_when_it_changes() {
         "500 probe x #1 tcp 127.0.0.1:31000\n900 store #3 TASK_RUNNING\n900 send #3 TASK_RUNNING REASON_TASK_HEALTH_CHECK_STATUS_UPDATED unhealthy(1) 'no answer within 400 ms'",
     );
     check(&stage.input(probed("x", 1, true)), "");
-    check(&stage.wait(501), "1500 probe x #2 tcp 127.0.0.1:31000");
+    check(&stage.wait(501), "1000 sample usage\n1500 probe x #2 tcp 127.0.0.1:31000");
     check(
         &stage.input(probed("x", 2, true)),
         "store #4 TASK_RUNNING\nsend #4 TASK_RUNNING REASON_TASK_HEALTH_CHECK_STATUS_UPDATED healthy(0)",
@@ -380,7 +380,7 @@ fn health_is_reported_when_it_changes() {
     );
     // Who is to end is not asked any more.
     stage.hear(kill("x", Some(60_000)));
-    check(&stage.wait(5_000), "");
+    check(&stage.wait(5_000), "8500 sample usage");
 }
 
 #[test]
@@ -422,6 +422,17 @@ fn usage_is_sampled_each_second_while_watched() {
     check(&stage.input(Input::Sampled(Usage::default())), "");
     let sampled = stage.wait(5_000).matches("sample").count();
     assert!(sampled <= 1, "the old rhythm ends: {sampled}");
+}
+
+#[test]
+fn a_new_machine_soon_says_what_it_uses() {
+    let mut stage = Stage::new();
+    stage.connect();
+    check(&stage.wait(1_500), "1000 sample usage");
+    stage.input(Input::Sampled(Usage::default()));
+    stage.disconnect();
+    stage.connect();
+    check(&stage.wait(1_500), "");
 }
 
 #[test]

@@ -171,8 +171,9 @@ async fn outcome(client: Arc<Client>, id: String) -> Option<String> {
     let mut events = Events::open(&client, "/hansa/v1/events").await.ok()?;
     while let Some(frame) = events.next().await {
         let data: Value = serde_json::from_str(&frame.data).unwrap_or(Value::Null);
-        if frame.event == "deployment" && data["id"] == id.as_str() && data["state"] != "running" {
-            return data["state"].as_str().map(str::to_owned);
+        let state = data["state"].as_str().filter(|state| matches!(*state, "succeeded" | "failed"));
+        if frame.event == "deployment" && data["id"] == id.as_str() && state.is_some() {
+            return state.map(str::to_owned);
         }
     }
     None

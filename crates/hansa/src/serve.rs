@@ -3,6 +3,7 @@
 use crate::config::{AgentArgs, MasterArgs};
 use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
+use hansa_master::options::Origin;
 use hansa_model::Resources;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -67,6 +68,14 @@ pub fn attributes(text: &str) -> Result<Vec<(String, String)>, Failure> {
     Ok(found)
 }
 
+/// Reads the origins of web pages.
+pub fn origins(texts: &[String]) -> Result<Vec<Origin>, Failure> {
+    let read = |text: &String| {
+        text.parse().map_err(|error| Failure::new(Exit::Usage, format!("--cors-origin: {error}")))
+    };
+    texts.iter().map(read).collect()
+}
+
 /// Runs a master until it is told to stop.
 pub async fn master(args: MasterArgs) -> Result<(), Failure> {
     start_logging();
@@ -78,6 +87,7 @@ pub async fn master(args: MasterArgs) -> Result<(), Failure> {
     if let Some(crate::config::Span(span)) = args.progress_deadline {
         options.progress_deadline_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     }
+    options.cors_origins = origins(args.cors_origin.as_deref().unwrap_or_default())?;
     hansa_master::run(options, stop_signal()?).await?;
     Ok(())
 }
@@ -145,6 +155,14 @@ mod tests {
         assert_eq!(address("127.0.0.1", 80).unwrap().to_string(), "127.0.0.1:80");
         assert_eq!(address("[::1]:0", 80).unwrap().to_string(), "[::1]:0");
         assert_eq!(address("127.0.0.1:x", 80).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn origins_are_named_one_by_one() {
+        let read = |texts: &[&str]| origins(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        assert_eq!(read(&["https://a.example", "http://b:3000/"]).unwrap()[1].as_str(), "http://b:3000");
+        let failure = read(&["https://a.example", "*"]).unwrap_err();
+        assert!(failure.exit == Exit::Usage && failure.cause.contains("--cors-origin"), "{failure}");
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Dev {
         .await
     }
 
-    /// Processes and cgroups that belong to it.
+    /// Processes, cgroups, links, tables of port mappings and mounts that belong to it.
     fn remains(&self) -> Vec<String> {
         let below = processes_below(&self.data_dir).into_iter().map(|(pid, line)| format!("{pid} {line}"));
         let tasks = processes_with("MESOS_SANDBOX")
@@ -78,7 +78,11 @@ impl Dev {
             .filter(|(_, sandbox)| std::path::Path::new(sandbox).starts_with(&self.data_dir));
         let tasks = tasks.map(|(pid, sandbox)| format!("{pid} in {sandbox}"));
         let cgroups = cgroups_of(&self.agents).into_iter().map(|path| path.display().to_string());
-        below.chain(tasks).chain(cgroups).collect()
+        let networks = self.agents.iter().flat_map(|agent| hansa_agent::network::remains(agent).unwrap());
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = mounts.lines().filter(|line| line.contains(&*self.data_dir.to_string_lossy()));
+        let mounts: Vec<String> = mounts.map(|line| format!("mount {line}")).collect();
+        below.chain(tasks).chain(cgroups).chain(networks).chain(mounts).collect()
     }
 
     async fn nothing_remains(&self) {
@@ -152,6 +156,170 @@ async fn sigkill_of_supervisor_and_janitor_leaves_no_task() {
     let next = start(&["--agents", "2"], None).await;
     until("the directory is removed", async || so(!dev.data_dir.exists(), ())).await;
     drop(next);
+}
+
+/// Runs in a network of its own from here on, as do the programs that it starts; false: this user cannot.
+fn on_a_machine_of_its_own() -> bool {
+    // SAFETY: only the calling thread moves; the request is plain data that outlives the calls, the descriptor is open.
+    unsafe {
+        if libc::unshare(libc::CLONE_NEWNET) != 0 {
+            println!("SKIPPED: no network of its own: {}", std::io::Error::last_os_error());
+            return false;
+        }
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+        let mut up: libc::ifreq = std::mem::zeroed();
+        up.ifr_name[0] = b'l' as libc::c_char;
+        up.ifr_name[1] = b'o' as libc::c_char;
+        up.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+        assert_eq!(libc::ioctl(socket, libc::SIOCSIFFLAGS, &raw const up), 0);
+        libc::close(socket);
+    }
+    true
+}
+
+impl Dev {
+    /// Deploys two servers with addresses of their own, on the host's files, and reaches them by ports of the machine.
+    /// Gives the ports, and the network namespaces that they are in. None: this machine cannot do it.
+    async fn bridged(&self) -> Option<(Vec<u16>, Vec<String>)> {
+        let nodes = self.http.nodes().await.unwrap();
+        let missing = |missing: &String| missing.contains("container/bridge");
+        if let Some(missing) = nodes.iter().flat_map(|node| &node.missing_isolation).find(|one| missing(one))
+        {
+            println!("SKIPPED: {missing}");
+            return None;
+        }
+        let app = serde_json::json!({
+            "id": "/web",
+            "args": [support::HANSA, "demo-web"],
+            "cpus": 0.1,
+            "mem": 32,
+            "instances": 2,
+            "constraints": [["hostname", "UNIQUE"]],
+            "networks": [{ "mode": "container/bridge" }],
+            "container": {
+                "type": "MESOS",
+                "portMappings": [{ "containerPort": 0, "hostPort": 0 }, { "containerPort": 53, "hostPort": 0, "protocol": "udp" }]
+            },
+        });
+        let _: Value = self.http.post("/v2/apps", &app).await.unwrap();
+        let tasks = self.http.settled("/web", 2).await;
+        let ports: Vec<u16> = tasks.iter().map(|task| task.ports[0]).collect();
+        for port in &ports {
+            until("it is reached", async || {
+                let answer = reqwest::get(format!("http://127.0.0.1:{port}/")).await;
+                let page = answer.map_err(|error| error.to_string())?.text().await.unwrap();
+                so(page.contains("/web"), page)
+            })
+            .await;
+        }
+        let sandboxes = processes_with("MESOS_SANDBOX").into_iter();
+        let own = sandboxes.filter(|(_, sandbox)| std::path::Path::new(sandbox).starts_with(&self.data_dir));
+        let mut namespaces: Vec<String> = own.filter_map(|(pid, _)| network_namespace(pid)).collect();
+        namespaces.sort();
+        namespaces.dedup();
+        assert_eq!(namespaces.len(), 2);
+        Some((ports, namespaces))
+    }
+}
+
+fn network_namespace(pid: u32) -> Option<String> {
+    Some(std::fs::read_link(format!("/proc/{pid}/ns/net")).ok()?.to_string_lossy().into_owned())
+}
+
+/// The processes that are in one of these network namespaces, and the mounts that keep one.
+fn kept(namespaces: &[String]) -> Vec<String> {
+    let pids = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let inside =
+        pids.filter(|pid| network_namespace(*pid).is_some_and(|namespace| namespaces.contains(&namespace)));
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = mounts.lines().filter(|line| namespaces.iter().any(|namespace| line.contains(namespace)));
+    inside.map(|pid| pid.to_string()).chain(mounts.map(str::to_owned)).collect()
+}
+
+/// Nobody is led to where nobody is.
+fn is_refused(port: u16) -> Result<(), String> {
+    let error = std::net::TcpStream::connect(("127.0.0.1", port)).err();
+    so(error.as_ref().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused), error)
+}
+
+#[tokio::test]
+async fn of_networks_nothing_is_left_however_it_ends() {
+    if !on_a_machine_of_its_own() {
+        return;
+    }
+    for how in [libc::SIGINT, libc::SIGTERM, libc::SIGKILL] {
+        let mut dev = start(&["--agents", "2"], None).await;
+        let Some((ports, namespaces)) = dev.bridged().await else { return };
+        for what in ["link ", "table "] {
+            assert!(dev.remains().iter().any(|one| one.starts_with(what)), "the test would not see a {what}");
+        }
+        assert!(!kept(&namespaces).is_empty());
+        signal(dev.child.id(), how);
+        let status = ended(&mut dev.child).await;
+        if how == libc::SIGKILL {
+            dev.nothing_remains().await;
+            until("the directory is removed", async || so(!dev.data_dir.exists(), ())).await;
+        } else {
+            assert!(status.success(), "{status}: {}", dev.said("err"));
+            assert_eq!(dev.remains(), [""; 0], "at once, not a while later");
+        }
+        assert_eq!(kept(&namespaces), [""; 0]);
+        ports.iter().try_for_each(|port| is_refused(*port)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_next_start_removes_networks_when_the_janitor_was_killed_too() {
+    if !on_a_machine_of_its_own() {
+        return;
+    }
+    let kept = tempfile::tempdir().unwrap();
+    let mut dev = start(&["--agents", "2"], Some(kept.path())).await;
+    let Some((ports, _)) = dev.bridged().await else { return };
+    let all = processes_below(&dev.data_dir);
+    let janitor = all.iter().find(|(_, line)| line.contains(" dev-janitor ")).expect("a janitor");
+    signal(*janitor.0, libc::SIGKILL);
+    dev.child.kill().unwrap();
+    ended(&mut dev.child).await;
+    let mut next = start(&["--agents", "2"], Some(kept.path())).await;
+    // The agents are who they were, and so is the service: it is started anew.
+    assert_eq!(next.agents, dev.agents);
+    let tasks = next.http.settled("/web", 2).await;
+    for task in &tasks {
+        let page = async || reqwest::get(format!("http://127.0.0.1:{}/", task.ports[0])).await;
+        until("it is reached", async || page().await.map(drop).map_err(|error| error.to_string())).await;
+    }
+    signal(next.child.id(), libc::SIGTERM);
+    assert!(ended(&mut next.child).await.success());
+    assert_eq!(next.remains(), [""; 0]);
+    ports.iter().try_for_each(|port| is_refused(*port)).unwrap();
+}
+
+#[tokio::test]
+async fn one_of_two_clusters_ends_and_the_other_keeps_its_networks() {
+    if !on_a_machine_of_its_own() {
+        return;
+    }
+    for how in [libc::SIGTERM, libc::SIGKILL] {
+        let (mut ends, mut stays) =
+            (start(&["--agents", "2"], None).await, start(&["--agents", "2"], None).await);
+        let Some((ports, _)) = ends.bridged().await else { return };
+        let Some((kept_ports, _)) = stays.bridged().await else { return };
+        let before = stays.remains();
+        signal(ends.child.id(), how);
+        ended(&mut ends.child).await;
+        ends.nothing_remains().await;
+        ports.iter().try_for_each(|port| is_refused(*port)).unwrap();
+        assert_eq!(stays.remains(), before);
+        for port in kept_ports {
+            let page = reqwest::get(format!("http://127.0.0.1:{port}/")).await.unwrap().text().await.unwrap();
+            assert!(page.contains("/web"), "{page}");
+        }
+        signal(stays.child.id(), libc::SIGTERM);
+        assert!(ended(&mut stays.child).await.success());
+        assert_eq!(stays.remains(), [""; 0]);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 // Plain calls of the public API; the console has no powers of its own.
 
-import type { Cluster, Explanation, Node, Service, Task } from "./types";
+import type { Cluster, Deployment, Explanation, Node, Service, Task } from "./types";
 
 export class ApiError extends Error {}
 
@@ -16,6 +16,7 @@ async function get<T>(path: string): Promise<T> {
 export const cluster = () => get<Cluster>("/hansa/v1/cluster");
 export const nodes = async () => (await get<{ nodes: Node[] }>("/hansa/v1/nodes")).nodes;
 export const services = async () => (await get<{ services: Service[] }>("/hansa/v1/services")).services;
+export const deployments = async () => (await get<{ deployments: Deployment[] }>("/hansa/v1/deployments")).deployments;
 export const explain = (service: string) => get<Explanation>(`/hansa/v1/explain${encodeURI(service)}`);
 
 /** All tasks, page by page, but at most `limit`. */

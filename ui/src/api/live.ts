@@ -57,13 +57,14 @@ class Live {
     }
     this.waiting = [];
     try {
-      const [cluster, nodes, services, tasks] = await Promise.all([
+      const [cluster, nodes, services, tasks, deployments] = await Promise.all([
         api.cluster(),
         api.nodes(),
         api.services(),
         api.tasks(),
+        api.deployments(),
       ]);
-      let picture = fromLists(cluster, nodes, services, tasks);
+      let picture = fromLists(cluster, nodes, services, tasks, deployments);
       for (const [name, data] of this.waiting ?? []) picture = fold(picture, name, data, Date.now());
       this.set(picture);
     } catch (error) {

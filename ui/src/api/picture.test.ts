@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { emptyPicture, fold, totals } from "./picture";
-import type { Node, Task } from "./types";
+import { emptyPicture, fold, fromLists, totals, trouble } from "./picture";
+import type { Cluster, Deployment, Node, Progress, Service, Task } from "./types";
 
 const zero = { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 };
 const node = (id: string, change: Partial<Node> = {}): Node => ({
@@ -47,4 +47,25 @@ test("machines out of reach do not count", () => {
   expect(sums.total.cpus_milli).toBe(4000);
   expect(sums.total.gpus_milli).toBe(1000);
   expect(sums.allocated.cpus_milli).toBe(1000);
+});
+
+const service = (change: Partial<Service>) => ({ id: "/web", deployments: ["d"], failing: null, ...change }) as Service;
+const progress: Progress = { id: "d", services: ["/web"], step: 0, steps: 1, waiting_for: "", state: "running" };
+
+test("a deployment is shown as paused or failing until it goes on or ends", () => {
+  const listed = { ...progress, paused: { since: 1, words: "the canary stands" }, failing: null } as unknown as Deployment;
+  let picture = fromLists({} as Cluster, [], [], [], [listed]);
+  expect(trouble(service({}), picture.deployments)).toBe("paused");
+  picture = fold(picture, "deployment", progress, 0);
+  expect(trouble(service({}), picture.deployments)).toBeNull();
+  picture = fold(picture, "deployment", { ...progress, state: "failing" }, 0);
+  expect(trouble(service({}), picture.deployments)).toBe("failing");
+  expect(trouble(service({ deployments: [] }), picture.deployments)).toBeNull();
+  picture = fold(picture, "deployment", { ...progress, state: "succeeded" }, 0);
+  expect(picture.deployments.size).toBe(0);
+});
+
+test("a restart loop is shown without a deployment", () => {
+  const failing = { since: 0, count: 4, last: "command exited with status 7", delay_ms: 1000 };
+  expect(trouble(service({ deployments: [], failing }), new Map())).toBe("failing");
 });

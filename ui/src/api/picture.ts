@@ -1,6 +1,6 @@
 // The console's picture of the cluster: read once, then kept by the event stream. Nothing polls.
 
-import type { Cluster, Node, Service, StreamEvents, StreamName, Task, Totals } from "./types";
+import type { Cluster, Deployment, Node, Progress, Service, StreamEvents, StreamName, Task, Totals } from "./types";
 
 export interface Alarm {
   code: string;
@@ -17,6 +17,8 @@ export interface Picture {
   nodes: ReadonlyMap<string, Node>;
   services: ReadonlyMap<string, Service>;
   tasks: ReadonlyMap<string, Task>;
+  /** Those under way. */
+  deployments: ReadonlyMap<string, Progress>;
   alarms: readonly Alarm[];
 }
 
@@ -27,13 +29,20 @@ export const emptyPicture: Picture = {
   nodes: new Map(),
   services: new Map(),
   tasks: new Map(),
+  deployments: new Map(),
   alarms: [],
 };
 
 const by = <T extends { id: string }>(list: T[]) => new Map(list.map((item) => [item.id, item]));
 
 /** The picture that freshly read lists give. */
-export function fromLists(cluster: Cluster, nodes: Node[], services: Service[], tasks: Task[]): Picture {
+export function fromLists(
+  cluster: Cluster,
+  nodes: Node[],
+  services: Service[],
+  tasks: Task[],
+  deployments: Deployment[],
+): Picture {
   return {
     ...emptyPicture,
     live: true,
@@ -41,7 +50,23 @@ export function fromLists(cluster: Cluster, nodes: Node[], services: Service[], 
     nodes: by(nodes),
     services: by(services),
     tasks: by(tasks),
+    deployments: by(deployments.map(progress)),
   };
+}
+
+/** As the stream tells of a deployment. */
+function progress({ paused, failing, ...rest }: Deployment): Progress {
+  return { ...rest, state: paused ? "paused" : failing ? "failing" : "running" };
+}
+
+/** What a service's state column says beyond its health: that its deployment stands still, or that it fails for ever. */
+export function trouble(
+  service: Service,
+  deployments: ReadonlyMap<string, Progress>,
+): "paused" | "failing" | null {
+  const states = service.deployments.map((id) => deployments.get(id)?.state);
+  if (states.includes("paused")) return "paused";
+  return service.failing || states.includes("failing") ? "failing" : null;
 }
 
 function put<T extends { id: string }>(map: ReadonlyMap<string, T>, item: T): ReadonlyMap<string, T> {
@@ -80,6 +105,14 @@ export function fold<N extends StreamName>(picture: Picture, name: N, data: Stre
       return { ...picture, tasks: put(picture.tasks, data as StreamEvents["task"]) };
     case "task_removed":
       return { ...picture, tasks: without(picture.tasks, (data as StreamEvents["task_removed"]).id) };
+    case "deployment": {
+      const deployment = data as StreamEvents["deployment"];
+      const over = deployment.state === "succeeded" || deployment.state === "failed";
+      const deployments = over
+        ? without(picture.deployments, deployment.id)
+        : put(picture.deployments, deployment);
+      return { ...picture, deployments };
+    }
     case "alarm":
       return {
         ...picture,

@@ -70,6 +70,44 @@ export interface Service {
   waiting_for: string | null;
   last_failure: string | null;
   last_failure_at: number | null;
+  failing: Failing | null;
+}
+
+/** A restart loop. */
+export interface Failing {
+  since: number;
+  count: number;
+  last: string;
+  delay_ms: number;
+}
+
+/** Since when something does not move, and why. */
+export interface Standstill {
+  since: number;
+  words: string;
+}
+
+export interface Deployment {
+  id: string;
+  services: string[];
+  step: number;
+  steps: number;
+  waiting_for: string;
+  remedy: string;
+  paused: Standstill | null;
+  failing: Standstill | null;
+}
+
+export type DeploymentState = "running" | "paused" | "failing" | "succeeded" | "failed";
+
+/** What the first page shows of a deployment under way. */
+export interface Progress {
+  id: string;
+  services: string[];
+  step: number;
+  steps: number;
+  waiting_for: string;
+  state: DeploymentState;
 }
 
 export interface Task {
@@ -115,7 +153,7 @@ export interface StreamEvents {
   service_removed: { id: string };
   task: Task;
   task_removed: { id: string };
-  deployment: { id: string; services: string[]; step: number; steps: number; waiting_for: string; state: string };
+  deployment: Progress;
   alarm: { code: string; message: string };
 }
 

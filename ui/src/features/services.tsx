@@ -2,7 +2,8 @@
 
 import { useEffect, useState } from "react";
 import { explain } from "../api/client";
-import type { Explanation, Health, Service } from "../api/types";
+import { trouble } from "../api/picture";
+import type { Explanation, Health, Progress, Service } from "../api/types";
 import { bytes, cpus, duration } from "../lib/format";
 import { useParam } from "../lib/url";
 import { Panel, State, type Tone } from "../ui/primitives";
@@ -15,7 +16,10 @@ const tones: Record<Health, Tone> = {
   suspended: "calm",
 };
 
-export function Services({ services, now }: { services: Service[]; now: number }) {
+type Deployments = ReadonlyMap<string, Progress>;
+
+export function Services(props: { services: Service[]; deployments: Deployments; now: number }) {
+  const { services, deployments, now } = props;
   const [selected, select] = useParam("service");
   return (
     <Panel title="Services" count={services.length}>
@@ -57,7 +61,7 @@ export function Services({ services, now }: { services: Service[]; now: number }
                     <Detail service={service} now={now} open={selected === service.id} />
                   </td>
                   <td>
-                    <State tone={tones[service.health]}>{service.health}</State>
+                    <Condition service={service} deployments={deployments} />
                   </td>
                   <td className="right number">
                     {service.running} / {service.instances}
@@ -78,12 +82,25 @@ export function Services({ services, now }: { services: Service[]; now: number }
   );
 }
 
+/** The service's health, or that its deployment is paused, or that something of it fails again and again. */
+function Condition({ service, deployments }: { service: Service; deployments: Deployments }) {
+  const word = trouble(service, deployments);
+  if (!word) return <State tone={tones[service.health]}>{service.health}</State>;
+  return <State tone={word === "paused" ? "calm" : "bad"}>{word}</State>;
+}
+
 function Detail({ service, now, open }: { service: Service; now: number; open: boolean }) {
   const waits = service.health === "waiting" || (service.health === "deploying" && service.running < service.instances);
   return (
     <>
       {service.waiting_for && !(open && waits) && <p className="soft note">{service.waiting_for}</p>}
-      {service.last_failure && (open || service.health === "unhealthy") && (
+      {service.failing && (
+        <p className="note">
+          Fails again and again: {service.failing.count} times in {duration(now - service.failing.since)}, last:{" "}
+          {service.failing.last}. The next attempt waits {duration(service.failing.delay_ms)}.
+        </p>
+      )}
+      {service.last_failure && !service.failing && (open || service.health === "unhealthy") && (
         <p className="note">
           Last failure{service.last_failure_at && ` ${duration(now - service.last_failure_at)} ago`}:{" "}
           {service.last_failure}

@@ -146,7 +146,7 @@ fn machine(root: &Path) -> Result<()> {
     print("POST of a service to its task running", &mut started, base);
     println!("with {STARTS} tasks:");
     memory(cluster.0.id())?;
-    println!("{}", syncs(&get("/metrics")?)?);
+    println!("{}", syncs(&text("/metrics", "text/plain")?)?);
     drop(cluster);
     let _ = std::fs::remove_dir_all(folder);
     example(root, "hansa-master", "claims", &[&program.display().to_string(), "1000"])
@@ -203,8 +203,12 @@ fn request(method: &str, path: &str, body: &str, accept: &str) -> Result<TcpStre
 }
 
 fn get(path: &str) -> Result<String> {
+    text(path, "application/json")
+}
+
+fn text(path: &str, accept: &str) -> Result<String> {
     let mut text = String::new();
-    request("GET", path, "", "application/json")?.read_to_string(&mut text)?;
+    request("GET", path, "", accept)?.read_to_string(&mut text)?;
     Ok(text)
 }
 

@@ -7,7 +7,7 @@
 use super::command::{Streams, become_program};
 use super::inside::Inside;
 use super::mounts;
-use super::pipe::{Failures, await_setup, pipe, receive, send};
+use super::pipe::{Failures, await_setup, is_closed, pipe, receive, send};
 use super::plan::{Base, Fence, Plan};
 use super::terminal::{open_terminal, receive_with, send_with};
 use super::user::Identity;
@@ -235,16 +235,10 @@ fn clone_into(flags: libc::c_int, cgroup: RawFd) -> io::Result<i32> {
 }
 
 fn main(base: &Base, places: &[Place], ends: Ends) -> ! {
-    die_with_shim(base.fence);
-    // SAFETY: no memory is passed. Without a pid namespace, orphans come to us all the same.
-    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
     let mut control = File::from(ends.control);
-    // No byte: the shim died before it could let us in.
-    if control.read_exact(&mut [0]).is_err() {
-        exit(1);
-    }
     let mut failures = Failures::new(ends.failures);
-    // The shim's lock and sockets end with the shim.
+    // The shim's lock and sockets end with the shim, and so must its ends of our pipes: while we hold one, the end of
+    // the control pipe never comes.
     close_others([
         control.as_raw_fd(),
         ends.status.as_raw_fd(),
@@ -253,6 +247,13 @@ fn main(base: &Base, places: &[Place], ends: Ends) -> ! {
         ends.report.as_raw_fd(),
         failures.fd(),
     ]);
+    die_with_shim(base.fence);
+    // SAFETY: no memory is passed. Without a pid namespace, orphans come to us all the same.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    // No byte: the shim died before it could let us in.
+    if control.read_exact(&mut [0]).is_err() {
+        exit(1);
+    }
     let signals = match child_signals() {
         Ok(signals) => signals,
         Err(error) => failures.fail(&LaunchError::machine(format!("cannot wait for signals: {error}"))),
@@ -268,6 +269,10 @@ fn main(base: &Base, places: &[Place], ends: Ends) -> ! {
         Ok(None) => exit(0),
         Err(error) => failures.fail(&LaunchError::machine(format!("cannot read the plan: {error}"))),
     };
+    // A shim that died before we asked to die with it may have sent the plan already; nobody would watch what it starts.
+    if is_closed(&control) {
+        exit(1);
+    }
     let plan = &mut plan;
     if let Err(error) = plan.take_filters(base).and_then(|()| join_network(plan)) {
         failures.fail(&error);

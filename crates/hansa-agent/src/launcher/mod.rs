@@ -67,11 +67,25 @@ pub(crate) fn is_root() -> bool {
     uid == 0 && capabilities::effective().is_ok_and(|set| set & (1 << capabilities::SYS_ADMIN) != 0)
 }
 
-/// Whether an ordinary user may make user namespaces here.
+/// Whether an ordinary user may make user namespaces here, and is more in them than outside.
 pub(crate) fn user_namespaces_allowed() -> bool {
     let is = |path: &str, value: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
-    !(is("/proc/sys/user/max_user_namespaces", "0")
-        || is("/proc/sys/kernel/unprivileged_userns_clone", "0")
-        || is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1")
-        || !fs::exists("/proc/self/ns/user").unwrap_or(false))
+    // Here they can be made, but give no rights.
+    !is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") && a_user_namespace_can_be_made()
+}
+
+/// Tries it: there are many reasons why not (settings, limits, a kernel without, a chroot), and no file tells them all.
+fn a_user_namespace_can_be_made() -> bool {
+    // SAFETY: the child makes two system calls and ends; the pointer is to a status of ours.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            libc::_exit(libc::unshare(libc::CLONE_NEWUSER));
+        }
+        let mut status = -1;
+        child > 0
+            && libc::waitpid(child, &mut status, 0) == child
+            && libc::WIFEXITED(status)
+            && libc::WEXITSTATUS(status) == 0
+    }
 }

@@ -31,6 +31,14 @@ pub(crate) fn set_nonblocking(fd: RawFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether nobody holds the other end of what is read from.
+pub(super) fn is_closed(end: &File) -> bool {
+    let mut polled = libc::pollfd { fd: end.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: the pointer is to one entry, as said.
+    unsafe { libc::poll(&mut polled, 1, 0) };
+    polled.revents & libc::POLLHUP != 0
+}
+
 /// Sends a value in one piece: its length, and then it.
 pub(super) fn send<T: Serialize>(mut to: &File, value: &T) -> io::Result<()> {
     let mut bytes = vec![0; 4];

@@ -6,8 +6,8 @@
 //! down. Nothing here knows about tasks, health checks or environments.
 //!
 //! One thread ([`worker`]) does everything, one thing after the other, as the kernel has one lock for all of it anyway;
-//! [`Network`] asks it. [`links`] and [`nft`] are the kernel's languages on top of [`netlink`]; [`namespace`], [`subnet`],
-//! [`state`], [`reserve`] and [`conntrack`] are what their names say; [`probe`] finds out whether all that works here.
+//! [`Network`] asks it. [`sweep()`] is for what an agent left that never comes back. [`links`] and [`nft`] are the kernel's languages on top of [`netlink`]; [`names`], [`namespace`],
+//! [`subnet`], [`state`], [`reserve`] and [`conntrack`] are what their names say; [`probe`] finds out whether all that works here.
 //!
 //! Invariants: everything of an agent bears its id (the table `hansa-<id>`; links begin with a hash of it), and an agent
 //! touches nothing else; what a container has stands in its runtime directory before it is made; a mapping is there
@@ -15,6 +15,7 @@
 
 mod conntrack;
 mod links;
+mod names;
 mod namespace;
 mod netlink;
 mod nft;
@@ -22,10 +23,12 @@ mod probe;
 mod reserve;
 mod state;
 mod subnet;
+mod sweep;
 mod worker;
 
 pub use state::{Mapping, Protocol};
 pub use subnet::{NotASubnet, Subnet};
+pub use sweep::{remains, sweep};
 
 use hansa_model::container::PortMapping;
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! The thread that makes and removes networks, and what it knows.
 
+use super::names::{self, Names};
 use super::netlink::{Refused, Socket};
 use super::reserve::{Reserved, reserve};
 use super::state::{self, Lease, Mapping, Protocol};
@@ -40,10 +41,7 @@ struct Bridge {
 
 struct Worker {
     settings: Settings,
-    /// Eight characters that stand for the agent.
-    tag: String,
-    table: String,
-    bridge_name: String,
+    names: Names,
     /// The machine's network namespace.
     home: OwnedFd,
     links: Socket,
@@ -66,12 +64,8 @@ pub(super) fn start(settings: Settings) -> io::Result<Sender<Request>> {
 
 /// For the network namespace that the calling thread is in.
 fn new(settings: Settings) -> io::Result<Worker> {
-    let number = hash(&settings.agent);
-    let tag = format!("{:08x}", (number ^ (number >> 32)) & 0xffff_ffff);
     Ok(Worker {
-        table: format!("hansa-{}", settings.agent),
-        bridge_name: format!("hansa{tag}"),
-        tag,
+        names: Names::of(&settings.agent),
         home: namespace::own()?,
         links: Socket::open(libc::NETLINK_ROUTE)?,
         filter: Socket::open(libc::NETLINK_NETFILTER)?,
@@ -80,12 +74,6 @@ fn new(settings: Settings) -> io::Result<Worker> {
         last_address: 0,
         last_link: 0,
         settings,
-    })
-}
-
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 
@@ -161,10 +149,10 @@ impl Worker {
     }
 
     fn map(&mut self, lease: &Lease) -> Result<(), NetworkError> {
-        let mut added = nft::add(&mut self.filter, &self.table, &lease.mappings, lease.address);
+        let mut added = nft::add(&mut self.filter, &self.names.table, &lease.mappings, lease.address);
         if added.as_ref().is_err_and(|error| error.code() == libc::ENOENT) {
             self.look_after();
-            added = nft::add(&mut self.filter, &self.table, &lease.mappings, lease.address);
+            added = nft::add(&mut self.filter, &self.names.table, &lease.mappings, lease.address);
         }
         added.map_err(kernel("map the machine's ports to the container"))?;
         self.forget_udp(&lease.mappings);
@@ -191,7 +179,7 @@ impl Worker {
                     };
                     other != dir && held.lease.mappings.iter().any(same)
                 });
-                if !others && let Err(error) = nft::remove(&mut self.filter, &self.table, *mapping) {
+                if !others && let Err(error) = nft::remove(&mut self.filter, &self.names.table, *mapping) {
                     tracing::error!(port = mapping.host_port, %error, "cannot remove a port mapping");
                 }
             }
@@ -238,7 +226,7 @@ impl Worker {
 
     /// Removes links of this agent that belong to no container.
     fn sweep_links(&mut self) -> Result<(), Refused> {
-        let own = self.link_prefix();
+        let own = self.names.links.clone();
         for link in links::all(&mut self.links)? {
             let held = self.held.values().any(|held| held.lease.link == link.name);
             if link.name.starts_with(&own) && !held {
@@ -250,20 +238,23 @@ impl Worker {
 
     fn remove_bridge(&mut self) {
         self.bridge = None;
-        let removed = nft::remove_table(&mut self.filter, &self.table)
-            .and_then(|()| links::remove(&mut self.links, &self.bridge_name));
+        let removed = nft::remove_table(&mut self.filter, &self.names.table)
+            .and_then(|()| links::remove(&mut self.links, &self.names.bridge));
         if let Err(error) = removed {
-            tracing::error!(%error, bridge = self.bridge_name, "cannot remove the bridge");
+            tracing::error!(%error, bridge = self.names.bridge, "cannot remove the bridge");
         }
     }
 
     /// Puts back what others have thrown away.
     fn look_after(&mut self) {
         let Some(bridge) = self.bridge.filter(|_| !self.held.is_empty()) else { return };
-        match nft::exists(&mut self.filter, &self.table) {
+        match nft::exists(&mut self.filter, &self.names.table) {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!(table = self.table, "somebody removed the port mappings; they are made again");
+                tracing::warn!(
+                    table = self.names.table,
+                    "somebody removed the port mappings; they are made again"
+                );
                 if let Err(error) = self.write_table(bridge.subnet) {
                     tracing::error!(%error, "cannot make the port mappings again");
                 }
@@ -278,13 +269,13 @@ impl Worker {
             .values()
             .flat_map(|held| held.lease.mappings.iter().map(|mapping| (*mapping, held.lease.address)))
             .collect();
-        nft::replace(&mut self.filter, &self.table, &self.bridge_name, subnet, &elements)
+        nft::replace(&mut self.filter, &self.names.table, &self.names.bridge, subnet, &elements)
             .map_err(kernel("make the table of port mappings"))
     }
 
     /// The bridge, made if it is not there.
     fn bridge(&mut self) -> Result<Bridge, NetworkError> {
-        let there = links::index_of(&mut self.links, &self.bridge_name).ok();
+        let there = links::index_of(&mut self.links, &self.names.bridge).ok();
         if let (Some(bridge), Some(index)) = (self.bridge, there)
             && bridge.index == index
         {
@@ -296,7 +287,7 @@ impl Worker {
         let subnet = self.choose(&used)?;
         let index = match there {
             Some(index) => index,
-            None => links::make_bridge(&mut self.links, &self.bridge_name, subnet.gateway(), subnet, mtu)
+            None => links::make_bridge(&mut self.links, &self.names.bridge, subnet.gateway(), subnet, mtu)
                 .map_err(kernel("make a bridge"))?,
         };
         let bridge = Bridge { index, subnet, mtu };
@@ -306,7 +297,7 @@ impl Worker {
             }
             return Err(error);
         }
-        tracing::info!(bridge = self.bridge_name, %subnet, mtu, "containers with addresses of their own live here");
+        tracing::info!(bridge = self.names.bridge, %subnet, mtu, "containers with addresses of their own live here");
         self.bridge = Some(bridge);
         Ok(bridge)
     }
@@ -314,7 +305,7 @@ impl Worker {
     /// Everything about the bridge but the link itself.
     fn furnish(&mut self, bridge: Bridge) -> Result<(), NetworkError> {
         state::write_subnet(&self.settings.data_dir, bridge.subnet)?;
-        let name = &self.bridge_name;
+        let name = &self.names.bridge;
         set(&format!("/proc/sys/net/ipv4/conf/{name}/route_localnet"), "1")?;
         let ipv6 = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
         if Path::new(&ipv6).exists() {
@@ -364,7 +355,7 @@ impl Worker {
                 ))),
             };
         }
-        last.filter(free).or_else(|| subnet::choose(hash(&self.settings.agent), used)).ok_or_else(|| {
+        last.filter(free).or_else(|| subnet::choose(names::hash(&self.settings.agent), used)).ok_or_else(|| {
             NetworkError::NoSubnet(
                 "the machine has routes to all of 172.16.0.0/12 and 10.0.0.0/8: choose a subnet with --bridge-subnet".into(),
             )
@@ -382,10 +373,6 @@ impl Worker {
         Ok(self.last_address.into())
     }
 
-    fn link_prefix(&self) -> String {
-        format!("h{}", self.tag)
-    }
-
     /// A name that no link of ours has. A link outlives its container for a moment, so names are not used again soon.
     fn free_link(&mut self) -> String {
         if self.last_link == 0 {
@@ -393,7 +380,7 @@ impl Worker {
         }
         loop {
             self.last_link = (self.last_link + 1) & 0xff_ffff;
-            let name = format!("{}{:06x}", self.link_prefix(), self.last_link);
+            let name = format!("{}{:06x}", self.names.links, self.last_link);
             if links::index_of(&mut self.links, &name).is_err() {
                 return name;
             }
@@ -447,18 +434,19 @@ mod tests {
             let a = dir.join("a");
             let _held = worker.attach(&a, tcp(31_000)).unwrap();
             let mapped = |worker: &mut Worker| {
-                let again = nft::add(&mut worker.filter, &worker.table, &tcp(31_000), Ipv4Addr::LOCALHOST);
+                let again =
+                    nft::add(&mut worker.filter, &worker.names.table, &tcp(31_000), Ipv4Addr::LOCALHOST);
                 again.is_err_and(|error| error.code() == libc::EEXIST)
             };
             assert!(mapped(&mut worker));
-            nft::remove_table(&mut worker.filter, &worker.table).unwrap();
+            nft::remove_table(&mut worker.filter, &worker.names.table).unwrap();
             worker.look_after();
             assert!(mapped(&mut worker), "the table");
             // Also when the next container is the first to see it.
-            nft::remove_table(&mut worker.filter, &worker.table).unwrap();
+            nft::remove_table(&mut worker.filter, &worker.names.table).unwrap();
             let _other = worker.attach(&dir.join("b"), tcp(31_001)).unwrap();
             assert!(mapped(&mut worker));
-            links::remove(&mut worker.links, &worker.bridge_name).unwrap();
+            links::remove(&mut worker.links, &worker.names.bridge).unwrap();
             let before = worker.bridge.unwrap();
             let _third = worker.attach(&dir.join("c"), tcp(31_002)).unwrap();
             let after = worker.bridge.unwrap();
@@ -482,6 +470,26 @@ mod tests {
             let again = ["1", "3"].map(|at| worker.attach(&dir.join(at), Vec::new()).unwrap());
             assert_eq!(again.each_ref().map(last), [3, 5], "in turn");
             assert_eq!(Lease::read(&dir.join("5")).unwrap(), None, "a refused one leaves nothing");
+        });
+    }
+
+    #[test]
+    fn of_a_dead_agent_nothing_is_left_and_others_keep_theirs() {
+        on_a_machine(|mut worker, dir| {
+            let settings = Settings { agent: "a10".into(), ..worker.settings.clone() };
+            let mut other = new(settings).unwrap();
+            let mine = dir.join("mine");
+            let udp = Mapping { protocol: Protocol::Udp, host_port: 31_001, container_port: 53 };
+            let held = worker.attach(&mine, [tcp(31_000), vec![udp]].concat()).unwrap();
+            let _theirs = other.attach(&dir.join("theirs"), tcp(31_002)).unwrap();
+            let remains = |agent: &str| super::super::remains(agent).unwrap();
+            assert_eq!((remains("a1").len(), remains("a10").len()), (3, 3), "{:?}", remains("a1"));
+            // Although its container still lives: whoever sweeps has ended it, and the kernel may be slow.
+            super::super::sweep("a1", std::slice::from_ref(&mine)).unwrap();
+            assert_eq!((remains("a1").len(), remains("a10").len()), (0, 3), "{:?}", remains("a1"));
+            super::super::sweep("a1", &[mine]).unwrap();
+            super::super::sweep("nobody", &[]).unwrap();
+            drop(held);
         });
     }
 

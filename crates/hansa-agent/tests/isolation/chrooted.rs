@@ -17,6 +17,10 @@ pub fn tests() -> Vec<Test> {
 }
 
 fn run() {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    if !mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")) {
+        return println!("  SKIPPED: this is a chroot already, so all tests here show it");
+    }
     let fixture = Fixture::new();
     let root = fixture.path().join("root");
     std::fs::create_dir(&root).unwrap();

@@ -10,21 +10,13 @@ use std::path::PathBuf;
 
 pub fn tests() -> Vec<Test> {
     let test = |name, run| Test { name, needs_root: true, run, plain: false };
-    // What is known to be wrong, and why no agent keeps spares unless told to: now and then something of a nursery that
-    // was killed outlives its pool.
-    let killed = test("spare shims and their nursery may die at any time", killed);
-    if std::env::var_os("HANSA_KILL_NURSERIES").is_none() {
-        println!("test {} ... SKIPPED: it fails now and then; HANSA_KILL_NURSERIES=1 runs it", killed.name);
-    }
-    let killed = std::env::var_os("HANSA_KILL_NURSERIES").map(|_| killed);
-    let mut tests = vec![
+    vec![
         test("a spare shim runs a container like any other", run),
         test("a spare shim takes what was prepared, and gives what is unusual", unusual),
         test("a launch by a spare shim fails in words, and the next one works", failing),
         test("a container of a spare shim survives its agent and is cleaned up after its shim", survives),
-    ];
-    tests.extend(killed);
-    tests
+        test("spare shims and their nursery may die at any time", killed),
+    ]
 }
 
 fn spares(fixture: &Fixture) -> PathBuf {

@@ -423,7 +423,7 @@ fn frames() -> Vec<Value> {
                     ("step", count()),
                     ("steps", count()),
                     ("waiting_for", text()),
-                    ("state", one_of(&["running", "succeeded", "failed"])),
+                    ("state", one_of(&["running", "paused", "failing", "succeeded", "failed"])),
                 ],
             ),
         ),

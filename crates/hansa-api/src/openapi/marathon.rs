@@ -361,6 +361,7 @@ pub(super) fn schemas() -> Fields {
                 ("region?", text()),
                 ("zone?", text()),
                 ("healthCheckResults?", list(json!({"type": "object"}))),
+                ("checkResult?", json!({"type": "object"})),
                 ("localVolumes?", list(json!({"type": "object"}))),
             ],
         ),

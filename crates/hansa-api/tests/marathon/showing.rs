@@ -8,7 +8,7 @@ use hansa_api::marathon::select::Embed;
 use hansa_model::event::{Event, Published, TaskChange, TaskFailure};
 use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup, QueueItem};
 use hansa_model::resources::Demand;
-use hansa_model::task::{HealthResult, TaskState};
+use hansa_model::task::{CheckResult, HealthResult, TaskState};
 use hansa_model::{Timestamp, event::AppView};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -172,6 +172,20 @@ fn a_task_with_an_address_of_its_own_shows_it() {
     );
     let event: Value = serde_json::from_str(&event[0].data).unwrap();
     assert_eq!(event["ipAddresses"], shown["ipAddresses"]);
+}
+
+#[test]
+fn what_a_general_check_said() {
+    let shown = |check| {
+        let mut task = task("t1", TaskState::Running);
+        task.status.check = check;
+        render::task::task(&task, &World).get("checkResult").cloned()
+    };
+    assert_eq!(shown(None), None);
+    assert_eq!(shown(Some(CheckResult::Silent)), Some(json!({})));
+    assert_eq!(shown(Some(CheckResult::HttpStatus(503))), Some(json!({"http": {"statusCode": 503}})));
+    assert_eq!(shown(Some(CheckResult::Connected(false))), Some(json!({"tcp": {"succeeded": false}})));
+    assert_eq!(shown(Some(CheckResult::ExitCode(7))), Some(json!({"command": {"exitCode": 7}})));
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub(super) struct App {
     pub expected: bool,
     /// Failures in a row.
     pub streak: Option<Streak>,
+    /// They are stored: as how many, the last of them when.
+    pub streak_stored: Option<(u32, Timestamp)>,
     /// Its instances in the order in which they would be killed.
     pub members: BTreeSet<Position>,
     /// How many of each side and class.
@@ -138,6 +140,7 @@ impl App {
             best: i64::MIN,
             expected: false,
             streak: None,
+            streak_stored: None,
             members: BTreeSet::new(),
             counts: [[0; Class::COUNT]; 2],
             spares: 0,

@@ -42,6 +42,11 @@ impl Delay {
         }
     }
 
+    /// The delay of this configuration as it was stored, counted from `reference`.
+    pub fn stored(config: Timestamp, reference: Timestamp, delay_ms: u64) -> Self {
+        Self(Some(Entry { config, reference, delay_ms }).filter(|entry| entry.delay_ms > 0))
+    }
+
     /// Forgets the delay.
     pub fn reset(&mut self) {
         self.0 = None;

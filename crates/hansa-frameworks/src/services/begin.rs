@@ -70,9 +70,9 @@ impl Services {
         app.current = change.after.clone();
         let Some(after) = change.after else {
             app.last_failure = None;
-            app.streak = None;
             pointers.records.push(Record::DeleteApp(app_id.clone()));
             pointers.events.push(Event::AppRemoved(app_id.clone()));
+            self.end_streak(app_key, pointers);
             self.remember_removal(app_key, version, pointers);
             return;
         };

@@ -433,10 +433,13 @@ impl Services {
         }
     }
 
-    pub(super) fn reset_delay(&mut self, id: AppId) -> Answered {
+    pub(super) fn reset_delay(&mut self, id: AppId, out: &mut Output) -> Answered {
         let waits = self.by_id.get(&id).copied().filter(|&key| self.apps[key].launch > 0);
         let Some(key) = waits else { return Err(ServiceRefusal::NotQueued(id)) };
         self.apps[key].delay.reset();
+        if self.apps[key].streak_stored.is_some() {
+            self.store_streak(key, out);
+        }
         self.mark(key);
         debug_assert_ne!(self.apps[key].mode, Mode::Held, "what is held launches nothing");
         Ok(ServiceAnswer::Done)

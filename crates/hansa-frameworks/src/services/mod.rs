@@ -48,6 +48,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+pub use streak::FailingRecord;
+
 /// What can be fixed about the scheduler.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -109,6 +111,10 @@ pub enum Record {
     PutRemoval(AppId, Timestamp),
     /// That is forgotten.
     DeleteRemoval(AppId, Timestamp),
+    /// An app fails again and again.
+    PutFailing(AppId, Box<FailingRecord>),
+    /// It does not any more, or is gone.
+    DeleteFailing(AppId),
 }
 
 /// What a step led to.
@@ -231,7 +237,7 @@ impl Services {
                 self.kill_tasks(now, &tasks, scale, wipe, force, &mut out)
             }
             ServiceCommand::CancelDeployment { id, force } => self.cancel(now, &id, force, &mut out),
-            ServiceCommand::ResetDelay { app } => self.reset_delay(app),
+            ServiceCommand::ResetDelay { app } => self.reset_delay(app, &mut out),
         };
         (answer, out)
     }

@@ -238,7 +238,7 @@ impl Services {
                 at: status.at,
             }));
             if let Some(config) = config {
-                self.count_failure(now, app_key, config, failure_words(status));
+                self.count_failure(now, app_key, config, failure_words(status), out);
             }
             out.events.extend(self.apps[app_key].view().map(Event::App));
         }

@@ -21,6 +21,7 @@ impl Services {
         let mut versions: BTreeMap<AppId, BTreeMap<Timestamp, Arc<AppVersion>>> = BTreeMap::new();
         let mut deployments: BTreeMap<DeploymentId, String> = BTreeMap::new();
         let mut removals: BTreeMap<AppId, BTreeSet<Timestamp>> = BTreeMap::new();
+        let mut failing = BTreeMap::new();
         for record in records {
             match record {
                 Record::PutApp(id, version) => drop(current.insert(id, version)),
@@ -34,7 +35,9 @@ impl Services {
                 | Record::DeleteVersion(..)
                 | Record::DeleteDeployment(_)
                 | Record::DeleteGroup(..)
-                | Record::DeleteRemoval(..) => {}
+                | Record::DeleteRemoval(..)
+                | Record::DeleteFailing(_) => {}
+                Record::PutFailing(id, record) => drop(failing.insert(id, *record)),
                 Record::PutGroup(group) => self.groups.put(group),
                 Record::PutRemoval(id, at) => drop(removals.entry(id).or_default().insert(at)),
             }
@@ -105,6 +108,7 @@ impl Services {
             }
         }
         self.resume_apps(now);
+        self.restore_streaks(now, failing, out);
         self.tell_all(out);
         for key in keys {
             out.events.push(self.deployments[key].event(DeploymentChange::Restored));

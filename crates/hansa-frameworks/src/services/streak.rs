@@ -1,16 +1,42 @@
 //! Failures in a row: a restart loop is shown as such, with its count and its growing delay, until the app has held for a
 //! while; and instances that never come up are ended and replaced.
+//!
+//! That an app is failing is stored, with its delay, so that whoever leads next neither forgets it nor starts the loop
+//! afresh. Not each failure: a loop would be written for ever. The first that makes the app failing is, then those that
+//! double their number, and otherwise one in half a minute at most.
 
 use super::apps::App;
+use super::backoff::Delay;
 use super::instances::{Class, Order};
-use super::{AppKey, InstanceKey, Output, Services};
-use hansa_model::Timestamp;
+use super::{AppKey, InstanceKey, Output, Record, Services};
 use hansa_model::event::{Event, Failing};
+use hansa_model::{AppId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// After so many failures in a row an app is failing, or after one for every ten instances that it wants.
 const FAILURES: u32 = 3;
 /// An app that has not failed for this long, and twice its delay, has recovered if all of its instances are ready.
 const QUIET_MS: u64 = 60_000;
+/// What is stored of a streak is at most this much older than its last failure, unless their number has doubled since.
+const STORED_MS: u64 = 30_000;
+
+/// An app's failures in a row, as they are stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailingRecord {
+    /// Of which configuration.
+    pub config: Timestamp,
+    /// The first.
+    pub since: Timestamp,
+    /// The last one stored.
+    pub last_at: Timestamp,
+    /// How many until then.
+    pub count: u32,
+    /// How that one ended.
+    pub last: String,
+    /// Milliseconds that the next attempt waits from then on; 0: not at all.
+    pub delay_ms: u64,
+}
 
 /// Failures in a row of one configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +73,14 @@ impl App {
 
 impl Services {
     /// An instance of the current configuration ended by itself, or for its health.
-    pub(super) fn count_failure(&mut self, now: Timestamp, key: AppKey, config: Timestamp, words: String) {
+    pub(super) fn count_failure(
+        &mut self,
+        now: Timestamp,
+        key: AppKey,
+        config: Timestamp,
+        words: String,
+        out: &mut Output,
+    ) {
         let app = &mut self.apps[key];
         let earlier =
             app.streak.take().filter(|streak| streak.config == config && now < app.recovers_at(streak));
@@ -55,10 +88,67 @@ impl Services {
             Some(streak) => Streak { count: streak.count + 1, last_at: now, last: words, ..streak },
             None => Streak { config, since: now, last_at: now, count: 1, last: words },
         };
-        let at = app.recovers_at(&streak);
-        let first = streak.count == 1;
+        let (at, count) = (app.recovers_at(&streak), streak.count);
+        if count == 1 {
+            self.end_streak(key, out);
+            self.recoveries.insert((at, key));
+        }
+        let app = &mut self.apps[key];
         app.streak = Some(streak);
-        if first {
+        let due = match app.streak_stored {
+            None => app.failing().is_some(),
+            Some((stored, at)) => count >= stored.saturating_mul(2) || now.since(at) >= STORED_MS,
+        };
+        if due {
+            self.store_streak(key, out);
+        }
+    }
+
+    /// Stores how an app fails.
+    pub(super) fn store_streak(&mut self, key: AppKey, out: &mut Output) {
+        let app = &mut self.apps[key];
+        let Some(streak) = &app.streak else { return };
+        let record = FailingRecord {
+            config: streak.config,
+            since: streak.since,
+            last_at: streak.last_at,
+            count: streak.count,
+            last: streak.last.clone(),
+            delay_ms: app.delay.length(streak.config),
+        };
+        app.streak_stored = Some((record.count, record.last_at));
+        out.records.push(Record::PutFailing(app.id.clone(), Box::new(record)));
+    }
+
+    /// An app does not fail any more, or is gone.
+    pub(super) fn end_streak(&mut self, key: AppKey, out: &mut Output) {
+        let app = &mut self.apps[key];
+        app.streak = None;
+        if app.streak_stored.take().is_some() {
+            out.records.push(Record::DeleteFailing(app.id.clone()));
+        }
+    }
+
+    /// Takes over what is stored of apps that fail.
+    pub(super) fn restore_streaks(
+        &mut self,
+        now: Timestamp,
+        stored: BTreeMap<AppId, FailingRecord>,
+        out: &mut Output,
+    ) {
+        for (id, record) in stored {
+            let known = self.by_id.get(&id).copied().filter(|&key| self.apps[key].current.is_some());
+            let Some(key) = known else {
+                out.records.push(Record::DeleteFailing(id));
+                continue;
+            };
+            let app = &mut self.apps[key];
+            app.delay = Delay::stored(record.config, record.last_at, record.delay_ms);
+            app.streak_stored = Some((record.count, record.last_at));
+            let FailingRecord { config, since, last_at, count, last, .. } = record;
+            let streak = Streak { config, since, last_at, count, last };
+            let at = app.recovers_at(&streak).max(now + QUIET_MS);
+            app.streak = Some(streak);
             self.recoveries.insert((at, key));
         }
     }
@@ -79,8 +169,8 @@ impl Services {
         let well = fresh.ready + stale.ready >= app.wanted();
         let other = app.active.as_ref().is_none_or(|active| active.last_config_change_at != streak.config);
         if other || (at <= now && well) {
-            app.streak = None;
-            out.events.extend(app.view().map(Event::App));
+            self.end_streak(key, out);
+            out.events.extend(self.apps[key].view().map(Event::App));
         } else {
             self.recoveries.insert((at.max(now + QUIET_MS), key));
         }

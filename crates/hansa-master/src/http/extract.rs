@@ -1,6 +1,7 @@
 //! Query, path and JSON body as typed values; what is wrong with them is said in Hansa's error shape.
 
 use super::error::ApiError;
+use super::limits;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
@@ -37,7 +38,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let bytes = read(request.into_body(), MAX_BODY).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| ApiError::invalid("body", error.to_string()))
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| ApiError::invalid("body", limits::words(&error)))
     }
 }
 

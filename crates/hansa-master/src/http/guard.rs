@@ -1,8 +1,11 @@
 //! Who may ask at all. On loopback everything is open for development, so a web page of somebody else must not be able to
-//! reach it through the browser: neither by a name that it points at this machine (Host), nor across origins (Origin).
+//! reach it through the browser: neither by a name that it points at this machine (Host), nor across origins (Origin), unless
+//! the operator has named its origin.
 
+use super::cors;
 use super::error::ApiError;
 use crate::Master;
+use crate::options::Origin;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{HOST, ORIGIN};
@@ -14,8 +17,12 @@ use std::net::IpAddr;
 pub(super) async fn check(State(master): State<Master>, request: Request, next: Next) -> Response {
     let listens_on = master.options().listen.ip();
     if listens_on.is_loopback()
-        && let Err(refusal) =
-            allow(request.uri().authority().map(|host| host.as_str()), request.headers(), listens_on)
+        && let Err(refusal) = allow(
+            request.uri().authority().map(|host| host.as_str()),
+            request.headers(),
+            listens_on,
+            &master.options().cors_origins,
+        )
     {
         return refusal.into_response();
     }
@@ -23,12 +30,20 @@ pub(super) async fn check(State(master): State<Master>, request: Request, next: 
 }
 
 /// `authority` is that of the request's own target (HTTP/2, or a request to a proxy).
-fn allow(authority: Option<&str>, headers: &HeaderMap, listens_on: IpAddr) -> Result<(), ApiError> {
+fn allow(
+    authority: Option<&str>,
+    headers: &HeaderMap,
+    listens_on: IpAddr,
+    origins: &[Origin],
+) -> Result<(), ApiError> {
     let hosts = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or("?"));
     for host in hosts.chain(authority) {
         if !is_ours(host, listens_on) {
             return Err(refused("Host", host));
         }
+    }
+    if cors::named(headers, origins).is_some() {
+        return Ok(());
     }
     for origin in headers.get_all(ORIGIN) {
         let origin = origin.to_str().unwrap_or("?");
@@ -44,7 +59,7 @@ fn refused(header: &str, value: &str) -> ApiError {
     ApiError::forbidden(format!(
         "{header} '{value}' is foreign: this master listens on loopback and answers only to localhost, 127.0.0.1 and [::1]"
     ))
-    .remedy("use http://localhost or http://127.0.0.1 with the master's port")
+    .remedy("use http://localhost or http://127.0.0.1 with the master's port; --cors-origin lets pages of another origin in")
 }
 
 /// Whether `host`, with or without a port, is a name of this machine's loopback.
@@ -66,13 +81,33 @@ fn is_ours(host: &str, listens_on: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderName, HeaderValue};
 
     fn check(host: Option<&str>, origin: Option<&str>, authority: Option<&str>) -> bool {
         let mut headers = HeaderMap::new();
         headers.extend(host.map(|host| (HOST, HeaderValue::from_str(host).unwrap())));
         headers.extend(origin.map(|origin| (ORIGIN, HeaderValue::from_str(origin).unwrap())));
-        allow(authority, &headers, IpAddr::from([127, 0, 0, 1])).is_ok()
+        allow(authority, &headers, IpAddr::from([127, 0, 0, 1]), &[]).is_ok()
+    }
+
+    #[test]
+    fn a_named_origin_passes_and_a_foreign_host_does_not() {
+        let origins = ["https://board.example".parse().unwrap()];
+        let check = |headers: &[(HeaderName, &'static str)]| {
+            let headers =
+                headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+            allow(None, &headers, IpAddr::from([127, 0, 0, 1]), &origins).is_ok()
+        };
+        assert!(check(&[(HOST, "localhost"), (ORIGIN, "https://board.example")]));
+        for origin in
+            ["http://board.example", "https://board.example:1", "https://board.example.evil", "null"]
+        {
+            assert!(!check(&[(HOST, "localhost"), (ORIGIN, origin)]), "{origin}");
+        }
+        assert!(
+            !check(&[(HOST, "board.example"), (ORIGIN, "https://board.example")]),
+            "a name that was pointed here"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod agent_logs;
 mod assets;
+mod cors;
 mod deployments;
 pub mod error;
 mod events;
@@ -13,14 +14,18 @@ mod extract;
 #[cfg(test)]
 mod fuzz;
 mod guard;
+mod gzip;
 mod images;
+pub(crate) mod limits;
 mod link;
 pub mod marathon;
 mod measurements;
+mod methods;
 mod nodes;
 mod openapi;
 mod roles;
 mod services;
+mod tags;
 mod tasks;
 mod typed;
 mod views;
@@ -75,13 +80,23 @@ pub(crate) fn router(master: Master) -> Router {
         .route("/", get(assets::index))
         .route("/ui", get(assets::index))
         .route("/ui/{*path}", get(assets::file))
+        .layer(middleware::from_fn_with_state(master.clone(), tags::check))
         .with_state(master.clone());
-    hansa
+    let routes = hansa
         .merge(marathon::router(master.clone()))
         .fallback(not_found)
-        .method_not_allowed_fallback(wrong_method)
+        .method_not_allowed_fallback(wrong_method);
+    // Around all of it, not around each route: what the router itself answers and adds is seen too.
+    Router::new()
+        .fallback_service(routes)
+        // From the inside out.
+        .layer(middleware::from_fn(methods::options))
+        .layer(middleware::from_fn(limits::check))
         .layer(middleware::from_fn_with_state(master.clone(), guard::check))
         .layer(middleware::from_fn(typed::check))
+        .layer(middleware::from_fn_with_state(master.clone(), cors::check))
+        .layer(middleware::from_fn(gzip::compress))
+        .layer(middleware::from_fn(methods::head))
         .layer(middleware::from_fn_with_state(master, measured))
 }
 

@@ -1,12 +1,12 @@
 //! Every refusal in the shape of the surface that was asked: Marathon's below `/v2`, Hansa's elsewhere. Handlers say it
-//! right themselves; here is caught what routers, extractors and the guard say for them. And what OPTIONS is answered.
+//! right themselves; here is caught what routers, extractors and the guard say for them.
 
 use super::error::{ApiError, Refusal};
 use super::marathon;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::header::{ALLOW, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -16,11 +16,7 @@ const MAX_WORDS: usize = 4_096;
 /// Looks at every answer.
 pub(super) async fn check(request: Request, next: Next) -> Response {
     let of_marathon = marathon::is_below(request.uri().path());
-    let method = request.method().clone();
     let answer = next.run(request).await;
-    if method == Method::OPTIONS && answer.status() == StatusCode::METHOD_NOT_ALLOWED {
-        return options(of_marathon);
-    }
     if !answer.status().is_client_error() && !answer.status().is_server_error() {
         return answer;
     }
@@ -52,7 +48,9 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
 fn code(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "not-found",
-        StatusCode::PAYLOAD_TOO_LARGE => "too-large",
+        StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::URI_TOO_LONG
+        | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "too-large",
         StatusCode::FORBIDDEN => "forbidden",
         status if status.is_server_error() => "internal",
         _ => "invalid",
@@ -69,16 +67,6 @@ fn translated(answer: Response) -> Response {
     let (mut head, _) = answer.into_parts();
     head.headers.remove(axum::http::header::CONTENT_LENGTH);
     Response::from_parts(head, Body::from(serde_json::json!({ "message": words }).to_string()))
-}
-
-/// What a path takes. Marathon's handlers look at methods themselves; for the others the router adds `Allow` on the way out.
-fn options(of_marathon: bool) -> Response {
-    let mut answer = StatusCode::NO_CONTENT.into_response();
-    if of_marathon {
-        let methods = HeaderValue::from_static("GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS");
-        answer.headers_mut().insert(ALLOW, methods);
-    }
-    answer
 }
 
 #[cfg(test)]
@@ -107,21 +95,6 @@ mod tests {
             let (head, text) = ask(&router, method, path).await;
             assert_eq!((head.status.as_u16(), text.as_str()), (status, body), "{method} {path}");
             assert_eq!(head.headers["content-type"], "application/json");
-        }
-        running.stop().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn options_are_told() {
-        let Running { router, running } = serving().await;
-        for (path, allow) in [
-            ("/hansa/v1/roles/x", "PUT"),
-            ("/hansa/v1/tasks", "GET,HEAD"),
-            ("/v2/apps", "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS"),
-        ] {
-            let (head, text) = ask(&router, "OPTIONS", path).await;
-            assert_eq!((head.status.as_u16(), text.as_str()), (204, ""), "{path}");
-            assert_eq!(head.headers["allow"], allow);
         }
         running.stop().await.unwrap();
     }

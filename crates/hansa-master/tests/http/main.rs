@@ -5,6 +5,7 @@ mod deployments;
 mod events;
 mod logs;
 mod port;
+mod robust;
 mod services;
 mod store;
 mod support;

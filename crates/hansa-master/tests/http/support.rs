@@ -24,6 +24,14 @@ impl Cluster {
         Self::start_in(tempfile::tempdir().unwrap()).await
     }
 
+    /// The same, with options of its own.
+    pub async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options::new("127.0.0.1:0".parse().unwrap(), folder.path());
+        change(&mut options);
+        Self { running: start(options).await.unwrap(), folder }
+    }
+
     async fn start_in(folder: tempfile::TempDir) -> Self {
         let options = Options::new("127.0.0.1:0".parse().unwrap(), folder.path());
         Self { running: start(options).await.unwrap(), folder }
@@ -161,7 +169,18 @@ impl Events {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    /// The headers, a line each, names in small letters as hyper writes them.
+    pub head: String,
     pub body: String,
+    /// What follows the head, byte for byte.
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
 }
 
 /// One request on a connection of its own, written by hand: nothing between the test and the wire.
@@ -185,7 +204,9 @@ pub async fn ask(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    Answer { status, body: if chunked { dechunk(body) } else { body.into() } }
+    let body = if chunked { dechunk(body) } else { body.into() };
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
+    Answer { status, head: head.to_owned(), body, bytes: bytes[end..].to_vec() }
 }
 
 fn dechunk(mut body: &str) -> String {

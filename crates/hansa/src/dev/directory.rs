@@ -93,6 +93,16 @@ pub fn try_lock(directory: &Path) -> std::io::Result<Option<File>> {
     }
 }
 
+/// Removes a directory. The last process on its way out may still write to it.
+pub fn remove_all(path: &Path) {
+    let until = Instant::now() + Duration::from_secs(2);
+    while std::fs::remove_dir_all(path).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound)
+        && Instant::now() < until
+    {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Removes temporary clusters whose supervisor and janitor were both killed.
 fn sweep_abandoned(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else { return };
@@ -105,7 +115,7 @@ fn sweep_abandoned(parent: &Path) {
         let Ok(Some(lock)) = try_lock(&entry.path()) else { continue };
         note(&format!("cleaning up {}, which a killed cluster left", entry.path().display()));
         sweep(&entry.path(), Duration::from_secs(5));
-        let _ = std::fs::remove_dir_all(entry.path());
+        remove_all(&entry.path());
         drop(lock);
     }
 }

@@ -4,7 +4,7 @@
 //! It is a convenience, not the guarantee: if it is killed too, the shims' stop deadline still ends every task, and the
 //! next `hansa dev` removes the directory.
 
-use crate::dev::directory::try_lock;
+use crate::dev::directory::{remove_all, try_lock};
 use crate::dev::process::{forget_settings, own_program};
 use crate::dev::sweep::sweep;
 use crate::failure::Failure;
@@ -69,7 +69,7 @@ pub fn run(args: &JanitorArgs) {
     let lock = try_lock(&args.data_dir);
     sweep(&args.data_dir, Duration::from_secs(30));
     if args.remove {
-        let _ = std::fs::remove_dir_all(&args.data_dir);
+        remove_all(&args.data_dir);
     }
     drop(lock);
 }

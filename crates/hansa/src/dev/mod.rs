@@ -61,6 +61,15 @@ pub struct DevArgs {
     #[arg(long, env = "HANSA_DEV_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,
+    /// An origin whose web pages may use the API from a browser, such as https://board.example. May be repeated
+    #[arg(
+        long,
+        env = "HANSA_DEV_CORS_ORIGIN",
+        hide_env_values = true,
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub cors_origin: Option<Vec<String>>,
 }
 
 /// How long master and agents have to stop by themselves. With all that follows less than ten seconds.
@@ -72,6 +81,7 @@ const TASKS_GRACE: Duration = Duration::from_secs(2);
 /// Runs the cluster until it is told to stop.
 pub async fn run(args: DevArgs) -> Result<(), Failure> {
     let listen = choose_address(args.listen.as_deref().unwrap_or("127.0.0.1:8080"))?;
+    crate::serve::origins(args.cors_origin.as_deref().unwrap_or_default())?;
     let ports = parse_ports(args.ports.as_deref().unwrap_or("31000-32000"))?;
     let directory = Directory::open(args.data_dir.as_deref())?;
     let janitor = Janitor::start(&directory.path, directory.temporary)?;
@@ -79,7 +89,7 @@ pub async fn run(args: DevArgs) -> Result<(), Failure> {
     let outcome = cluster.run(args.demo.unwrap_or(false)).await;
     let left = cluster.stop().await;
     if directory.temporary {
-        remove_all(&directory.path);
+        directory::remove_all(&directory.path);
     }
     janitor.dismiss();
     outcome?;
@@ -117,16 +127,6 @@ fn parse_ports(text: &str) -> Result<(u16, u16), Failure> {
     }
 }
 
-/// A directory may still be written to by the last process on its way out.
-fn remove_all(path: &Path) {
-    let until = Instant::now() + Duration::from_secs(2);
-    while std::fs::remove_dir_all(path).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound)
-        && Instant::now() < until
-    {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// The processes and what is known about them.
 struct Cluster {
     listen: SocketAddr,
@@ -150,6 +150,8 @@ impl Cluster {
         let mut master = vec!["master".to_owned(), "--listen".into(), listen.to_string()];
         master.extend(["--data-dir".into(), text(inside("master"))]);
         master.extend(insecure.then(|| "--insecure".into()));
+        let origins = args.cors_origin.iter().flatten();
+        master.extend(origins.flat_map(|origin| ["--cors-origin".to_owned(), origin.clone()]));
         let mut processes = vec![Process::new("master", master, inside("master.log"))];
         for (number, share) in (1..).zip(&shares) {
             let name = format!("node{number}");

@@ -2,9 +2,11 @@
 //!
 //! What belongs to a cluster is known by its data directory alone, so that the same code serves the ordinary end, the
 //! janitor behind a supervisor that was killed, and the next start: processes of this program that were given a path
-//! in it, processes whose environment names a sandbox in it, and the cgroups of the agents that live in it.
+//! in it, processes whose environment names a sandbox in it, and the cgroups, bridges and port mappings of the agents that
+//! live in it. What containers mount, and their network namespaces, go with their processes.
 
 use hansa_agent::cgroup::Driver;
+use hansa_agent::network;
 use hansa_agent::shim::{self, Attached};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
@@ -14,11 +16,12 @@ use std::time::{Duration, Instant};
 /// What could not be ended, in words; empty is success.
 pub type Leftovers = Vec<String>;
 
-/// Kills every process of the cluster in `data_dir` and removes its cgroups, for at most `patience`.
+/// Kills every process of the cluster in `data_dir` and removes its cgroups and networks, for at most `patience`.
 pub fn sweep(data_dir: &Path, patience: Duration) -> Leftovers {
     let deadline = Instant::now() + patience;
     let driver = Driver::detect().driver;
     let agents = agents(data_dir);
+    let containers = containers(data_dir);
     loop {
         // First the shims, which would otherwise report and restart nothing but might still write.
         let pids = pids(data_dir);
@@ -38,6 +41,14 @@ pub fn sweep(data_dir: &Path, patience: Duration) -> Leftovers {
                     left.push(format!("cgroups of {agent}: {error}"));
                 }
                 left.extend(cgroups(driver, agent).iter().map(|dir| format!("cgroup {}", dir.display())));
+            }
+        }
+        if left.is_empty() {
+            // Last, as a living agent would make it again.
+            for agent in &agents {
+                if let Err(error) = network::sweep(agent, &containers) {
+                    left.push(format!("network of {agent}: {error}"));
+                }
             }
         }
         if left.is_empty() || Instant::now() >= deadline {
@@ -75,25 +86,33 @@ fn cgroups(driver: &Driver, agent: &str) -> Vec<PathBuf> {
     below.filter(|dir| dir.exists()).collect()
 }
 
-/// The ids of the agents that live in `data_dir`: from what they wrote about themselves and their containers.
+/// Directories that are an agent's data directory, or could be: the cluster's own, and those in it.
+fn homes(data_dir: &Path) -> Vec<PathBuf> {
+    let mut homes = vec![data_dir.to_owned()];
+    homes.extend(directories(data_dir));
+    homes
+}
+
+/// The directories in one; none if it is not there.
+fn directories(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    // Not what links lead to.
+    let real = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    entries.flatten().filter(real).map(|entry| entry.path()).collect()
+}
+
+/// The runtime directories of all containers, and of shims that wait for one.
+fn containers(data_dir: &Path) -> Vec<PathBuf> {
+    let places = homes(data_dir).into_iter().flat_map(|home| [home.join("runtime"), home.join("spares")]);
+    places.flat_map(|place| directories(&place)).collect()
+}
+
+/// The ids of the agents that live in `data_dir`: from what they wrote about themselves and their containers, in the
+/// places where nobody but an agent writes. Sandboxes, images and what containers write could name anybody.
 fn agents(data_dir: &Path) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut directories = vec![(data_dir.to_owned(), 0)];
-    while let Some((directory, depth)) = directories.pop() {
-        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            match entry.file_type() {
-                // A task's own files are no business of ours.
-                Ok(kind) if kind.is_dir() && depth < 5 && name != "sandboxes" => {
-                    directories.push((entry.path(), depth + 1));
-                }
-                Ok(kind) if kind.is_file() => found.extend(agent_of(&entry.path())),
-                _ => {}
-            }
-        }
-    }
-    found
+    let own = homes(data_dir).into_iter().map(|home| home.join("agent-id"));
+    let containers = containers(data_dir).into_iter().map(|container| container.join("shim.json"));
+    own.chain(containers).filter_map(|file| agent_of(&file)).collect()
 }
 
 /// The agent that one of its files names: its own `agent-id`, or the spec of a container.
@@ -182,11 +201,17 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        write("node1/run/c1/shim.json", r#"{"version":1,"agent":"a-1","container":"c1"}"#);
-        write("node2/run/c2/shim.json", r#"{"agent":"../../etc"}"#);
-        write("node2/sandboxes/x/agent-id", "not-mine");
+        write("node1/runtime/c1/shim.json", r#"{"version":1,"agent":"a-1","container":"c1"}"#);
+        write("node2/runtime/c2/shim.json", r#"{"agent":"../../etc"}"#);
+        for others in ["sandboxes/x", "images/x", "runtime/c2/scratch", "runtime/c2/scratch/upper/runtime/x"]
+        {
+            write(&format!("node2/{others}/agent-id"), "not-mine");
+            write(&format!("node2/{others}/shim.json"), r#"{"agent":"not-mine"}"#);
+        }
         write("node3/agent-id", "a-3\n");
-        assert_eq!(agents(dir.path()), BTreeSet::from(["a-1".to_owned(), "a-3".to_owned()]));
+        write("node3/spares/3/shim.json", r#"{"agent":"a-4"}"#);
+        assert_eq!(agents(dir.path()), BTreeSet::from(["a-1", "a-3", "a-4"].map(str::to_owned)));
+        assert_eq!(agents(&dir.path().join("node3")), BTreeSet::from(["a-3", "a-4"].map(str::to_owned)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use hansa_model::app::AppVersion;
 use hansa_model::event::{AgentView, TaskView};
 use hansa_model::spec::Origin;
-use hansa_model::task::HealthResult;
+use hansa_model::task::{CheckResult, HealthResult};
 use hansa_model::{AgentId, AppId, InstanceId, Timestamp};
 use serde_json::{Map, Value, json};
 use std::net::{IpAddr, SocketAddr};
@@ -70,6 +70,9 @@ pub fn task(view: &TaskView, world: &dyn World) -> Value {
     if !results.is_empty() {
         put("healthCheckResults", Value::Array(results));
     }
+    if let Some(result) = view.status.check {
+        put("checkResult", check_result(result));
+    }
     Value::Object(task)
 }
 
@@ -103,6 +106,15 @@ fn health_result(result: &HealthResult, instance: &InstanceId) -> Value {
         shown["lastFailureCause"] = json!(cause);
     }
     shown
+}
+
+fn check_result(result: CheckResult) -> Value {
+    match result {
+        CheckResult::Silent => json!({}),
+        CheckResult::HttpStatus(code) => json!({"http": {"statusCode": code}}),
+        CheckResult::Connected(succeeded) => json!({"tcp": {"succeeded": succeeded}}),
+        CheckResult::ExitCode(code) => json!({"command": {"exitCode": code}}),
+    }
 }
 
 /// What the readiness checks of some tasks said last.

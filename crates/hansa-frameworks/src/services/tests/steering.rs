@@ -258,10 +258,39 @@ fn a_restart_loop_is_shown_until_it_is_over() {
     assert!(later.count > first.count && later.delay_ms > first.delay_ms, "{first:?} {later:?}");
     assert_eq!(later.since, first.since);
     drop(id);
+    // Whoever leads next knows of it, and does not try again at once.
+    let started = |world: &World| world.of("/web").len();
+    world.restart();
+    let restored = failing(&world, "/web").expect("also after a restart");
+    assert_eq!(restored.since, first.since);
+    assert!(restored.count >= later.count / 2 && restored.delay_ms >= first.delay_ms, "{restored:?}");
+    assert!(started(&world) <= 1);
+    world.run_for(60_000);
+    let last = failing(&world, "/web").unwrap();
+    assert!(last.count > restored.count && last.delay_ms > later.delay_ms, "{last:?}");
     // A new version has failed at nothing yet.
     world.deploy(forced(vec![put(app("/web", 1))]));
     world.settle();
     assert_eq!(failing(&world, "/web"), None);
+    world.run_for(300_000);
+    assert!(world.store.failing.is_empty(), "nothing is left of it");
+}
+
+#[test]
+fn a_restart_loop_is_written_now_and_then() {
+    let mut world = World::with_nodes(2);
+    let mut spec = behaving(app("/web", 1), "crash");
+    spec.backoff.max_ms = 1_000;
+    world.deploy(change(vec![put(spec)]));
+    world.run_for(600_000);
+    let told = failing(&world, "/web").unwrap();
+    assert!(told.count > 300, "{told:?}");
+    let written = world.store.written_failing;
+    assert!((5..40).contains(&written), "{written} times");
+    // What is removed while it fails leaves nothing.
+    world.deploy(forced(vec![to("/web", Target::Removed)]));
+    world.settle();
+    assert!(world.store.failing.is_empty());
 }
 
 #[test]

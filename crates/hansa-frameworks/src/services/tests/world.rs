@@ -1,6 +1,6 @@
 //! A world for the scheduler: machines that do as they are told, one step at a time, and a store that remembers.
 
-use crate::services::{Output, Record, Services, Settings};
+use crate::services::{FailingRecord, Output, Record, Services, Settings};
 use hansa_model::app::AppVersion;
 use hansa_model::event::{AgentState, DeploymentChange, Event};
 use hansa_model::group::GroupVersion;
@@ -42,6 +42,9 @@ pub struct Store {
     pub deployments: BTreeMap<DeploymentId, String>,
     pub groups: BTreeMap<(AppId, Timestamp), Arc<GroupVersion>>,
     pub removals: BTreeSet<(AppId, Timestamp)>,
+    pub failing: BTreeMap<AppId, FailingRecord>,
+    /// How often it was written that an app fails.
+    pub written_failing: usize,
 }
 
 impl Store {
@@ -59,6 +62,11 @@ impl Store {
             Record::DeleteGroup(id, version) => drop(self.groups.remove(&(id, version))),
             Record::PutRemoval(id, at) => drop(self.removals.insert((id, at))),
             Record::DeleteRemoval(id, at) => drop(self.removals.remove(&(id, at))),
+            Record::PutFailing(id, record) => {
+                self.written_failing += 1;
+                self.failing.insert(id, *record);
+            }
+            Record::DeleteFailing(id) => drop(self.failing.remove(&id)),
         }
     }
 
@@ -72,6 +80,8 @@ impl Store {
         records.extend(self.versions.values().cloned().map(Record::PutVersion));
         records.extend(self.groups.values().cloned().map(Record::PutGroup));
         records.extend(self.removals.iter().map(|(id, at)| Record::PutRemoval(id.clone(), *at)));
+        let failing = |(id, record): (&AppId, &FailingRecord)| (id.clone(), Box::new(record.clone()));
+        records.extend(self.failing.iter().map(failing).map(|(id, record)| Record::PutFailing(id, record)));
         records
     }
 }

@@ -96,6 +96,8 @@ impl<'a> Touched<'a> {
                 let state = match change {
                     DeploymentChange::Succeeded => "succeeded",
                     DeploymentChange::Failed(_) => "failed",
+                    _ if view.paused.is_some() => "paused",
+                    _ if view.failing.is_some() => "failing",
                     _ => "running",
                 };
                 if self.deployments.insert(&view.id, (view.clone(), state)).is_none() {
@@ -181,6 +183,8 @@ pub(super) fn wire(frame: &StreamEvent) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hansa_model::Timestamp;
+    use hansa_model::event::Standstill;
 
     #[test]
     fn a_frame_is_its_name_and_its_data() {
@@ -194,6 +198,36 @@ mod tests {
             wire(&StreamEvent::TaskRemoved { id: "t".into() }),
             ("task_removed".into(), r#"{"id":"t"}"#.into())
         );
+    }
+
+    #[test]
+    fn a_deployment_that_stands_still_says_so() {
+        let still = || Some(Standstill { since: Timestamp(1), words: "the canary stands".into() });
+        let state = |paused, failing, change| {
+            let view = DeploymentView {
+                id: "d".into(),
+                version: Timestamp(1),
+                started_at: Timestamp(1),
+                affected: vec!["/web".into()],
+                steps: Vec::new(),
+                current_step: 0,
+                waiting_for: String::new(),
+                progressed_at: Timestamp(1),
+                remedy: String::new(),
+                paused,
+                failing,
+                rolls_back: None,
+            };
+            let event = Event::Deployment { view: Arc::new(view), change };
+            let mut touched = Touched::default();
+            touched.add(&event);
+            touched.deployments.values().next().map(|(_, state)| *state)
+        };
+        assert_eq!(state(None, None, DeploymentChange::Progress), Some("running"));
+        assert_eq!(state(still(), None, DeploymentChange::Paused), Some("paused"));
+        assert_eq!(state(None, still(), DeploymentChange::Restored), Some("failing"));
+        assert_eq!(state(still(), still(), DeploymentChange::Progress), Some("paused"));
+        assert_eq!(state(still(), None, DeploymentChange::Failed("cancelled".into())), Some("failed"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::SubmitError;
 use crate::cell::Failure;
-use crate::http::extract;
+use crate::http::{extract, limits};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, Query};
 use axum::http::request::Parts;
@@ -162,5 +162,12 @@ pub(super) async fn read_json(body: Body) -> Result<Value, Refused> {
     let bytes = extract::read(body, MAX_BODY)
         .await
         .map_err(|unread| Problem::new(unread.status().as_u16(), unread.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|fault| Refused(Problem::not_json(fault.to_string())))
+    let body = serde_json::from_slice(&bytes).map_err(|fault| Problem::not_json(limits::words(&fault)))?;
+    match limits::too_long(&body) {
+        None => Ok(body),
+        Some(place) => {
+            let place = if place.is_empty() { "/" } else { &place };
+            Err(Refused(Problem::rule(place, format!("must not have more than {} elements", limits::ITEMS))))
+        }
+    }
 }

@@ -60,6 +60,18 @@ impl Named {
     }
 }
 
+/// The methods that a path below `/v2/apps` takes.
+pub(super) fn allowed(path: &str) -> &'static str {
+    match Named::parse(path) {
+        Named::All => "GET,HEAD,POST,PUT,PATCH",
+        Named::App(_) => "GET,HEAD,PUT,PATCH,DELETE",
+        Named::Restart(_) => "POST",
+        Named::Tasks(_) => "GET,HEAD,DELETE",
+        Named::Task(..) => "DELETE",
+        Named::Group(_) | Named::GroupTasks(_) | Named::Versions(_) | Named::Version(..) => "GET,HEAD",
+    }
+}
+
 /// `/v2/apps`.
 pub(super) async fn all(
     State(api): State<Api>,

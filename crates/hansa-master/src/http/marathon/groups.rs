@@ -45,6 +45,15 @@ impl Named {
     }
 }
 
+/// The methods that a path below `/v2/groups` takes.
+pub(super) fn allowed(path: &str) -> &'static str {
+    match Named::parse(path) {
+        Named::Group(id) if id == "/" => "GET,HEAD,POST,PUT,DELETE",
+        Named::Group(_) => "GET,HEAD,POST,PUT,PATCH,DELETE",
+        Named::Apps(_) | Named::Versions(_) | Named::Version(..) => "GET,HEAD",
+    }
+}
+
 /// `/v2/groups`.
 pub(super) async fn root(State(api): State<Api>, method: Method, params: Params, body: Body) -> Answer {
     answer(api, method, "", params, body).await

@@ -14,7 +14,7 @@ mod history;
 mod tasks;
 mod world;
 
-use super::measurements;
+use super::{measurements, tags};
 use crate::Master;
 use answer::Refused;
 use axum::Router;
@@ -42,15 +42,37 @@ pub fn router(master: Master) -> Router {
         .merge(routes())
         .nest("/marathon", with_ping())
         .nest("/service/marathon", with_ping())
+        .layer(middleware::from_fn_with_state(api.master.clone(), tags::check))
         .layer(middleware::from_fn_with_state(api.clone(), headers))
         .with_state(api)
 }
 
 /// Whether a path belongs to Marathon's API.
-pub(super) fn is_below(path: &str) -> bool {
+pub(crate) fn is_below(path: &str) -> bool {
+    below(path).is_some()
+}
+
+/// What of a path stands behind `/v2`, if it belongs to Marathon's API.
+fn below(path: &str) -> Option<&str> {
     let path = path.strip_prefix("/service").unwrap_or(path);
     let path = path.strip_prefix("/marathon").unwrap_or(path);
-    path == "/v2" || path.starts_with("/v2/")
+    path.strip_prefix("/v2").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The methods that a path of Marathon's API takes, without OPTIONS; empty if there is no such path. None: not Marathon's.
+pub(super) fn allowed(path: &str) -> Option<&'static str> {
+    let below = below(path)?.trim_matches('/');
+    let (list, rest) = below.split_once('/').unwrap_or((below, ""));
+    Some(match (list, rest) {
+        ("apps", rest) => apps::allowed(rest),
+        ("groups", rest) => groups::allowed(rest),
+        ("pods", _) | ("tasks" | "deployments" | "queue" | "events" | "info" | "plugins", "") => "GET,HEAD",
+        ("tasks", "delete") => "POST",
+        ("deployments", id) if !id.contains('/') => "DELETE",
+        ("queue", path) if path.ends_with("/delay") => "DELETE",
+        ("leader", "") => "GET,HEAD,DELETE",
+        _ => "",
+    })
 }
 
 fn routes() -> Router<Api> {

@@ -1,11 +1,22 @@
 //! Connections: HTTP/1 and HTTP/2 on one port, each bounded in time and number.
+//!
+//! - More connections than allowed wait to be accepted.
+//! - The head of a request, and a connection without any, have so much time ([`Limits::head`]).
+//! - A client that does not take its answer is cut off ([`Limits::unread`]; [`line`]).
+//! - What hyper refuses before there is a request is said in our words ([`line`]).
+//!
+//! Bodies, targets and headers have their limits where requests are read, in `crate::http`.
 
+mod line;
+
+use crate::http::limits;
 use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use line::{Line, Talk};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,6 +33,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// How long a client may take for the head of a request, and how long a connection may be open without any.
     pub(crate) head: Duration,
+    /// How long a client may take no byte of an answer that waits for it.
+    pub(crate) unread: Duration,
     /// How long open requests may take to end once the master stops.
     pub(crate) grace: Duration,
 }
@@ -30,8 +43,13 @@ pub(crate) struct Limits {
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Bytes of a request's head.
-const MAX_HEAD: usize = 64 * 1024;
+/// Bytes of a request's head. Above the limits of its parts in `crate::http::limits`, so that a head that is read and refused
+/// is refused by name.
+const MAX_HEAD: usize = 72 * 1024;
+const _: () = assert!(MAX_HEAD > limits::TARGET + limits::HEADERS);
+
+/// HTTP/2 counts 32 bytes more for each header.
+const MAX_HEADER_LIST: u32 = 256 * 1024;
 
 /// Serves until the master stops, then gives open requests some time to end.
 pub(crate) async fn serve(
@@ -55,7 +73,7 @@ pub(crate) async fn serve(
             Ok((stream, _)) => {
                 let (router, stopping) = (router.clone(), stopping.clone());
                 connections.spawn(async move {
-                    connection(stream, router, stopping, limits.head).await;
+                    connection(stream, router, stopping, limits).await;
                     drop(slot);
                 });
             }
@@ -76,13 +94,16 @@ pub(crate) async fn serve(
     connections.shutdown().await;
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<bool>, head: Duration) {
+async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<bool>, limits: Limits) {
     let _ = stream.set_nodelay(true);
     let asked = Arc::new(AtomicBool::new(false));
     let noticed = asked.clone();
     let peer = stream.peer_addr().ok();
+    let talk = Arc::new(Talk::default());
+    let (asking, answering) = (talk.clone(), talk.clone());
     let service = router.map_request(move |request: Request<Incoming>| {
         noticed.store(true, Ordering::Relaxed);
+        asking.asked(&request);
         let mut request = request.map(axum::body::Body::new);
         // Marathon's events name who asked.
         if let Some(peer) = peer {
@@ -90,20 +111,22 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
         }
         request
     });
+    let service = service.map_response(move |answer| answering.answered(answer));
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(MAX_HEAD);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
-        .max_header_list_size(MAX_HEAD as u32)
+        .max_header_list_size(MAX_HEADER_LIST)
         .max_concurrent_streams(256)
         .adaptive_window(false);
+    let line = Line::new(stream, talk, limits.unread);
     let connection =
-        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
+        builder.serve_connection_with_upgrades(TokioIo::new(line), TowerToHyperService::new(service));
     tokio::pin!(connection);
-    let silence = tokio::time::sleep(head);
+    let silence = tokio::time::sleep(limits.head);
     tokio::pin!(silence);
     let mut waits_for_first = true;
     let mut serves = true;
@@ -137,6 +160,9 @@ mod tests {
     use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    /// More than sockets hold.
+    const LARGE: usize = 64 << 20;
+
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
 
     async fn serving(limits: Limits) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
@@ -145,12 +171,18 @@ mod tests {
         let (stop, stopping) = watch::channel(false);
         let router = Router::new()
             .route("/", get(async || "here"))
+            .route("/large", get(async || "x".repeat(LARGE)))
             .route("/never", get(async || std::future::pending::<String>().await));
         (address, stop, tokio::spawn(serve(listener, router, stopping, limits)))
     }
 
     fn limits() -> Limits {
-        Limits { connections: 10, head: Duration::from_secs(60), grace: Duration::from_secs(60) }
+        Limits {
+            connections: 10,
+            head: Duration::from_secs(60),
+            unread: Duration::from_secs(60),
+            grace: Duration::from_secs(60),
+        }
     }
 
     /// Everything that the server says until it closes.
@@ -200,5 +232,88 @@ mod tests {
         assert_eq!(rest(&mut idle).await, "");
         assert_eq!(rest(&mut stuck).await, "");
         assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    }
+
+    /// Each byte comes soon after the last one, and the whole takes too long.
+    #[tokio::test]
+    async fn a_head_that_dribbles_in_is_not_waited_for() {
+        let (address, _stop, _) = serving(Limits { head: Duration::from_millis(100), ..limits() }).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let (mut reading, mut writing) = stream.split();
+        let dribble = async {
+            // An end in sight: without a limit this is a request.
+            for byte in b"GET / HTTP/1.1\r\nhost: a-name-that-is-long-enough-for-the-limit\r\nconnection: close\r\n\r\n" {
+                if writing.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let mut answer = Vec::new();
+        let (_, _) = tokio::join!(dribble, reading.read_to_end(&mut answer));
+        assert_eq!(String::from_utf8_lossy(&answer), "");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_is_let_go() {
+        let (address, stop, ended) = serving(Limits { unread: Duration::from_millis(100), ..limits() }).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /large HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+        stream.readable().await.unwrap();
+        stop.send(true).unwrap();
+        // The grace is a minute: the connection is given up, not cut at the end.
+        ended.await.unwrap();
+        let taken = rest(&mut stream).await.len();
+        assert!(0 < taken && taken < LARGE, "{taken}");
+        let (address, _stop, _) = serving(limits()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /large HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
+        assert!(rest(&mut stream).await.len() > LARGE, "who reads gets it all");
+    }
+
+    #[tokio::test]
+    async fn requests_in_a_row_are_answered_in_order_and_then_silence_ends_it() {
+        let (address, _stop, _) = serving(Limits { head: Duration::from_millis(100), ..limits() }).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let one = "GET /PATH HTTP/1.1\r\nhost: h\r\n\r\n";
+        let requests: String = ["/", "/none", "/"].map(|path| one.replace("/PATH", path)).concat();
+        stream.write_all(requests.as_bytes()).await.unwrap();
+        // Reads until the server closes: nothing comes after the third.
+        let answers = rest(&mut stream).await;
+        let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+        assert_eq!(statuses, ["200", "404", "200"], "{answers}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_is_refused_in_words() {
+        let (address, _stop, _) = serving(limits()).await;
+        let long = "x".repeat(400_000);
+        let many: String = (0..200).map(|number| format!("h{number}: x\r\n")).collect();
+        let target = format!("GET /v2/apps?{long} HTTP/1.1\r\n\r\n");
+        for (said, status, words) in [
+            ("\u{1}\u{2}\r\n\r\n", "400", r#"{"error":{"code":"invalid""#),
+            ("GET / HTTP/9.9\r\n\r\n", "400", r#"{"error":{"code":"invalid""#),
+            ("GET /v2/apps HTTP/1.1\r\nno header\r\n\r\n", "400", r#"{"message":"this is no request"#),
+            (&format!("GET / HTTP/1.1\r\nh: {long}\r\n\r\n"), "431", r#"{"error":{"code":"too-large""#),
+            (&format!("GET /v2/apps HTTP/1.1\r\n{many}\r\n"), "431", r#"{"message":"a request's headers"#),
+            (&target, "4", r#"{"message":"a request's"#),
+        ] {
+            for before in ["", "GET / HTTP/1.1\r\nhost: h\r\n\r\n"] {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                if !before.is_empty() {
+                    stream.write_all(before.as_bytes()).await.unwrap();
+                    let mut first = [0; 4096];
+                    let read = stream.read(&mut first).await.unwrap();
+                    assert!(first[..read].ends_with(b"here"));
+                }
+                let _ = stream.write_all(said.as_bytes()).await;
+                let answer = rest(&mut stream).await;
+                let start = &said[..said.len().min(40)];
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{start:?}: {answer}");
+                let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+                assert!(body.starts_with(words), "{start:?}: {answer}");
+                assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
+            }
+        }
     }
 }
