@@ -1,4 +1,4 @@
-//! What the tests need from the machine besides Rust: looked for, installed where that is possible, else asked for in
+//! What tests and benches need from the machine besides Rust: looked for, installed where that is possible, else asked for in
 //! one line.
 
 use anyhow::{Result, bail};
@@ -35,29 +35,43 @@ const NEEDS: &[Need] = &[
     Need { probe: &["qemu-system-x86_64", "--version"], packages: &["qemu-system-x86"], optional: true },
 ];
 
-/// Makes sure that everything is there.
+/// What benches compare with; a bench that misses one leaves it out, and says so.
+const RIVALS: &[Need] = &[
+    Need { probe: &["runc", "--version"], packages: &["runc"], optional: true },
+    Need { probe: &["crun", "--version"], packages: &["crun"], optional: true },
+    Need { probe: &["/usr/sbin/dockerd", "--version"], packages: &["docker.io"], optional: true },
+    Need { probe: &["skopeo", "--version"], packages: &["skopeo"], optional: true },
+    Need { probe: &["umoci", "--version"], packages: &["umoci"], optional: true },
+];
+
+/// Makes sure that everything is there that tests need.
 pub fn provide() -> Result<()> {
-    let missing = missing(|_| true);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let packages = missing.join(" ");
-    if is_root() && works(&["apt-get", "--version"]) {
-        println!("installing from the system: {packages}");
-        apt(&["update", "-q"])?;
-        let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
-        install.extend(&missing);
-        apt(&install)?;
-    }
-    let missing = self::missing(|need| !need.optional);
+    install(&missing(NEEDS, |_| true))?;
+    let missing = missing(NEEDS, |need| !need.optional);
     if !missing.is_empty() {
         bail!("the tests need: {0}. On Debian or Ubuntu: apt-get install -y {0}", missing.join(" "));
     }
     Ok(())
 }
 
-fn missing(asked: impl Fn(&Need) -> bool) -> Vec<&'static str> {
-    NEEDS
+/// The same for benches of containers.
+pub fn provide_for_benches() -> Result<()> {
+    provide()?;
+    install(&missing(RIVALS, |_| true))
+}
+
+/// Installs packages if there are any to install, and this is a system and a user that can.
+fn install(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() || !is_root() || !works(&["apt-get", "--version"]) {
+        return Ok(());
+    }
+    println!("installing from the system: {}", packages.join(" "));
+    apt(&["update", "-q"])?;
+    apt(&[&["install", "-q", "-y", "--no-install-recommends"], packages].concat())
+}
+
+fn missing(needs: &[Need], asked: impl Fn(&Need) -> bool) -> Vec<&'static str> {
+    needs
         .iter()
         .filter(|need| asked(need) && !works(need.probe))
         .flat_map(|need| need.packages)

@@ -125,7 +125,9 @@ impl Archive {
 
     #[must_use]
     pub fn hard_link(self, name: &str, to: &str) -> Self {
-        self.entry(&Entry { name: name.as_bytes(), kind: b'1', link: to.as_bytes(), ..Entry::default() })
+        // Some unpackers give the file the link's mode, so builders write the file's. All linked files here are programs.
+        let link = to.as_bytes();
+        self.entry(&Entry { name: name.as_bytes(), kind: b'1', link, mode: 0o755, ..Entry::default() })
     }
 
     /// The bytes, with the usual end.

@@ -2,7 +2,7 @@
 
 use crate::support::{Cluster, so, until};
 use crate::talk::{get, here, redis};
-use crate::{image, on_runtime};
+use crate::{apps::image, on_runtime};
 use serde_json::Value;
 
 pub fn project() {

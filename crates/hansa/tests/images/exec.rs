@@ -1,7 +1,7 @@
 //! `hansa exec`, from the terminal of the person who types it to a container and back.
 
 use crate::support::{Cluster, hansa, so, until};
-use crate::{app, on_runtime};
+use crate::{apps::app, on_runtime};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read, Write};

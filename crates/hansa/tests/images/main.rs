@@ -4,6 +4,7 @@
 //! All of it happens in a network namespace of this program's own, so that no port, bridge or rule of the machine is
 //! touched, and whatever becomes of a test, they are gone with it. The tests run beside each other, one thread each.
 
+mod apps;
 mod balancer;
 mod compose;
 mod ends;
@@ -21,7 +22,6 @@ mod talk;
 use packages::Shop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::OnceLock;
 
 /// A test: its name and what it does.
 struct Test {
@@ -35,26 +35,6 @@ const TESTS: &[Test] = &[
     Test { name: "a command in a container, with and without a terminal", run: exec::commands },
     Test { name: "a compose file comes up with one command, and goes with one", run: compose::project },
 ];
-
-/// `127.0.0.1:port` of the registry that all tests share.
-static REGISTRY: OnceLock<String> = OnceLock::new();
-
-/// A reference to one of the shop's images.
-fn image(name: &str) -> String {
-    format!("{}/{name}", REGISTRY.get().expect("the shop is open"))
-}
-
-/// An app of an image in a network of its own, with one mapped port.
-fn app(id: &str, name: &str, port: u16) -> serde_json::Value {
-    serde_json::json!({
-        "id": id, "cpus": 0.01, "mem": 32, "instances": 1,
-        "networks": [{"mode": "container/bridge"}],
-        "container": {
-            "type": "DOCKER", "docker": {"image": image(name)},
-            "portMappings": [{"containerPort": port, "hostPort": 0}],
-        },
-    })
-}
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -74,7 +54,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let shop = Shop::open();
-    REGISTRY.set(shop.server()).expect("it is set once");
+    apps::buy_from(&shop);
     let run = |test: &Test| {
         let begun = std::time::Instant::now();
         let good = catch_unwind(AssertUnwindSafe(test.run)).is_ok();

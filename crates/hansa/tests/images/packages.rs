@@ -21,18 +21,24 @@ impl Shop {
         let registry = Registry::start("").expect("docker-registry: apt-get install -y docker-registry");
         let nginx = layer("/usr/sbin/nginx", &["nginx-common"]);
         let redis = layer("/usr/bin/redis-server", &["redis-tools"]);
+        let shop = Self { registry };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             for version in [1, 2] {
-                registry.push(&format!("nginx:{version}"), &web(version, &nginx)).await;
+                shop.stock(&format!("nginx:{version}"), &web(version, &nginx)).await;
             }
             let command = json!({"Cmd": ["redis-server", "--save", "", "--protected-mode", "no"], "User": "web",
                                  "Env": [PATH], "WorkingDir": "/tmp", "ExposedPorts": {"6379/tcp": {}}});
-            registry.push("redis:7", &TestImage::new(command, &[busybox_layer(), redis])).await;
+            shop.stock("redis:7", &TestImage::new(command, &[busybox_layer(), redis])).await;
             let command = json!({"Cmd": ["sh"], "Env": [PATH]});
-            registry.push("busybox:1", &TestImage::busybox(command)).await;
+            shop.stock("busybox:1", &TestImage::busybox(command)).await;
         });
-        Self { registry }
+        shop
+    }
+
+    /// One image more.
+    pub async fn stock(&self, name: &str, image: &TestImage) {
+        self.registry.push(name, image).await;
     }
 
     /// `127.0.0.1:port`

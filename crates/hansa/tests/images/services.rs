@@ -1,27 +1,16 @@
 //! The life of two services: started, grown, updated, taken back and moved, while somebody uses them.
 
+use crate::apps::{WEB, app, image, web};
 use crate::balancer::{Balancer, Tally};
+use crate::on_runtime;
 use crate::support::{Cluster, so, until};
 use crate::talk::{get, here, redis};
-use crate::{app, image, on_runtime};
 use hansa_api::hansa::Task;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-const WEB: &str = "/web";
 const CACHE: &str = "/cache";
 const MANY: usize = 20;
-
-/// A web server that can be updated a few instances at a time.
-pub fn web(version: u32, instances: usize) -> Value {
-    let mut web = app(WEB, &format!("nginx:{version}"), 80);
-    web["instances"] = json!(instances);
-    web["upgradeStrategy"] = json!({"minimumHealthCapacity": 0.9, "maximumOverCapacity": 0.2});
-    web["healthChecks"] = json!([
-        {"protocol": "MESOS_HTTP", "path": "/", "delaySeconds": 0, "intervalSeconds": 1, "gracePeriodSeconds": 60}
-    ]);
-    web
-}
 
 fn cache() -> Value {
     let mut cache = app(CACHE, "redis:7", 6379);

@@ -274,7 +274,7 @@ impl Cluster {
         Self::start_with(agents, &[]).await
     }
 
-    /// The same with more arguments for every agent.
+    /// The same with more arguments for every agent; they stand in place of usual ones of the same name.
     pub async fn start_with(agents: usize, more: &[&str]) -> Self {
         let directory = tempfile::Builder::new().prefix("hansa-test-").tempdir().expect("a directory").keep();
         let directory = directory.canonicalize().expect("it is there");
@@ -298,7 +298,8 @@ impl Cluster {
                 ("--resources", format!("cpus:8;mem:8192;disk:10000;ports:[{first}-{}]", first + share - 1)),
                 ("--stop-deadline", "10s".into()),
             ];
-            let arguments = arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+            let usual = arguments.into_iter().filter(|(name, _)| !more.contains(name));
+            let arguments = usual.flat_map(|(name, value)| [name.to_owned(), value]);
             let arguments = arguments.chain(more.iter().map(|&word| word.to_owned())).collect();
             Agent { name, data_dir, first_port: first, arguments, child: None }
         };

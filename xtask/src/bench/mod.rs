@@ -6,6 +6,10 @@
 //! - `store`: what a durable put costs.
 //! - `machine`: from a POST to a running process on a real agent, beside starting the same command bare; memory; and how
 //!   many short tasks a second come and go by claims, beside `runc run`.
+//! - `images`: containers of images: their start beside crun, runc and docker, 200 at once, an update under load, a pull
+//!   beside skopeo and umoci.
+
+mod images;
 
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +19,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// All benches.
-pub const NAMES: [&str; 5] = ["cell", "link", "placement", "store", "machine"];
+pub const NAMES: [&str; 6] = ["cell", "link", "placement", "store", "machine", "images"];
 
 /// Runs the named benches; all of them if none is named. Whether all of them ran.
 pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
@@ -36,6 +40,7 @@ pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
                 example(root, "hansa-store", "put_cost", &[&folder])?;
             }
             "machine" => machine(root)?,
+            "images" => images::images(root)?,
             other => bail!("'{other}' is not a bench; there are {}", NAMES.join(", ")),
         }
         println!("after {name}: {}", load());
