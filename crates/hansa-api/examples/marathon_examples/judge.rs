@@ -5,8 +5,7 @@
 
 use crate::find::Example;
 use hansa_api::marathon::update::merge;
-use hansa_api::marathon::{Defaults, Problem, parse_app, parse_app_as, path};
-use hansa_model::AppId;
+use hansa_api::marathon::{Defaults, Problem, group, parse_app};
 use serde_json::{Map, Value, json};
 
 /// One line of the table.
@@ -113,7 +112,7 @@ fn of_object(fields: &Map<String, Value>, json: &Value, place: &str) -> Vec<Row>
         return vec![Row { place: place.into(), kind: "pod", here: false, there: true, why }];
     }
     if fields.contains_key("groups") || fields.contains_key("apps") {
-        return of_group(fields, "/", place);
+        return of_group(json, place);
     }
     if !OF_APPS.iter().any(|name| fields.contains_key(*name)) {
         return match () {
@@ -145,23 +144,25 @@ fn as_part(json: &Value, defaults: &Defaults) -> Result<hansa_model::app::AppSpe
     merge(&base, &patch, defaults)
 }
 
-/// Every app of a group, in it and below.
-fn of_group(fields: &Map<String, Value>, base: &str, place: &str) -> Vec<Row> {
-    let id = path::absolute(fields.get("id").and_then(Value::as_str).unwrap_or("/"), base);
-    let mut rows = Vec::new();
-    let list = |name: &str| fields.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for (at, app) in list("apps").iter().enumerate() {
-        let app_id = AppId::from(path::absolute(app["id"].as_str().unwrap_or("?"), &id));
-        let place = format!("{place}/apps({at})");
-        let read = |defaults: &Defaults| parse_app_as(&app_id, app, defaults).map(drop);
-        rows.push(row(&place, "group", app, read(&Defaults::default()), read(&strict())));
-    }
-    for (at, group) in list("groups").iter().enumerate() {
-        if let Value::Object(group) = group {
-            rows.extend(of_group(group, &id, &format!("{place}/groups({at})")));
+/// A group as it would be posted to the root group: its apps, its groups, and how they hang together.
+fn of_group(json: &Value, place: &str) -> Vec<Row> {
+    let read = |enforces: bool| group::read(json, "/", &Defaults::default(), &|_| enforces).map(drop);
+    let mut row = row(place, "group", json, read(false), read(true));
+    for app in apps_below(json) {
+        if row.here
+            && let Some(words) = left_out(app)
+        {
+            row.there = false;
+            row.why.push(words.to_owned());
         }
     }
-    rows
+    vec![row]
+}
+
+/// Every app of a group, in it and below.
+fn apps_below(group: &Value) -> Vec<&Value> {
+    let list = |name: &str| group[name].as_array().map(Vec::as_slice).unwrap_or_default().iter();
+    list("apps").chain(list("groups").flat_map(apps_below)).collect()
 }
 
 /// Marathon's rule for roles, which is off here.
