@@ -45,7 +45,7 @@ fn newest(stage: &Stage) -> TaskStatus {
 fn each_other_answer_is_told() {
     let http = Question::Http { path: "v?x=1".into(), tls: false };
     let mut stage = running(with_check(http, Some(CheckPort::Index(0))));
-    check(&stage.wait(1_999), "");
+    check(&stage.wait(1_999), "1000 sample usage");
     assert_eq!(newest(&stage).check, None, "not asked yet");
     check(
         &stage.wait(1),
@@ -83,7 +83,7 @@ fn each_other_answer_is_told() {
     check(&stage.input(said(0, 1, CheckResult::HttpStatus(503))).lines().count().to_string(), "2");
     // Who is to end is not asked any more, and one that has ended has no answer.
     stage.hear(kill("x", Some(60_000)));
-    check(&stage.wait(20_000), "");
+    check(&stage.wait(20_000), "19000 sample usage");
     stage.input(exited("x", Exit::Code(0)));
     assert_eq!(newest(&stage).check, None);
 }
@@ -107,7 +107,7 @@ fn each_kind_of_question() {
         stage.hear(launch_message(launch));
         let addresses = vec!["172.20.4.2".to_owned()];
         stage.input(Input::Started { instance: InstanceId::from("x"), addresses });
-        check(&stage.wait(2_000), &format!("2000 probe x #1 {asked}"));
+        check(&stage.wait(2_000), &format!("1000 sample usage\n2000 probe x #1 {asked}"));
     }
     // A port that is not there.
     let mut stage = running(with_check(Question::Tcp, Some(CheckPort::Index(3))));

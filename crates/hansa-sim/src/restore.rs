@@ -56,7 +56,9 @@ impl World {
         let running = self.machines.iter().flat_map(|machine| &machine.processes);
         let running = running.filter(|(_, process)| alive(process) && !oracle.is_killed(&process.task));
         self.restored.spared = running.map(|(instance, _)| instance.clone()).collect();
-        self.restored.untold = self.restored.spared.iter().map(app_of).collect();
+        // Also of what is sick just now, and of what an older copy before this one left to itself, nobody has said anything.
+        let processes = self.machines.iter().flat_map(|machine| machine.processes.keys());
+        self.restored.untold.extend(processes.map(app_of));
         self.restored.untold.extend(self.oracle.apps().chain(oracle.apps()).cloned());
         self.restored.unseen = (0..self.machines.len()).collect();
         self.restored.fresh = true;

@@ -72,7 +72,7 @@ pub struct MasterArgs {
     /// A deployment without progress for this long is failing, unless its service's label says otherwise; 0: never
     #[arg(long, env = "HANSA_MASTER_PROGRESS_DEADLINE", hide_env_values = true, value_name = "TIME")]
     pub progress_deadline: Option<Span>,
-    /// An origin whose web pages may use the API from a browser, such as https://board.example. May be repeated
+    /// An origin whose web pages may use the API from a browser, such as `https://board.example`. May be repeated
     #[arg(
         long,
         env = "HANSA_MASTER_CORS_ORIGIN",

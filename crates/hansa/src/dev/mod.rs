@@ -61,7 +61,7 @@ pub struct DevArgs {
     #[arg(long, env = "HANSA_DEV_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,
-    /// An origin whose web pages may use the API from a browser, such as https://board.example. May be repeated
+    /// An origin whose web pages may use the API from a browser, such as `https://board.example`. May be repeated
     #[arg(
         long,
         env = "HANSA_DEV_CORS_ORIGIN",
