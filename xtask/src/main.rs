@@ -7,6 +7,7 @@ mod bench;
 mod fuzz;
 mod run;
 mod system;
+mod temporary;
 mod test;
 mod tidy;
 

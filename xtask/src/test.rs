@@ -2,6 +2,7 @@
 
 use crate::fuzz::{self, Tools};
 use crate::run::{Count, Outcome, run};
+use crate::temporary::Temporary;
 use crate::{system, tidy};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -114,8 +115,11 @@ pub fn test(root: &Path) -> Result<bool> {
         run(cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), LIMIT)?,
     );
     if report.add("build", run(cargo(root, &["build", "--workspace", "--all-targets"]), LIMIT)?) {
-        report.add("tests", run(cargo(root, &["test", "--workspace", "--no-fail-fast"]), LIMIT)?);
-        match clients(root) {
+        let temporary = Temporary::make()?;
+        let mut tests = cargo(root, &["test", "--workspace", "--no-fail-fast"]);
+        tests.env("TMPDIR", temporary.path());
+        report.add("tests", run(tests, LIMIT)?);
+        match clients(root, &temporary) {
             Ok(outcome) => {
                 report.add("clients", outcome);
             }
@@ -187,13 +191,14 @@ fn console(root: &Path) -> Result<Outcome> {
 }
 
 /// Marathon's clients from PyPI, unchanged, against clusters of ours, and a short fuzzing of one.
-fn clients(root: &Path) -> Result<Outcome> {
+fn clients(root: &Path, temporary: &Temporary) -> Result<Outcome> {
     let folder = root.join(CLIENTS);
     let python = environment(root, "clients-venv", "requirements.txt")?;
     let mut sum = Outcome { ok: true, count: Count::default(), took: Duration::ZERO };
     for script in ["marathon_client.py", "marathon_tools.py"] {
         let mut command = Command::new(&python);
         command.arg(folder.join(script)).env("HANSA_BIN", target(root).join("debug/hansa"));
+        command.env("TMPDIR", temporary.path());
         let outcome = run(command, LIMIT)?;
         sum.ok &= outcome.ok;
         sum.took += outcome.took;
