@@ -37,10 +37,15 @@ pub fn health(health: Health) -> &'static str {
     }
 }
 
-/// What it waits for; of one that ends again and again, that.
+/// What the list says of a service in one word: that it ends again and again goes before everything else.
+fn state(service: &Service) -> &'static str {
+    if service.failing.is_some() { "failing" } else { health(service.health) }
+}
+
+/// What it waits for; of one that ends again and again, how.
 fn waiting(service: &Service) -> String {
     match &service.failing {
-        Some(failing) => format!("failing, {} times: {}", failing.count, failing.last),
+        Some(failing) => format!("{} times: {}", failing.count, failing.last),
         None => service.waiting_for.clone().unwrap_or_default(),
     }
 }
@@ -52,7 +57,7 @@ fn table(services: &[Service]) -> Table {
         let checked = service.healthy + service.unhealthy > 0;
         table.row([
             service.id.to_string(),
-            health(service.health).into(),
+            state(service).into(),
             format!("{}/{}", service.running, service.instances),
             if checked { service.healthy.to_string() } else { String::new() },
             text::cpus(service.cpus_milli),
@@ -68,6 +73,8 @@ fn table(services: &[Service]) -> Table {
 mod tests {
     use super::*;
     use crate::samples;
+    use hansa_model::Timestamp;
+    use hansa_model::event::Failing;
 
     #[test]
     fn services_are_listed() {
@@ -76,5 +83,10 @@ mod tests {
             "ID         STATE      RUNNING  HEALTHY  CPUS  MEM  COMMAND         WAITING FOR\n\
              /demo/web  deploying      2/3        1   0.1  32M  hansa demo-web  2 machines: 0.5 cpus short\n"
         );
+        let last = "command exited with status 3".to_owned();
+        let failing = Failing { since: Timestamp(0), count: 8, last, delay_ms: 1_000 };
+        let service = Service { failing: Some(failing), ..samples::service() };
+        let row = table(&[service]).render(None);
+        assert!(row.contains("  failing ") && row.contains("  8 times: command exited with status 3"), "{row}");
     }
 }
