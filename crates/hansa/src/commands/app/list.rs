@@ -87,6 +87,9 @@ mod tests {
         let failing = Failing { since: Timestamp(0), count: 8, last, delay_ms: 1_000 };
         let service = Service { failing: Some(failing), ..samples::service() };
         let row = table(&[service]).render(None);
-        assert!(row.contains("  failing ") && row.contains("  8 times: command exited with status 3"), "{row}");
+        assert!(
+            row.contains("  failing ") && row.contains("  8 times: command exited with status 3"),
+            "{row}"
+        );
     }
 }
