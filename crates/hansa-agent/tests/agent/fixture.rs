@@ -75,7 +75,7 @@ impl Fixture {
 
     /// An agent process, not waited for.
     pub fn spawn_agent(&mut self) -> &mut Child {
-        let child = std::process::Command::new(std::env::current_exe().unwrap())
+        let child = std::process::Command::new(crate::machine::program())
             .arg("agent")
             .arg(format!("http://{}", self.master.address))
             .arg(self.data_dir())

@@ -43,6 +43,18 @@ pub fn main(args: &[OsString], tests: &[Test]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Whether `ip` can work in other network namespaces than its own: to that end it says something about the root's mounts.
+pub fn has_elsewhere() -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    mounts.lines().any(|line| line.split(' ').nth(4) == Some("/"))
+}
+
+/// This program's path, as whoever started it said it. Not what the kernel says: in a chroot, once the mounts are our own, that
+/// is the way from the real root.
+pub fn program() -> String {
+    std::env::args().next().expect("a program is started by its path")
+}
+
 fn mounted(source: &str, target: &str, kind: &str, flags: libc::c_ulong) -> io::Result<()> {
     let [source, target, kind] = [source, target, kind].map(|text| std::ffi::CString::new(text).unwrap());
     // SAFETY: all are C strings that outlive the call.

@@ -49,7 +49,7 @@ fn server(name: &str, ports: &[u16]) -> Launch {
     let mappings = (0..ports.len()).map(|at| mapping(80, Some(at as u16), "udp,tcp")).collect();
     let mut launch = bridged(name, "", ports, mappings);
     let mut group = (*launch.group).clone();
-    let exe = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
+    let exe = crate::machine::program();
     group.tasks[0].command = Command::Argv([&exe, "workload", "serve", "80", name].map(str::to_owned).into());
     launch.group = group.into();
     launch
@@ -89,7 +89,7 @@ fn two_containers() {
 
 /// This program as a shell writes it.
 fn exe() -> String {
-    std::env::current_exe().unwrap().to_str().unwrap().to_owned()
+    crate::machine::program()
 }
 
 /// What a new container hears when it asks these, each `<protocol> <address>`.
@@ -183,6 +183,9 @@ impl Drop for Outside {
 }
 
 fn outside() {
+    if !crate::machine::has_elsewhere() {
+        return println!("  SKIPPED: in a chroot `ip` cannot enter other network namespaces");
+    }
     for words in [
         "netns add outside",
         "link add uplink type veth peer name wire netns outside",
