@@ -8,13 +8,12 @@
 //! answer has been flushed. Only then are outgoing bytes looked at, and only a whole refusal, byte for byte as hyper
 //! writes it, is replaced. So no body of an answer, whatever stands in it, is ever taken for one.
 
+use super::handed::hand;
 use crate::http::limits;
-use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{StatusCode, Version};
 use axum::response::Response;
 use hansa_api::hansa::{Error, ErrorBody};
-use http_body::{Frame, SizeHint};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,7 +58,9 @@ impl Talk {
             self.framed.store(true, Ordering::Relaxed);
             self.handed_on.store(true, Ordering::Relaxed);
         }
-        answer.map(|body| Body::new(Given { body, talk: self.clone() }))
+        // When hyper lets go of the body, everything in it has been taken.
+        let talk = self.clone();
+        answer.map(|body| hand(body, move |_| talk.given.store(true, Ordering::Relaxed)))
     }
 
     fn heard(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
@@ -74,38 +75,6 @@ impl Talk {
         if self.given.load(Ordering::Relaxed) {
             self.open.store(false, Ordering::Relaxed);
         }
-    }
-}
-
-/// An answer's body that tells when hyper lets go of it: everything in it has been taken then.
-struct Given {
-    body: Body,
-    talk: Arc<Talk>,
-}
-
-impl HttpBody for Given {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Given {
-    fn drop(&mut self) {
-        self.talk.given.store(true, Ordering::Relaxed);
     }
 }
 
@@ -281,6 +250,7 @@ fn in_words(status: StatusCode, date: &str, of_marathon: bool) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     const BARE: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: Thu, 01 Jan 1970\r\n\r\n";

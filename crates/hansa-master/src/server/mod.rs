@@ -8,6 +8,7 @@
 //!
 //! Bodies, targets and headers have their limits where requests are read, in `crate::http`.
 
+mod handed;
 mod line;
 mod unread;
 

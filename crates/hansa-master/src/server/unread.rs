@@ -3,15 +3,13 @@
 //! request fail. So a small rest is read and forgotten before the answer goes out, and where that is not done the answer
 //! says that the connection ends.
 
-use axum::body::{Body, Bytes, HttpBody};
+use super::handed::hand;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header::{CONNECTION, EXPECT, HeaderValue};
 use axum::http::{StatusCode, Version};
 use axum::response::Response;
-use http_body::{Frame, SizeHint};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Bytes that are read to keep a connection.
@@ -40,7 +38,12 @@ pub(super) fn lend(request: Request) -> (Request, Rest) {
         is_framed: request.version() == Version::HTTP_2,
         waits: request.headers().contains_key(EXPECT),
     };
-    (request.map(|body| Body::new(Lent { body, slot })), rest)
+    let keep_rest = move |body: Body| {
+        if !body.is_end_stream() {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+        }
+    };
+    (request.map(|body| hand(body, keep_rest)), rest)
 }
 
 impl Rest {
@@ -61,40 +64,5 @@ impl Rest {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer
-    }
-}
-
-/// A body that goes back to its slot unless it is read to its end.
-struct Lent {
-    body: Body,
-    slot: Slot,
-}
-
-impl HttpBody for Lent {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if !self.body.is_end_stream() {
-            let body = std::mem::take(&mut self.body);
-            *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
-        }
     }
 }
