@@ -5,16 +5,17 @@ use crate::outsider::Outsider;
 use crate::pipeline::{self, Pipeline};
 use crate::sessions::{Sessions, Verdict};
 use hansa_frameworks::services::{self, Services};
-use hansa_kernel::{self as kernel, Effect, Kernel};
+use hansa_kernel::{self as kernel, Effect, Kernel, ToStream};
 use hansa_link::{ToAgent, ToAgentBody, ToMaster, ToMasterBody};
 use hansa_model::agent::Usage;
 use hansa_model::event::Published;
 use hansa_model::explain::{Explanation, QueueItem};
+use hansa_model::framework::{FrameworkCall, Operation, StreamId};
 use hansa_model::record::{Mutation, Table};
 use hansa_model::role::Role;
 use hansa_model::scheduler::{self, Call, Notice};
 use hansa_model::service::{ServiceAnswer, ServiceCommand, ServiceRefusal};
-use hansa_model::{AgentId, AppId, ClusterId, Owner, Principal, Term, Timestamp};
+use hansa_model::{AgentId, AppId, ClusterId, FrameworkId, Owner, Principal, Term, Timestamp};
 use std::collections::VecDeque;
 
 /// One agent stream, numbered by the shell; never used twice.
@@ -89,6 +90,11 @@ pub enum Input {
         /// The index.
         index: u64,
     },
+    /// A framework's stream ended; which framework's it was, the cell knows.
+    FrameworkGone {
+        /// The stream.
+        stream: StreamId,
+    },
     /// Whether somebody watches the machines' usage.
     Watching(bool),
 }
@@ -104,6 +110,27 @@ pub enum Request {
         by: Outsider,
         /// What.
         call: Call,
+    },
+    /// A framework's call.
+    Framework {
+        /// Which; None: it subscribes for the first time.
+        framework: Option<FrameworkId>,
+        /// What.
+        call: Box<FrameworkCall>,
+    },
+    /// What an operator reserves, unreserves, makes or removes on a machine.
+    AgentParts {
+        /// Where.
+        agent: AgentId,
+        /// What.
+        operation: Operation,
+    },
+    /// Several roles' settings, all or none.
+    SetRoles {
+        /// The settings.
+        roles: Vec<Role>,
+        /// Whether to look away if guarantees exceed the cluster or use exceeds the limits.
+        force: bool,
     },
     /// A role's settings.
     SetRole(Role),
@@ -177,6 +204,13 @@ pub enum Output {
     CloseSession {
         /// Which.
         session: SessionId,
+    },
+    /// To a framework, on one of its streams.
+    ToFramework {
+        /// Which.
+        stream: StreamId,
+        /// What.
+        message: ToStream,
     },
     /// A machine's usage, not durable, straight to the read model.
     Usage {
@@ -320,6 +354,14 @@ impl Cell {
                     self.kernel_command(kernel::Command::AgentDisconnected { agent }, &mut out);
                 }
             }
+            Input::FrameworkGone { stream } => {
+                let call = FrameworkCall::Disconnected { stream };
+                let principal = Principal::from("hansa");
+                self.kernel_command(
+                    kernel::Command::Framework { framework: None, principal, call },
+                    &mut out,
+                );
+            }
             Input::Request { id, principal, request } => self.request(id, principal, request, &mut out),
             Input::Committed { index } => self.pipeline.committed(index, &mut out),
             Input::Watching(on) => {
@@ -372,6 +414,12 @@ impl Cell {
             ToMasterBody::Hello(_) => return,
             ToMasterBody::Update(status) => kernel::Command::Update { agent, status },
             ToMasterBody::Released { instance } => kernel::Command::AgentReleased { agent, instance },
+            ToMasterBody::ExecutorEnded { container, wait_status, .. } => {
+                kernel::Command::ExecutorEnded { agent, container, wait_status }
+            }
+            ToMasterBody::FromExecutor { framework, executor, data } => {
+                kernel::Command::FromExecutor { agent, framework, executor, data }
+            }
             ToMasterBody::Heartbeat { number } => {
                 out.push(self.to_agent(session, ToAgentBody::HeartbeatSeen { number }));
                 kernel::Command::AgentContact { agent }
@@ -400,6 +448,15 @@ impl Cell {
             Request::Call { by, call } => {
                 let owner = by.owner().clone();
                 self.order(kernel::Command::Call { owner, principal, call }, out)
+            }
+            Request::Framework { framework, call } => {
+                self.order(kernel::Command::Framework { framework, principal, call: *call }, out)
+            }
+            Request::AgentParts { agent, operation } => {
+                self.order(kernel::Command::AgentParts { principal, agent, operation }, out)
+            }
+            Request::SetRoles { roles, force } => {
+                self.order(kernel::Command::SetRoles { principal, roles, force }, out)
             }
             Request::SetRole(role) => self.order(kernel::Command::SetRole { principal, role }, out),
             Request::AdminAgent { agent, order } => {
@@ -483,6 +540,9 @@ impl Cell {
         for effect in outcome.effects {
             self.hold_effect(effect);
         }
+        for (stream, message) in outcome.streams {
+            self.pipeline.hold(Output::ToFramework { stream, message });
+        }
     }
 
     /// Messages to an agent without a stream are dropped: its next hello brings both sides together.
@@ -498,6 +558,15 @@ impl Cell {
                 (agent, ToAgentBody::Acknowledge { task, sequence }, false)
             }
             Effect::Release { agent, instance } => (agent, ToAgentBody::Release { instance }, false),
+            Effect::ShutdownExecutor { agent, container } => {
+                (agent, ToAgentBody::ShutdownExecutor { container }, false)
+            }
+            Effect::ToExecutor { agent, container, data } => {
+                (agent, ToAgentBody::ToExecutor { container, data }, false)
+            }
+            Effect::RemoveVolume { agent, role, id } => {
+                (agent, ToAgentBody::RemoveVolume { role, id }, false)
+            }
             Effect::Refuse { agent, reason } => (agent, ToAgentBody::Refused { reason }, true),
         };
         if let Some(session) = self.sessions.of(&agent) {

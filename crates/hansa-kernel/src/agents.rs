@@ -327,6 +327,7 @@ impl Kernel {
             since: agent.since,
             total: hello.resources.clone(),
             allocated,
+            reserved: Vec::new(),
             attributes: hello.attributes.clone(),
             region: hello.region.clone(),
             zone: hello.zone.clone(),

@@ -143,6 +143,7 @@ impl Kernel {
                 staged_at: step.now,
                 started_at: None,
                 status,
+                framework: None,
             };
             Task { view: Arc::new(view), seen: 0 }
         });

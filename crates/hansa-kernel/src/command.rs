@@ -4,11 +4,12 @@ use crate::offers::{OfferId, OfferNews};
 use crate::record::Record;
 use hansa_model::agent::Hello;
 use hansa_model::event::Event;
+use hansa_model::framework::{FrameworkCall, FrameworkEvent, Operation, Raw, StreamId};
 use hansa_model::role::Role;
 use hansa_model::scheduler::{Answer, Call, Notice};
 use hansa_model::spec::Launch;
 use hansa_model::task::TaskStatus;
-use hansa_model::{AgentId, BootId, InstanceId, Owner, Principal, RoleName, TaskId};
+use hansa_model::{AgentId, BootId, FrameworkId, InstanceId, Owner, Principal, RoleName, TaskId};
 
 /// Everything that changes the kernel.
 #[derive(Clone, Debug)]
@@ -50,6 +51,53 @@ pub enum Command {
         agent: AgentId,
         /// Which group.
         instance: InstanceId,
+    },
+    /// A framework's executor has ended.
+    ExecutorEnded {
+        /// Where.
+        agent: AgentId,
+        /// Which run.
+        container: InstanceId,
+        /// How it ended, as `wait` tells it.
+        wait_status: i32,
+    },
+    /// A framework's executor says something to its framework.
+    FromExecutor {
+        /// Where.
+        agent: AgentId,
+        /// Whose.
+        framework: FrameworkId,
+        /// The framework's id of it.
+        executor: String,
+        /// What.
+        data: Raw,
+    },
+    /// A framework's call. What comes of it, its stream hears.
+    Framework {
+        /// Which; None: it subscribes for the first time.
+        framework: Option<FrameworkId>,
+        /// On whose behalf.
+        principal: Principal,
+        /// What.
+        call: FrameworkCall,
+    },
+    /// An operator reserves, unreserves, makes or removes volumes on a machine; offers in the way are rescinded.
+    AgentParts {
+        /// Who orders.
+        principal: Principal,
+        /// Where.
+        agent: AgentId,
+        /// `Reserve`, `Unreserve`, `Create` or `Destroy`.
+        operation: Operation,
+    },
+    /// Several roles' settings, all or none.
+    SetRoles {
+        /// Who orders.
+        principal: Principal,
+        /// The settings.
+        roles: Vec<Role>,
+        /// Whether to look away if guarantees exceed the cluster or use exceeds the limits.
+        force: bool,
     },
     /// An operator's order about an agent.
     AdminAgent {
@@ -124,6 +172,17 @@ pub struct Outcome {
     pub effects: Vec<Effect>,
     /// For the frameworks, once durable.
     pub offers: Vec<OfferNews>,
+    /// For the frameworks' streams, once durable, in order.
+    pub streams: Vec<(StreamId, ToStream)>,
+}
+
+/// Something for a framework's stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToStream {
+    /// An event.
+    Event(Box<FrameworkEvent>),
+    /// It ends.
+    Close,
 }
 
 /// Why an operator's command was refused.
@@ -135,6 +194,12 @@ pub enum Refusal {
     HostnameTaken(String),
     /// In words.
     Invalid(String),
+    /// No such framework, or it has never subscribed.
+    UnknownFramework,
+    /// It speaks in another principal's name than it subscribed in.
+    WrongPrincipal,
+    /// The resources are not free (any more).
+    NotFree(String),
 }
 
 /// A message for an agent. Repeating it does no harm.
@@ -177,6 +242,31 @@ pub enum Effect {
         agent: AgentId,
         /// Which.
         instance: InstanceId,
+    },
+    /// End an executor.
+    ShutdownExecutor {
+        /// Where.
+        agent: AgentId,
+        /// Which run.
+        container: InstanceId,
+    },
+    /// Tell an executor something.
+    ToExecutor {
+        /// Where.
+        agent: AgentId,
+        /// Which run.
+        container: InstanceId,
+        /// What.
+        data: Raw,
+    },
+    /// Remove a persistent volume.
+    RemoveVolume {
+        /// Where.
+        agent: AgentId,
+        /// The role that it was kept for.
+        role: RoleName,
+        /// Its id.
+        id: String,
     },
     /// The agent's stream is to be ended: it may not join.
     Refuse {

@@ -303,6 +303,7 @@ impl Kernel {
                 staged_at: step.now,
                 started_at: ran.then_some(status.at),
                 status,
+                framework: None,
             };
             Task { view: Arc::new(view), seen }
         });
@@ -376,6 +377,7 @@ impl Kernel {
             group: spec.group.clone(),
             tasks: group.task_ids().cloned().collect(),
             allocation: (**group.allocation()).clone(),
+            framework: None,
         };
         let (agent, boot) = (group.agent().clone(), group.boot.clone());
         step.effect(Effect::Launch { agent, boot, launch: Box::new(launch) });

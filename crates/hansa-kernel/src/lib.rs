@@ -27,7 +27,7 @@ mod roles;
 mod specs;
 mod updates;
 
-pub use command::{AgentOrder, Command, Effect, Outcome, Refusal};
+pub use command::{AgentOrder, Command, Effect, Outcome, Refusal, ToStream};
 pub use offers::{Offer, OfferId, OfferNews};
 pub use record::{AgentRecord, AssignmentRecord, GivenUpRecord, Record};
 
@@ -169,6 +169,13 @@ impl Kernel {
             Command::AdminAgent { principal: _, agent, order } => self.admin_agent(step, &agent, order),
             Command::Call { owner, principal: _, call } => self.call(step, &owner, call),
             Command::SetRole { principal: _, role } => self.set_role(step, role),
+            Command::ExecutorEnded { agent, container: _, wait_status: _ } => {
+                self.agent_contact(step, &agent)
+            }
+            Command::FromExecutor { agent, .. } => self.agent_contact(step, &agent),
+            Command::Framework { .. } | Command::AgentParts { .. } | Command::SetRoles { .. } => {
+                Err(Refusal::Invalid("frameworks are not supported yet".into()))
+            }
             Command::Offer { framework, role, agent, lease_ms } => {
                 self.offer(step, framework, role, &agent, lease_ms)
             }

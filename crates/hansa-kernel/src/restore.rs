@@ -118,6 +118,7 @@ impl Kernel {
                 staged_at: record.placed_at,
                 started_at: None,
                 status,
+                framework: None,
             };
             Task { view: Arc::new(view), seen: 0 }
         });

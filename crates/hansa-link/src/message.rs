@@ -1,9 +1,10 @@
 //! What goes over the stream. Every struct ignores fields it does not know and defaults those it misses.
 
 pub use hansa_model::agent::{GroupReport, Hello, Usage};
+use hansa_model::framework::Raw;
 use hansa_model::spec::Launch;
 use hansa_model::task::TaskStatus;
-use hansa_model::{AgentId, BootId, ClusterId, InstanceId, TaskId, Term};
+use hansa_model::{AgentId, BootId, ClusterId, FrameworkId, InstanceId, RoleName, TaskId, Term};
 use serde::{Deserialize, Serialize};
 
 /// From an agent to the master.
@@ -29,6 +30,27 @@ pub enum ToMasterBody {
     Released {
         /// Which.
         instance: InstanceId,
+    },
+    /// A framework's executor has ended, and nothing of it runs any more (its tasks' ends were said before). Said once on
+    /// a stream; afterwards no hello names it any more.
+    ExecutorEnded {
+        /// Whose.
+        framework: FrameworkId,
+        /// The framework's id of it.
+        executor: String,
+        /// Which run.
+        container: InstanceId,
+        /// How it ended, as `wait` tells it.
+        wait_status: i32,
+    },
+    /// A framework's executor says something to its framework; at best.
+    FromExecutor {
+        /// Whose.
+        framework: FrameworkId,
+        /// The framework's id of it.
+        executor: String,
+        /// What.
+        data: Raw,
     },
     /// Alive. Sent every heartbeat interval.
     Heartbeat {
@@ -100,6 +122,25 @@ pub enum ToAgentBody {
     Release {
         /// Which.
         instance: InstanceId,
+    },
+    /// Ask an executor to end, and end it and its tasks after its grace. Unknown ones are nothing new.
+    ShutdownExecutor {
+        /// Which run.
+        container: InstanceId,
+    },
+    /// A framework says something to its executor; at best.
+    ToExecutor {
+        /// Which run.
+        container: InstanceId,
+        /// What.
+        data: Raw,
+    },
+    /// Remove a persistent volume and what is in it. Unknown ones are nothing new; the hello says what is left.
+    RemoveVolume {
+        /// The role that it was kept for.
+        role: RoleName,
+        /// Its id.
+        id: String,
     },
     /// The answer to a heartbeat.
     HeartbeatSeen {

@@ -267,6 +267,8 @@ impl Engine {
                 Output::CloseSession { session } => {
                     self.sessions.remove(&session);
                 }
+                // Nobody can subscribe yet.
+                Output::ToFramework { .. } => {}
                 Output::Usage { agent, usage } => self.tell(News::Usage { agent, usage })?,
             }
         }

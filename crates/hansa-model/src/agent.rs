@@ -1,6 +1,7 @@
 //! What an agent says about itself and its machine.
 
-use crate::id::{AgentId, BootId};
+use crate::framework::launch::ExecutorReport;
+use crate::id::{AgentId, BootId, RoleName};
 use crate::resources::Resources;
 use crate::role::Totals;
 use crate::spec::Launch;
@@ -36,6 +37,10 @@ pub struct Hello {
     pub stop_deadline_ms: Option<u64>,
     /// Every group it holds: accepted and not yet released, terminal ones included.
     pub groups: Vec<GroupReport>,
+    /// Every executor of frameworks that it holds.
+    pub executors: Vec<ExecutorReport>,
+    /// Every persistent volume that it holds: the role it is kept for, and its id.
+    pub volumes: Vec<(RoleName, String)>,
     /// Which of the agent's streams this is; says nothing about the agent and is not stored.
     pub generation: Generation,
 }

@@ -460,6 +460,7 @@ impl AppSpec {
                 network,
                 artifacts: self.fetch.clone(),
                 secret_env: self.secret_env.iter().filter_map(source).collect(),
+                ..TaskSpec::default()
             }],
         }
     }

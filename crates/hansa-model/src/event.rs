@@ -4,15 +4,20 @@
 //! restored state as events first. Marathon's and others' event formats are derived from them at the edge.
 
 use crate::app::AppVersion;
+use crate::framework::{
+    ExecutorRun, FrameworkInfo, FrameworkLaunch, FrameworkTask, Offer, OfferConstraints, Part,
+};
 use crate::group::GroupVersion;
-use crate::id::{AgentId, AppId, DeploymentId, InstanceId, Owner, RoleName, SpecId, TaskId};
+use crate::id::{
+    AgentId, AppId, DeploymentId, FrameworkId, InstanceId, OfferId, Owner, RoleName, SpecId, TaskId,
+};
 use crate::resources::{Allocation, Resources};
 use crate::role::{Role, Totals};
 use crate::spec::Origin;
 use crate::task::TaskStatus;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The events of one commit.
@@ -67,6 +72,23 @@ pub enum Event {
     },
     /// A role was configured, or its use changed.
     Role(Arc<RoleView>),
+    /// A framework subscribed, or something about it changed.
+    Framework(Arc<FrameworkView>),
+    /// A framework is gone for ever; what it was last is said by the `Framework` event before.
+    FrameworkRemoved(FrameworkId),
+    /// An executor of a framework runs, or something about it changed.
+    Executor(Arc<ExecutorView>),
+    /// It does not any more.
+    ExecutorRemoved(InstanceId),
+    /// An offer was made.
+    Offer(Arc<Offer>),
+    /// An offer holds no longer.
+    OfferEnded {
+        /// Which.
+        id: OfferId,
+        /// Why.
+        why: OfferEnd,
+    },
     /// An unhealthy task is about to be killed for it.
     UnhealthyKill {
         /// Which task.
@@ -123,6 +145,9 @@ pub struct AgentView {
     pub total: Resources,
     /// What of it is given to tasks.
     pub allocated: Totals,
+    /// What of it is reserved, whether used or not.
+    #[serde(default)]
+    pub reserved: Vec<Part>,
     /// Attributes, as text.
     pub attributes: BTreeMap<String, String>,
     /// Region, if any.
@@ -135,6 +160,72 @@ pub struct AgentView {
     pub registered_at: Timestamp,
     /// What isolation is missing there, in words; empty if none.
     pub missing_isolation: Vec<String>,
+}
+
+/// A framework, as shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameworkView {
+    /// What it says of itself.
+    pub info: Arc<FrameworkInfo>,
+    /// Whether its stream stands.
+    pub connected: bool,
+    /// Since when it does not.
+    pub disconnected_at: Option<Timestamp>,
+    /// When it subscribed first.
+    pub registered_at: Timestamp,
+    /// When it subscribed last, if that was not the first time.
+    pub reregistered_at: Option<Timestamp>,
+    /// Whether it is known from the store or from agents only, and has not subscribed since.
+    pub recovered: bool,
+    /// Roles that it wants no offers in for now.
+    pub suppressed: BTreeSet<RoleName>,
+    /// Which machines it wants offers of.
+    pub constraints: OfferConstraints,
+}
+
+/// An executor of a framework, as shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecutorView {
+    /// Whose.
+    pub framework: FrameworkId,
+    /// Where.
+    pub agent: AgentId,
+    /// Who pays.
+    pub role: RoleName,
+    /// What it is; its container is its identity.
+    pub run: Arc<ExecutorRun>,
+}
+
+/// Why an offer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferEnd {
+    /// Something was launched, reserved or made with it.
+    Accepted,
+    /// Its framework gave it back.
+    Declined,
+    /// It was taken back.
+    Rescinded,
+    /// Its framework let it run out.
+    Expired,
+    /// Its framework is not connected any more.
+    Discarded,
+}
+
+/// What a task is to its framework.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OfFramework {
+    /// The group that it was launched in.
+    pub launch: Arc<FrameworkLaunch>,
+    /// Its place in that group.
+    pub index: usize,
+}
+
+impl OfFramework {
+    /// The task as its framework knows it.
+    pub fn task(&self) -> &FrameworkTask {
+        &self.launch.tasks[self.index]
+    }
 }
 
 /// What about a task changed.
@@ -175,6 +266,9 @@ pub struct TaskView {
     pub started_at: Option<Timestamp>,
     /// The last thing its agent said.
     pub status: TaskStatus,
+    /// What it is to its framework, if a framework launched it.
+    #[serde(skip)]
+    pub framework: Option<OfFramework>,
 }
 
 /// An app, as shown besides its definition.

@@ -68,8 +68,12 @@ text_id! {
     TaskId;
     /// One placed group of tasks of an owner. For services, a task's id up to `._app`.
     InstanceId;
-    /// Who claims: `services`, `jobs`, or a framework's id.
+    /// Who claims: `services`, `jobs`, or `framework/` and a framework's id.
     Owner;
+    /// A framework: a scheduler outside of the program that takes offers.
+    FrameworkId;
+    /// One offer to a framework.
+    OfferId;
     /// A role that resources are shared by; `*` is everyone's.
     RoleName;
     /// Who asks: a user, or a framework's principal.
@@ -85,7 +89,20 @@ impl Owner {
     pub fn services() -> Self {
         Self::from("services")
     }
+
+    /// A framework. Whatever id it chose, it is no built-in scheduler's name.
+    pub fn framework(id: &FrameworkId) -> Self {
+        Self::from(format!("{FRAMEWORK}{id}"))
+    }
+
+    /// The framework that it is, if it is one.
+    pub fn as_framework(&self) -> Option<FrameworkId> {
+        self.as_str().strip_prefix(FRAMEWORK).map(FrameworkId::from)
+    }
 }
+
+/// What the owners begin with that are frameworks.
+const FRAMEWORK: &str = "framework/";
 
 impl RoleName {
     /// The role of resources that belong to nobody in particular.

@@ -4,7 +4,8 @@
 //! a type that only one crate needs lives in that crate. Nothing here reads a clock, a file or a socket.
 //!
 //! Where to start: [`resources`] (what machines have and tasks take), [`spec`] (what is launched), [`app`] (what a
-//! service is), [`container`] (what a task finds around it), [`scheduler`] (how schedulers claim machines), [`event`] (what the world is told).
+//! service is), [`container`] (what a task finds around it), [`scheduler`] (how schedulers claim machines), [`framework`]
+//! (those that are offered them), [`event`] (what the world is told).
 
 pub mod agent;
 pub mod app;
@@ -12,6 +13,7 @@ pub mod container;
 pub mod docker_run;
 pub mod event;
 pub mod explain;
+pub mod framework;
 pub mod group;
 pub mod id;
 pub mod label;
@@ -26,8 +28,8 @@ pub mod task;
 pub mod time;
 
 pub use id::{
-    AgentId, AppId, BootId, ClusterId, DeploymentId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId,
-    Term,
+    AgentId, AppId, BootId, ClusterId, DeploymentId, FrameworkId, InstanceId, OfferId, Owner, Principal,
+    RoleName, SpecId, TaskId, Term,
 };
 pub use resources::{Allocation, Demand, Resources};
 pub use time::Timestamp;

@@ -62,6 +62,42 @@ impl PortSet {
         after > 0 && self.0[after - 1].1 >= port
     }
 
+    /// Whether all of `others` are in the set.
+    pub fn contains_all(&self, others: &PortSet) -> bool {
+        others.0.iter().all(|&(low, high)| {
+            let after = self.0.partition_point(|&(own, _)| own <= low);
+            after > 0 && self.0[after - 1].1 >= high
+        })
+    }
+
+    /// The ports of either.
+    pub fn union(&self, others: &PortSet) -> PortSet {
+        Self::from_ranges(self.0.iter().chain(&others.0).copied())
+    }
+
+    /// The ports that are not in `others`.
+    pub fn without(&self, others: &PortSet) -> PortSet {
+        let mut left = Vec::with_capacity(self.0.len());
+        for &(low, high) in &self.0 {
+            let (mut from, high) = (u32::from(low), u32::from(high));
+            for &(gone_from, gone_to) in &others.0 {
+                let (gone_from, gone_to) = (u32::from(gone_from), u32::from(gone_to));
+                if gone_to < from || gone_from > high {
+                    continue;
+                }
+                if gone_from > from {
+                    left.push((from, gone_from - 1));
+                }
+                from = gone_to + 1;
+            }
+            if from <= high {
+                left.push((from, high));
+            }
+        }
+        // All of them were ports before.
+        Self(left.into_iter().map(|(low, high)| (low as u16, high as u16)).collect())
+    }
+
     /// Adds one port. False if it was there.
     pub fn insert(&mut self, port: u16) -> bool {
         if self.contains(port) {

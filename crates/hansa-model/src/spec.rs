@@ -6,6 +6,7 @@
 
 use crate::app::{GeneralCheck, HealthCheck, ReadinessCheck};
 use crate::container::{Artifact, ContainerSpec, NetworkSpec};
+use crate::framework::FrameworkLaunch;
 use crate::id::{AppId, InstanceId, Owner, RoleName, SpecId, TaskId};
 use crate::resources::{Allocation, Demand};
 use crate::time::Timestamp;
@@ -112,6 +113,20 @@ pub struct TaskSpec {
     pub artifacts: Vec<Artifact>,
     /// Environment variables whose values are secrets, and where each secret comes from.
     pub secret_env: BTreeMap<String, String>,
+    /// Milliseconds that it may run; then it is ended as if it had been asked to, and has failed.
+    pub max_run_ms: Option<u64>,
+    /// CPU and memory that it may use beyond its demand while they are idle.
+    pub limits: Limits,
+}
+
+/// What a task may use besides what is kept for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Thousandths of a CPU; `u64::MAX`: no limit; None: as for tasks that say nothing.
+    pub cpus_milli: Option<u64>,
+    /// Bytes of memory; `u64::MAX`: no limit; None: its demand.
+    pub mem: Option<u64>,
 }
 
 /// An immutable group: registered with the kernel as one [`SpecId`], launched many times.
@@ -155,4 +170,7 @@ pub struct Launch {
     pub tasks: Vec<TaskId>,
     /// What the group was given.
     pub allocation: Allocation,
+    /// What it is to its framework, if a framework launched it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framework: Option<Arc<FrameworkLaunch>>,
 }

@@ -1,5 +1,6 @@
 //! The life of a task: states that only move forward, and the updates that report them.
 
+use crate::framework::FrameworkStatus;
 use crate::id::{InstanceId, TaskId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,9 @@ pub enum TaskState {
     /// An operator declared its agent gone for ever.
     #[serde(rename = "TASK_GONE_BY_OPERATOR")]
     GoneByOperator,
+    /// Nobody knows it: only ever an answer to a framework's question, never the state of a task that is kept.
+    #[serde(rename = "TASK_UNKNOWN")]
+    Unknown,
 }
 
 impl TaskState {
@@ -51,7 +55,7 @@ impl TaskState {
     pub fn is_terminal(self) -> bool {
         use TaskState::*;
         match self {
-            Staging | Starting | Running | Killing | Unreachable => false,
+            Staging | Starting | Running | Killing | Unreachable | Unknown => false,
             Finished | Failed | Killed | Error | Dropped | Gone | GoneByOperator => true,
         }
     }
@@ -64,6 +68,7 @@ impl TaskState {
             return false;
         }
         match (self, next) {
+            (_, Unknown) | (Unknown, _) => false,
             (Unreachable, _) | (_, Unreachable) => true,
             (_, terminal) if terminal.is_terminal() => true,
             (from, to) => from <= to,
@@ -86,6 +91,7 @@ impl TaskState {
             Dropped => "TASK_DROPPED",
             Gone => "TASK_GONE",
             GoneByOperator => "TASK_GONE_BY_OPERATOR",
+            Unknown => "TASK_UNKNOWN",
         }
     }
 }
@@ -132,6 +138,30 @@ pub enum Reason {
     ReasonTaskUnknown,
     /// It has become unhealthy and was killed for it.
     ReasonTaskUnhealthy,
+    /// It was launched with offers that do not hold (any more).
+    ReasonInvalidOffers,
+    /// Another task of its group cannot be run.
+    ReasonTaskGroupInvalid,
+    /// Its framework is not there any more.
+    ReasonFrameworkRemoved,
+    /// Its agent is not known.
+    ReasonAgentUnknown,
+    /// Its agent is back, and it with it.
+    ReasonAgentReregistered,
+    /// Its agent's machine was emptied.
+    ReasonAgentDraining,
+    /// Its executor did not register in time.
+    ReasonExecutorRegistrationTimeout,
+    /// Its executor did not come back in time after its agent restarted.
+    ReasonExecutorReregistrationTimeout,
+    /// Its executor was unregistered.
+    ReasonExecutorUnregistered,
+    /// It ran for as long as it may.
+    ReasonMaxCompletionTimeReached,
+    /// It did not fit with what its agent has.
+    ReasonResourcesUnknown,
+    /// It uses what it is not allowed to.
+    ReasonTaskUnauthorized,
 }
 
 impl Reason {
@@ -260,6 +290,9 @@ pub struct TaskStatus {
     /// Its own addresses, if it has any besides the machine's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
+    /// As a framework's own executor said it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<Box<FrameworkStatus>>,
 }
 
 impl TaskStatus {
@@ -280,6 +313,24 @@ impl TaskStatus {
             exit: None,
             limitation: None,
             addresses: Vec::new(),
+            executor: None,
+        }
+    }
+
+    /// What the update is acknowledged with by frameworks: its executor's word, else made from what makes it unlike every
+    /// other update.
+    pub fn uuid(&self) -> u128 {
+        match &self.executor {
+            Some(executor) => executor.uuid,
+            None => {
+                let texts = [self.instance.as_str(), "/", self.task.as_str()];
+                let bytes = texts.iter().flat_map(|text| text.bytes()).chain(self.sequence.to_be_bytes());
+                // FNV-1a; version 8 ("custom") and its variant, as a UUID has them.
+                let hash = bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
+                    (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b)
+                });
+                hash & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62
+            }
         }
     }
 

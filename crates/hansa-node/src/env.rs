@@ -211,6 +211,7 @@ mod tests {
                 gpus: vec![(0, 1000), (3, 1000)],
                 ports: vec![31_005, 31_007, 31_001],
             },
+            framework: None,
         }
     }
 

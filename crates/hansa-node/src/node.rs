@@ -197,6 +197,8 @@ impl Node {
                     unacknowledged: group.unacknowledged.clone(),
                 })
                 .collect(),
+            executors: Vec::new(),
+            volumes: Vec::new(),
             generation: Generation { process: self.saved.process(), stream: self.session.stream() },
         }
     }
@@ -217,6 +219,10 @@ impl Node {
             }
             // The session's own.
             ToAgentBody::Refused { .. } | ToAgentBody::HeartbeatSeen { .. } => {}
+            // There are no executors and volumes yet, so none are known.
+            ToAgentBody::ShutdownExecutor { .. }
+            | ToAgentBody::ToExecutor { .. }
+            | ToAgentBody::RemoveVolume { .. } => {}
             ToAgentBody::Launch { agent, boot, launch } => self.launch(now, &agent, &boot, *launch),
             ToAgentBody::Kill { instance, tasks, grace_ms, message } => {
                 self.kill(now, &instance, tasks, grace_ms, message);

@@ -293,6 +293,7 @@ mod tests {
             group: Default::default(),
             tasks: vec![TaskId::from(format!("{instance}._app.1"))],
             allocation: Allocation::default(),
+            framework: None,
         }
     }
 

@@ -97,6 +97,7 @@ fn launch(at: usize) -> Launch {
         group: GroupSpec { tasks: vec![task], ..GroupSpec::default() }.into(),
         tasks: vec![TaskId::from(format!("g{at}.1"))],
         allocation: Allocation::default(),
+        framework: None,
     }
 }
 
@@ -335,7 +336,10 @@ impl World {
                 }
             }
             ToMasterBody::Heartbeat { number } => self.say(ToAgentBody::HeartbeatSeen { number }),
-            ToMasterBody::Usage(_) | ToMasterBody::Leaving { .. } => {}
+            ToMasterBody::Usage(_)
+            | ToMasterBody::Leaving { .. }
+            | ToMasterBody::ExecutorEnded { .. }
+            | ToMasterBody::FromExecutor { .. } => {}
         }
     }
 

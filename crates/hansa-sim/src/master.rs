@@ -210,6 +210,8 @@ impl Master {
                     self.leaves("events", published.index);
                     self.picture.fold(&published);
                 }
+                // No frameworks here.
+                Output::ToFramework { .. } => {}
                 Output::Reply { id, index, answer } => {
                     self.leaves("an answer", index);
                     self.asked.remove(&id);

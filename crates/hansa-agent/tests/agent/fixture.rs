@@ -192,5 +192,6 @@ pub fn shell(name: &str, script: &str) -> Launch {
             ports: vec![31_000],
             ..Allocation::default()
         },
+        framework: None,
     }
 }

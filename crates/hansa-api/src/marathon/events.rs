@@ -138,6 +138,12 @@ impl Translator {
             | Event::Group(_)
             | Event::GroupVersionDropped(..)
             | Event::Role(_)
+            | Event::Framework(_)
+            | Event::FrameworkRemoved(_)
+            | Event::Executor(_)
+            | Event::ExecutorRemoved(_)
+            | Event::Offer(_)
+            | Event::OfferEnded { .. }
             | Event::Alarm { .. } => {}
         }
     }
@@ -293,6 +299,7 @@ fn condition(state: TaskState) -> &'static str {
         TaskState::Error => "Error",
         TaskState::Dropped => "Dropped",
         TaskState::Gone | TaskState::GoneByOperator => "Gone",
+        TaskState::Unknown => "Unknown",
     }
 }
 

@@ -50,6 +50,7 @@ pub fn agent() -> AgentView {
         since: Timestamp(0),
         total: "cpus:2;mem:1024;disk:10;ports:[31000-32000]".parse().unwrap(),
         allocated: Totals { cpus_milli: 500, ..Totals::default() },
+        reserved: Vec::new(),
         attributes: [("rack".to_owned(), "r1".to_owned())].into(),
         region: Some("eu".into()),
         zone: Some("eu-1".into()),
@@ -74,6 +75,7 @@ pub fn task(id: &str, state: TaskState) -> TaskView {
         staged_at: Timestamp(2_000),
         started_at: (state != TaskState::Staging).then_some(Timestamp(2_000)),
         status: TaskStatus::new(id.into(), instance.into(), 1, state, Timestamp(2_000)),
+        framework: None,
     }
 }
 

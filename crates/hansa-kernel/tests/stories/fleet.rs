@@ -130,6 +130,9 @@ impl Fleet {
                 | Effect::Kill { agent, .. }
                 | Effect::Acknowledge { agent, .. }
                 | Effect::Release { agent, .. }
+                | Effect::ShutdownExecutor { agent, .. }
+                | Effect::ToExecutor { agent, .. }
+                | Effect::RemoveVolume { agent, .. }
                 | Effect::Refuse { agent, .. } => agent.clone(),
             };
             let at = (0..AGENTS).find(|&at| id(at) == to).expect("effects are for agents that exist");
@@ -332,6 +335,8 @@ impl Fleet {
                     agent.send(|agent| Command::AgentReleased { agent, instance }, None);
                 }
             }
+            // No frameworks here.
+            Effect::ShutdownExecutor { .. } | Effect::ToExecutor { .. } | Effect::RemoveVolume { .. } => {}
             Effect::Refuse { .. } => {}
         }
         true

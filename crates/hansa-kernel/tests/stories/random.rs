@@ -146,6 +146,7 @@ fn group(report: &Report) -> GroupReport {
         group: Arc::new(spec(report.spec)),
         tasks: tasks(report.instance, report.spec),
         allocation: allocation(report.spec),
+        framework: None,
     };
     let said = |task: &hansa_model::TaskId| {
         let task = task.clone();

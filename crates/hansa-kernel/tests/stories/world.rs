@@ -366,6 +366,9 @@ pub fn text(outcome: &Outcome, show: &str) -> String {
         },
         Effect::Acknowledge { agent, task, sequence } => format!("to {agent} acknowledge {task} {sequence}"),
         Effect::Release { agent, instance } => format!("to {agent} release {instance}"),
+        Effect::ShutdownExecutor { agent, container } => format!("to {agent} shut down {container}"),
+        Effect::ToExecutor { agent, container, data } => format!("to {agent} tell {container} {data:?}"),
+        Effect::RemoveVolume { agent, role, id } => format!("to {agent} remove volume {id} of {role}"),
         Effect::Refuse { agent, reason } => format!("to {agent} refused: {reason}"),
     }));
     lines.extend(outcome.offers.iter().map(|news| match news {

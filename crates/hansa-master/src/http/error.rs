@@ -91,6 +91,16 @@ impl From<Failure> for ApiError {
             Failure::Kernel(cell::Refusal::HostnameTaken(name)) => {
                 Self::new(StatusCode::CONFLICT, "conflict", format!("the host name {name} is taken"))
             }
+            Failure::Kernel(cell::Refusal::UnknownFramework) => {
+                Self::not_found("there is no such framework, or it has never subscribed")
+            }
+            Failure::Kernel(cell::Refusal::WrongPrincipal) => {
+                let words = "the framework subscribed under another principal";
+                Self::new(StatusCode::BAD_REQUEST, "invalid", words)
+            }
+            Failure::Kernel(cell::Refusal::NotFree(words)) => {
+                Self::new(StatusCode::CONFLICT, "conflict", words)
+            }
             Failure::Kernel(cell::Refusal::Invalid(words)) => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid", words)
             }

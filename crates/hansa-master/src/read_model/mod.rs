@@ -305,6 +305,13 @@ impl ReadModel {
             Event::Role(view) => {
                 self.roles.insert(view.role.name.clone(), view.clone());
             }
+            // Nobody can subscribe yet.
+            Event::Framework(_)
+            | Event::FrameworkRemoved(_)
+            | Event::Executor(_)
+            | Event::ExecutorRemoved(_)
+            | Event::Offer(_)
+            | Event::OfferEnded { .. } => {}
             Event::UnhealthyKill { .. } | Event::GivenUpEnded { .. } | Event::Alarm { .. } => {}
         }
     }

@@ -32,6 +32,7 @@ fn task(id: u8, app: u8, agent: u8, state: usize, healthy: Option<bool>) -> Even
         staged_at: Timestamp(0),
         started_at: None,
         status,
+        framework: None,
     };
     Event::Task { view: Arc::new(view), change: TaskChange::State }
 }
@@ -45,6 +46,7 @@ fn agent(id: &str, hostname: &str) -> Event {
         since: Timestamp(0),
         total: Default::default(),
         allocated: Default::default(),
+        reserved: Vec::new(),
         attributes: BTreeMap::new(),
         region: None,
         zone: None,

@@ -33,6 +33,7 @@ pub fn launch(name: &str, checks: Vec<HealthCheck>) -> Launch {
             ports: vec![31_000],
             ..Allocation::default()
         },
+        framework: None,
     }
 }
 

@@ -114,6 +114,12 @@ impl<'a> Touched<'a> {
             | Event::Group(_)
             | Event::GroupVersionDropped(..)
             | Event::Role(_)
+            | Event::Framework(_)
+            | Event::FrameworkRemoved(_)
+            | Event::Executor(_)
+            | Event::ExecutorRemoved(_)
+            | Event::Offer(_)
+            | Event::OfferEnded { .. }
             | Event::GivenUpEnded { .. }
             | Event::UnhealthyKill { .. } => {}
         }
