@@ -1,0 +1,12 @@
+//! Mesos' v1 protocols: what their messages look like and what they mean in our model.
+//!
+//! Pure translation. Who is offered what, who may ask, and how HTTP carries it is decided elsewhere; nothing here keeps
+//! state, reads a clock or talks to anybody. What Mesos calls by a name keeps that name, so that its documentation can be read
+//! beside this.
+//!
+//! Where to start: [`proto`] (the messages), [`codec`] (their bytes, JSON and protobuf), [`recordio`] (streams of them).
+
+pub mod codec;
+pub mod duration;
+pub mod proto;
+pub mod recordio;
