@@ -25,4 +25,4 @@ mod streams;
 pub use engine::EngineError;
 pub use master::{Identity, Master, SubmitError, UsageWatch};
 pub use options::Options;
-pub use running::{Running, StartError, run, start, start_with_store};
+pub use running::{Running, StartError, run, run_in_memory, start, start_with_store};

@@ -13,6 +13,7 @@ use crate::{read_thread, store_thread};
 use hansa_cell::{Cell, Settings};
 use hansa_model::record::Table;
 use hansa_model::{ClusterId, Term};
+use hansa_store::memory::{MemoryDisk, MemoryStore};
 use hansa_store::redb_store::RedbStore;
 use hansa_store::{Store, Syncs};
 use std::io::Read;
@@ -98,7 +99,19 @@ pub struct Running {
 /// # Errors
 /// It cannot start, or a write failed or an invariant broke while it ran: the process must end then.
 pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let mut running = start(options).await?;
+    until(start(options).await?, shutdown).await
+}
+
+/// The same, but nothing is kept on disk: with the process everything is forgotten.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_in_memory(options: Options, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let store = MemoryStore::open(&MemoryDisk::new())?;
+    until(start_with_store(options, Box::new(store)).await?, shutdown).await
+}
+
+async fn until(mut running: Running, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::select! {
         () = shutdown => running.stop().await?,
         error = running.failed() => return Err(error.into()),
