@@ -5,7 +5,7 @@
 //! what is kept for those below it. It is kept in mind twice: as claims see it, for which offered resources are free, and
 //! as offers see it, for which they are not.
 
-use super::{RoleState, bounds, default_role, numbers};
+use super::{RoleState, bounds, numbers};
 use crate::book::{minus, plus};
 use hansa_model::RoleName;
 use hansa_model::role::{Bound, Totals};
@@ -174,11 +174,6 @@ impl Tree {
         self.by_name.values().map(|&at| (at, &self.node(at).state))
     }
 
-    /// How many roles there are, the root included; places are below this.
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// The node and all that it is below, the root last.
     pub fn chain(&self, at: RoleAt) -> impl Iterator<Item = RoleAt> + '_ {
         let mut next = Some(at);
@@ -213,12 +208,6 @@ impl Tree {
         self.eased += 1;
         self.keep_all();
         self.touch(at);
-    }
-
-    /// Whether a role was set to something else than the default.
-    pub fn is_configured(&self, at: RoleAt) -> bool {
-        let role = &self.node(at).state.role;
-        *role != default_role(role.name.clone())
     }
 
     /// Something is added to, or (`less`) taken from, what a role has. Nothing gets below zero.
