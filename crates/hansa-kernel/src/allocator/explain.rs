@@ -1,11 +1,11 @@
 //! Why a framework is offered what it is offered, or nothing.
 
-use super::order::path;
-use super::propose::Obstacle;
+use super::evaluate::Obstacle;
+use super::propose::lessen;
 use super::quota::{Room, Stop};
 use super::{Allocator, Idle, Member, Seat, SeatAt};
 use crate::roles::{DEFAULT_WEIGHT, KINDS, Roles, View, numbers, share};
-use hansa_model::framework::{FilterInForce, FrameworkExplanation, OfferObstacle, RoleStanding};
+use hansa_model::framework::{FilterInForce, FrameworkExplanation, OfferObstacle, Part, RoleStanding};
 use hansa_model::resources::Kind;
 use hansa_model::role::{Bound, Totals};
 use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
@@ -67,7 +67,7 @@ impl Allocator {
             until: refusal.until,
         });
         let obstacles = match seat.wants {
-            true => self.obstacles(question, member, at, seat),
+            true => self.obstacles(question, at, seat),
             false => Vec::new(),
         };
         let taker = &member.taker;
@@ -96,22 +96,25 @@ impl Allocator {
     }
 
     /// Why it is not offered the machines that have something idle.
-    fn obstacles(
-        &self,
-        question: &Question<'_, '_>,
-        member: &Member,
-        at: SeatAt,
-        seat: &Seat,
-    ) -> Vec<OfferObstacle> {
+    fn obstacles(&self, question: &Question<'_, '_>, at: SeatAt, seat: &Seat) -> Vec<OfferObstacle> {
         let Question { now, roles, free, machine, .. } = *question;
         let Some(role_at) = seat.role_at else { return Vec::new() };
         let room = Room::of(roles, role_at, free);
         let mut by_words: BTreeMap<String, (u32, Vec<String>)> = BTreeMap::new();
         for agent in self.resting.union(&self.causes.machines) {
             let Some(idle) = machine(agent).filter(|idle| !idle.parts.is_empty()) else { continue };
-            let words = match self.evaluate(now, agent, &idle, &idle.parts, at, seat, member, &room) {
-                Err(obstacle) => words_of(&obstacle, roles),
-                Ok(_) => "they are about to be offered".to_owned(),
+            let mut left = idle.parts.clone();
+            lessen(&mut left, &self.held_on(roles, agent));
+            let refusals = self.filters.on(agent);
+            let ask = |left: &[Part]| {
+                self.evaluate_alone(now, &idle, refusals, left, &room, (at, seat)).map(|_| ())
+            };
+            let words = match (ask(&left), ask(&idle.parts)) {
+                (Err(_), Ok(())) => {
+                    "they are left for a moment to services, whose role is further below its share".to_owned()
+                }
+                (Err(obstacle), _) => words_of(&obstacle, roles),
+                (Ok(()), _) => "they are about to be offered".to_owned(),
             };
             let (machines, examples) = by_words.entry(words).or_default();
             *machines += 1;
@@ -149,7 +152,7 @@ impl Allocator {
             }
             return words;
         }
-        match self.first(question) {
+        match self.first_of_all(question) {
             Some((first, _)) if first == at => {
                 "nothing is idle that is not offered; what becomes idle goes to it first".into()
             }
@@ -167,8 +170,8 @@ impl Allocator {
     }
 
     /// Who comes first now.
-    fn first(&self, question: &Question<'_, '_>) -> Option<(SeatAt, &RoleName)> {
-        let path = |at, seat: &Seat| Some(path(question.roles, question.capacity, seat.role_at?, at, seat));
+    fn first_of_all(&self, question: &Question<'_, '_>) -> Option<(SeatAt, &RoleName)> {
+        let path = |at, seat: &Seat| Some(self.order.path(question.roles, seat.role_at?, at));
         let seats = self.wanting().filter_map(|(at, seat)| Some((path(at, seat)?, at, &seat.role)));
         seats.min().map(|(_, at, role)| (at, role))
     }

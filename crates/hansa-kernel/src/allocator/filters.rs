@@ -5,7 +5,7 @@
 //! its **turn**: before it is offered the machine again, everybody else who wants it is.
 
 use super::SeatAt;
-use hansa_model::framework::{Amount, Part, parts};
+use hansa_model::framework::{Part, parts};
 use hansa_model::{AgentId, Timestamp};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ pub(super) struct Refusal {
 
 /// All that a seat refused on one machine.
 #[derive(Debug)]
-struct Refusals {
+pub(super) struct Refusals {
     /// The seat's, when it refused; refusals of an earlier one are forgotten.
     epoch: u64,
     list: Vec<Refusal>,
@@ -64,23 +64,9 @@ impl Filters {
         self.ends.insert((until, agent.clone(), seat));
     }
 
-    /// Until when the seat does not want these parts of the machine, if it refused all of them.
-    pub fn refused(
-        &self,
-        now: Timestamp,
-        (seat, epoch): (SeatAt, u64),
-        agent: &AgentId,
-        parts: &[Part],
-    ) -> Option<Timestamp> {
-        let refusals = self.machines.get(agent)?.get(&seat).filter(|refusals| refusals.epoch == epoch)?;
-        let holds = |refusal: &&Refusal| refusal.until > now && within(parts, &refusal.parts);
-        refusals.list.iter().filter(holds).map(|refusal| refusal.until).max()
-    }
-
-    /// Whether the seat has had its turn on the machine.
-    pub fn had_turn(&self, (seat, epoch): (SeatAt, u64), agent: &AgentId) -> bool {
-        let refusals = self.machines.get(agent).and_then(|machine| machine.get(&seat));
-        refusals.is_some_and(|refusals| refusals.epoch == epoch)
+    /// What was refused on a machine.
+    pub fn on(&self, agent: &AgentId) -> OnMachine<'_> {
+        OnMachine(self.machines.get(agent))
     }
 
     /// A new round begins on the machine: of those that had their turn only those count that still refuse something.
@@ -129,6 +115,25 @@ impl Filters {
     }
 }
 
+/// What was refused on one machine.
+#[derive(Clone, Copy)]
+pub(super) struct OnMachine<'a>(Option<&'a FxHashMap<SeatAt, Refusals>>);
+
+impl<'a> OnMachine<'a> {
+    /// What a seat refused there, also if that has ended: then it still has had its turn.
+    pub fn by(self, at: SeatAt, epoch: u64) -> Option<&'a Refusals> {
+        self.0?.get(&at).filter(|refusals| refusals.epoch == epoch)
+    }
+}
+
+impl Refusals {
+    /// Until when these parts are not wanted, if all of them were refused.
+    pub fn refused(&self, now: Timestamp, parts: &[Part]) -> Option<Timestamp> {
+        let holds = |refusal: &&Refusal| refusal.until > now && within(parts, &refusal.parts);
+        self.list.iter().filter(holds).map(|refusal| refusal.until).max()
+    }
+}
+
 /// Whether all of `some` is in `all`, like in like.
 pub(super) fn within(some: &[Part], all: &[Part]) -> bool {
     match (some, all) {
@@ -137,18 +142,5 @@ pub(super) fn within(some: &[Part], all: &[Part]) -> bool {
             other.amount.contains(&one.amount).is_ok()
         }
         _ => parts::contain(all, some).is_ok(),
-    }
-}
-
-/// Whether an offer of this is worth sending: it contains at least one of the alternatives. None named: any is.
-pub(super) fn is_worth(parts: &[Part], least: &[Amount]) -> bool {
-    match parts {
-        [] => false,
-        _ if least.is_empty() => true,
-        [one] => least.iter().any(|least| one.amount.contains(least).is_ok()),
-        parts => {
-            let sum = parts::sum(parts);
-            least.iter().any(|least| sum.contains(least).is_ok())
-        }
     }
 }

@@ -25,8 +25,10 @@
 //! Not here: offers themselves, their leases, and what is accepted (`frameworks`); places for claims (`claims`).
 
 mod constraints;
+mod evaluate;
 mod explain;
 mod filters;
+mod holds;
 mod order;
 mod propose;
 mod quota;
@@ -45,6 +47,8 @@ use hansa_model::framework::{Amount, Capability, FrameworkInfo, LastOffer, Offer
 use hansa_model::resources::MIB;
 use hansa_model::role::Totals;
 use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
+use holds::Holds;
+use order::Order;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a seat is: one framework in one role.
@@ -125,7 +129,6 @@ impl Default for AllocatorSettings {
 #[derive(Debug)]
 struct Member {
     taker: Taker,
-    rules: BTreeMap<RoleName, Rules>,
     active: bool,
     seats: BTreeMap<RoleName, SeatAt>,
 }
@@ -144,6 +147,14 @@ struct Seat {
     /// Rises when its refusals are forgotten; never used twice.
     epoch: u64,
     last_offer: Option<LastOffer>,
+    /// What its framework says of itself, see [`Taker`]; `least` is the smallest offer, if it is not the cluster's.
+    rules: Rules,
+    least: Option<Vec<Amount>>,
+    gpus: bool,
+    region_aware: bool,
+    refined: bool,
+    /// Whether the order has yet to hear of a change.
+    dirty: bool,
 }
 
 /// What has a cause to be looked at.
@@ -165,7 +176,15 @@ pub(crate) struct Allocator {
     seats: Vec<Option<Seat>>,
     vacant: Vec<SeatAt>,
     epochs: u64,
+    /// How many seats take offers.
+    wanting: usize,
+    order: Order,
+    /// Seats that the order has yet to hear of.
+    dirty: Vec<SeatAt>,
     filters: Filters,
+    holds: Holds,
+    /// Roles in which somebody who claims has unmet demand.
+    claiming: BTreeSet<RoleAt>,
     causes: Causes,
     /// Machines that had something idle when they were looked at last, which nobody wanted.
     resting: BTreeSet<AgentId>,
@@ -188,13 +207,16 @@ impl Allocator {
     /// A framework subscribed, or changed what it said of itself: it takes offers from now on. What it refused still
     /// counts.
     pub fn put(&mut self, id: &FrameworkId, taker: Taker) {
-        let rules = taker.constraints.roles.iter().map(|(role, groups)| (role.clone(), Rules::new(groups)));
-        let rules = rules.collect();
         let roles: Vec<RoleName> = taker.roles.iter().cloned().collect();
         let seats = self.members.remove(id).map(|member| member.seats).unwrap_or_default();
-        self.members.insert(id.clone(), Member { taker, rules, active: true, seats });
+        self.members.insert(id.clone(), Member { taker, active: true, seats });
         for role in &roles {
-            self.seat(id, role);
+            let at = self.seat(id, role);
+            let Some(seat) = at.and_then(|at| self.seats[at as usize].as_mut()) else { continue };
+            let Some(Member { taker, .. }) = self.members.get(id) else { continue };
+            seat.rules = Rules::new(taker.constraints.roles.get(role).map_or(&[], Vec::as_slice));
+            seat.least = taker.min_allocatable.get(role).cloned();
+            (seat.gpus, seat.region_aware, seat.refined) = (taker.gpus, taker.region_aware, taker.refined);
         }
         self.settle(id);
         self.wake(id, |_| true);
@@ -216,8 +238,7 @@ impl Allocator {
         for at in member.seats.into_values() {
             self.seats[at as usize] = None;
             self.vacant.push(at);
-            self.causes.seats.remove(&at);
-            self.stopped.remove(at);
+            self.dirty.push(at);
         }
     }
 
@@ -226,6 +247,7 @@ impl Allocator {
         if let Some(seat) = self.seat(id, role).and_then(|at| self.seats[at as usize].as_mut()) {
             seat.booked = plus(seat.booked, totals);
         }
+        self.is_new(id, role);
     }
 
     /// And no longer.
@@ -233,6 +255,7 @@ impl Allocator {
         if let Some(seat) = self.seat(id, role).and_then(|at| self.seats[at as usize].as_mut()) {
             seat.booked = minus(seat.booked, totals);
         }
+        self.is_new(id, role);
     }
 
     /// A framework gave back parts of a machine that it was offered in this role (or let their time run out), and does
@@ -287,6 +310,7 @@ impl Allocator {
     /// A machine is gone for good.
     pub fn machine_removed(&mut self, agent: &AgentId) {
         self.filters.remove(agent);
+        self.holds.remove(agent);
         self.causes.machines.remove(agent);
         self.causes.pairs.remove(agent);
         self.resting.remove(agent);
@@ -300,7 +324,8 @@ impl Allocator {
 
     /// When to propose next even if nothing happens.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        [self.filters.next_end(), self.look_for_hoards_at].into_iter().flatten().min()
+        let ends = [self.filters.next_end(), self.holds.next_end(), self.look_for_hoards_at];
+        ends.into_iter().flatten().min()
     }
 
     /// The seats that take offers now.
@@ -324,27 +349,52 @@ impl Allocator {
             wants: false,
             epoch: self.epochs,
             last_offer: None,
+            rules: Rules::default(),
+            least: None,
+            gpus: false,
+            region_aware: false,
+            refined: false,
+            dirty: true,
         };
         let at = self.vacant.pop().unwrap_or_else(|| {
             self.seats.push(None);
             SeatAt::try_from(self.seats.len() - 1).expect("fewer than 2^32 seats")
         });
         self.seats[at as usize] = Some(seat);
+        self.dirty.push(at);
         member.seats.insert(role.clone(), at);
         Some(at)
+    }
+
+    /// A seat's numbers are new; the order hears of it before it is asked.
+    fn is_new(&mut self, id: &FrameworkId, role: &RoleName) {
+        let Some(&at) = self.members.get(id).and_then(|member| member.seats.get(role)) else { return };
+        if let Some(seat) = self.seats[at as usize].as_mut().filter(|seat| !seat.dirty) {
+            seat.dirty = true;
+            self.dirty.push(at);
+        }
     }
 
     /// Whether each of the framework's seats takes offers, from what the framework said last.
     fn settle(&mut self, id: &FrameworkId) {
         let Some(member) = self.members.get(id) else { return };
+        let taker = &member.taker;
         for (role, &at) in &member.seats {
-            if let Some(seat) = self.seats[at as usize].as_mut() {
-                let taker = &member.taker;
-                seat.wants = member.active && taker.roles.contains(role) && !taker.suppressed.contains(role);
-                if !seat.wants {
-                    self.causes.seats.remove(&at);
-                    self.stopped.remove(at);
-                }
+            let Some(seat) = self.seats[at as usize].as_mut() else { continue };
+            let wants = member.active && taker.roles.contains(role) && !taker.suppressed.contains(role);
+            if seat.wants == wants {
+                continue;
+            }
+            seat.wants = wants;
+            if wants {
+                self.wanting += 1;
+            } else {
+                self.wanting -= 1;
+                self.causes.seats.remove(&at);
+            }
+            if !seat.dirty {
+                seat.dirty = true;
+                self.dirty.push(at);
             }
         }
     }
@@ -370,11 +420,27 @@ impl Allocator {
         }
     }
 
-    /// The places of the roles that seats are in.
-    fn place_seats(&mut self, roles: &mut Roles) {
-        for seat in self.seats.iter_mut().flatten() {
-            if seat.role_at.is_none() {
-                seat.role_at = Some(roles.enter(&seat.role));
+    /// Brings the order up to date.
+    fn count(&mut self, roles: &mut Roles, capacity: Totals) {
+        let mut touched = roles.take_touched();
+        if self.order.begin(capacity) {
+            self.dirty = (0..).zip(&self.seats).map(|(at, _)| at).collect();
+            touched = (1..roles.tree().len()).map(|at| at as RoleAt).collect();
+        }
+        for at in std::mem::take(&mut self.dirty) {
+            let seat = self.seats[at as usize].as_mut().map(|seat| {
+                seat.dirty = false;
+                let role_at = *seat.role_at.get_or_insert_with(|| roles.enter(&seat.role));
+                (role_at, &*seat)
+            });
+            self.order.set(roles, at, seat);
+        }
+        for role_at in touched {
+            self.order.refresh(roles, role_at);
+            if roles.tree().node(role_at).state.demand.is_empty() {
+                self.claiming.remove(&role_at);
+            } else {
+                self.claiming.insert(role_at);
             }
         }
     }

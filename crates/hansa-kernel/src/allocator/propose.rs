@@ -1,12 +1,13 @@
 //! One cycle: what has a cause is looked at, machine by machine, and idle resources go to whoever comes first.
 
-use super::filters::is_worth;
-use super::order::{Path, path};
-use super::quota::{Room, Stop};
-use super::{Allocator, Idle, Member, Seat, SeatAt};
+use super::evaluate::{Portion, kept_for};
+use super::holds::Wish;
+use super::order::CLAIMS;
+use super::quota::Room;
+use super::{Allocator, Idle, SeatAt};
 use crate::book::plus;
-use crate::roles::{RoleAt, Roles};
-use hansa_model::framework::{LastOffer, Part, parts};
+use crate::roles::{KINDS, RoleAt, Roles, numbers};
+use hansa_model::framework::{Amount, LastOffer, Part, parts};
 use hansa_model::role::Totals;
 use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
 use std::collections::BTreeSet;
@@ -24,45 +25,64 @@ pub(crate) struct Proposal {
     pub parts: Vec<Part>,
 }
 
-/// Why a seat is not offered what is left on a machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Obstacle {
-    /// The machine has GPUs, and the framework does not know of them.
-    Gpus,
-    /// The machine is of another region, and the framework does not know of them.
-    Region,
-    /// The framework's own constraints.
-    Constraint,
-    /// What is left is kept for other roles.
-    Reserved,
-    /// Quota.
-    Stopped(Stop),
-    /// It would be less than is worth an offer.
-    TooLittle,
-    /// The framework refused as much, until then.
-    Refused(Timestamp),
-}
+/// So many seats are put in order by themselves; of more, the order of all is walked.
+const FEW: usize = 32;
 
 /// What stays the same in a cycle, and what it changes.
-pub(super) struct Cycle<'a> {
-    pub now: Timestamp,
-    pub roles: &'a mut Roles,
-    pub capacity: Totals,
-    pub free: Totals,
-    pub proposals: Vec<Proposal>,
+struct Cycle<'a> {
+    now: Timestamp,
+    roles: &'a mut Roles,
+    free: Totals,
+    proposals: Vec<Proposal>,
 }
 
 /// Who may want a machine.
 #[derive(Clone, Copy)]
 enum Who<'a> {
     Everybody,
-    These(&'a BTreeSet<SeatAt>),
+    /// These, and those: seats that may want any machine, and such that may want this one.
+    These(&'a BTreeSet<SeatAt>, &'a BTreeSet<SeatAt>),
+}
+
+impl Who<'_> {
+    fn includes(self, at: SeatAt) -> bool {
+        match self {
+            Who::Everybody => true,
+            Who::These(some, others) => some.contains(&at) || others.contains(&at),
+        }
+    }
+}
+
+/// One look at one machine, for one answer.
+struct Look<'a> {
+    now: Timestamp,
+    roles: &'a Roles,
+    free: Totals,
+    agent: &'a AgentId,
+    idle: &'a Idle<'a>,
+    left: &'a [Part],
+    who: Who<'a>,
+    /// Those that were served here already.
+    served: &'a BTreeSet<SeatAt>,
+    /// Whether it is the turn of those that had theirs.
+    again: bool,
+    /// Roles that quota keeps from something here.
+    stopped: Vec<(RoleAt, Room)>,
+}
+
+/// What comes first.
+enum First {
+    /// Parts go to a seat.
+    Seat(SeatAt, Vec<Part>),
+    /// Room is left to claims.
+    Hold(Wish, u32, Amount),
 }
 
 impl Allocator {
     /// What should be offered now. `capacity` is all that machines have which are not out of reach, reserved or not;
     /// `free` all that is free on machines that take work, not reserved, offered or not; `machine` says what is idle
-    /// there (None: it takes no work). What is returned is booked already, here and with the roles.
+    /// there (None: it takes no work; once it does, it has changed). What is returned is booked already, here and with
+    /// the roles.
     pub fn propose<'m>(
         &mut self,
         now: Timestamp,
@@ -71,45 +91,48 @@ impl Allocator {
         free: Totals,
         machine: impl Fn(&AgentId) -> Option<Idle<'m>>,
     ) -> Vec<Proposal> {
-        self.place_seats(roles);
         self.refusals_end(now);
-        let eased = self.stopped.take_eased(roles, free, |at| self.seats[at as usize].as_ref()?.role_at);
-        self.causes.seats.extend(eased);
-        if !self.seats.iter().flatten().any(|seat| seat.wants) {
+        self.holds_end(now, &machine);
+        if self.wanting == 0 {
             return Vec::new();
         }
-        let causes = std::mem::take(&mut self.causes);
-        if causes.is_empty() {
+        self.count(roles, capacity);
+        for role_at in self.stopped.take_eased(roles, free) {
+            self.causes.seats.extend(self.order.own(role_at).filter(|&at| at != CLAIMS));
+        }
+        if self.causes.is_empty() {
             return Vec::new();
         }
         self.look_for_hoards(now);
-        let mut looks: Vec<(u32, AgentId, Idle<'m>)> = Vec::new();
+        let causes = std::mem::take(&mut self.causes);
         let mut agents: BTreeSet<&AgentId> = causes.machines.iter().chain(causes.pairs.keys()).collect();
-        let resting = std::mem::take(&mut self.resting);
-        if !causes.seats.is_empty() {
-            agents.extend(&resting);
-        }
+        let resting = match causes.seats.is_empty() {
+            true => BTreeSet::new(),
+            false => std::mem::take(&mut self.resting),
+        };
+        agents.extend(&resting);
+        let mut looks: Vec<(u32, &AgentId, Idle<'m>)> = Vec::with_capacity(agents.len());
         for agent in agents {
-            if let Some(idle) = machine(agent).filter(|idle| !idle.parts.is_empty()) {
-                looks.push((idle.rank, agent.clone(), idle));
+            match machine(agent).filter(|idle| !idle.parts.is_empty()) {
+                Some(idle) => looks.push((idle.rank, agent, idle)),
+                None => {
+                    self.resting.remove(agent);
+                }
             }
         }
-        let looked_at = |agent: &AgentId| {
-            !causes.seats.is_empty() || causes.machines.contains(agent) || causes.pairs.contains_key(agent)
-        };
-        self.resting = resting.iter().filter(|agent| !looked_at(agent)).cloned().collect();
         looks.sort_by(|(one, first, _), (other, second, _)| (one, first).cmp(&(other, second)));
-        let mut cycle = Cycle { now, roles, capacity, free, proposals: Vec::new() };
+        let mut cycle = Cycle { now, roles, free, proposals: Vec::new() };
+        let nobody = BTreeSet::new();
         for (_, agent, idle) in looks {
-            let mut these = causes.seats.clone();
-            these.extend(causes.pairs.get(&agent).into_iter().flatten());
-            let who = match causes.machines.contains(&agent) {
+            let pairs = causes.pairs.get(agent).unwrap_or(&nobody);
+            let who = match causes.machines.contains(agent) {
                 true => Who::Everybody,
-                false => Who::These(&these),
+                false => Who::These(&causes.seats, pairs),
             };
-            let left = self.look(&mut cycle, &agent, &idle, who);
-            if !left.is_empty() {
-                self.resting.insert(agent);
+            if self.look(&mut cycle, agent, &idle, who) {
+                self.resting.insert(agent.clone());
+            } else {
+                self.resting.remove(agent);
             }
         }
         cycle.proposals
@@ -125,43 +148,70 @@ impl Allocator {
         }
     }
 
-    /// Gives away what is idle on a machine; what nobody wants is left.
-    fn look(&mut self, cycle: &mut Cycle<'_>, agent: &AgentId, idle: &Idle<'_>, who: Who<'_>) -> Vec<Part> {
+    /// What claims did not take in time is for everybody.
+    fn holds_end<'m>(&mut self, now: Timestamp, machine: &impl Fn(&AgentId) -> Option<Idle<'m>>) {
+        while let Some(agent) = self.holds.pop_ended(now) {
+            let idle = machine(&agent).map(|idle| unreserved(&idle.parts)).unwrap_or_default();
+            self.holds.end(now, &agent, &idle);
+            self.machine_changed(&agent);
+        }
+    }
+
+    /// Gives away what is idle on a machine. Whether something is left that nobody wants.
+    fn look(&mut self, cycle: &mut Cycle<'_>, agent: &AgentId, idle: &Idle<'_>, who: Who<'_>) -> bool {
         let mut left = idle.parts.clone();
+        let held = self.held_on(cycle.roles, agent);
+        let mut is_held = !held.is_empty();
+        lessen(&mut left, &held);
         let mut served = BTreeSet::new();
         for again in [false, true] {
-            while let Some((at, parts)) = self.next(cycle, agent, idle, &left, who, &served, again) {
-                served.insert(at);
-                parts::take(&mut left, &parts).expect("what is offered is idle");
-                if again {
-                    self.filters.new_round(cycle.now, agent);
-                }
-                self.give(cycle, agent, at, parts);
-                if left.is_empty() {
-                    return left;
+            while !left.is_empty() {
+                match self.first(cycle, agent, idle, &left, who, &served, again) {
+                    None => break,
+                    Some(First::Seat(at, parts)) => {
+                        parts::take(&mut left, &parts).expect("what is offered is idle");
+                        served.insert(at);
+                        if again {
+                            self.filters.new_round(cycle.now, agent);
+                        }
+                        self.give(cycle, agent, at, parts);
+                    }
+                    Some(First::Hold(wish, count, amount)) => {
+                        lessen(&mut left, &amount);
+                        self.holds.hold(cycle.now, agent, wish, count);
+                        is_held = true;
+                    }
                 }
             }
         }
-        left
+        is_held || !left.is_empty()
+    }
+
+    /// What is left to claims on a machine for now.
+    pub(super) fn held_on(&self, roles: &Roles, agent: &AgentId) -> Amount {
+        let wanted = |(role_at, owner, shape): &Wish| {
+            let demand = &roles.tree().node(*role_at).state.demand;
+            demand.get(&(owner.clone(), shape.clone())).copied().unwrap_or(0)
+        };
+        self.holds.on(agent, wanted)
     }
 
     fn give(&mut self, cycle: &mut Cycle<'_>, agent: &AgentId, at: SeatAt, parts: Vec<Part>) {
         let Some(seat) = self.seats[at as usize].as_mut() else { return };
+        let Some(role_at) = seat.role_at else { return };
         let totals = parts.iter().map(|part| part.amount.totals()).fold(Totals::default(), plus);
         seat.booked = plus(seat.booked, totals);
         seat.last_offer = Some(LastOffer { agent: agent.clone(), at: cycle.now });
-        cycle.roles.offer(&seat.role, &parts);
-        cycle.proposals.push(Proposal {
-            framework: seat.framework.clone(),
-            role: seat.role.clone(),
-            agent: agent.clone(),
-            parts,
-        });
+        cycle.roles.offer_at(role_at, &parts);
+        let (framework, role) = (seat.framework.clone(), seat.role.clone());
+        cycle.proposals.push(Proposal { framework, role, agent: agent.clone(), parts });
+        let seat = self.seats[at as usize].as_ref().map(|seat| (role_at, seat));
+        self.order.set(cycle.roles, at, seat);
     }
 
     /// Who comes first of those that want something of what is left, and what.
     #[expect(clippy::too_many_arguments, reason = "it is one question")]
-    fn next(
+    fn first(
         &mut self,
         cycle: &Cycle<'_>,
         agent: &AgentId,
@@ -170,104 +220,130 @@ impl Allocator {
         who: Who<'_>,
         served: &BTreeSet<SeatAt>,
         again: bool,
-    ) -> Option<(SeatAt, Vec<Part>)> {
-        let all: Vec<SeatAt> = match who {
-            Who::Everybody => (0..self.seats.len() as SeatAt).collect(),
-            Who::These(these) => these.iter().copied().collect(),
+    ) -> Option<First> {
+        let (now, roles, free) = (cycle.now, &*cycle.roles, cycle.free);
+        let mut look = Look { now, roles, free, agent, idle, left, who, served, again, stopped: Vec::new() };
+        let first = match who {
+            Who::These(some, others) if some.len() + others.len() <= FEW => self.first_of_few(&mut look),
+            _ => self.first_of_many(&mut look),
         };
-        let mut order = Vec::new();
-        for at in all {
-            let Some(seat) = self.seats[at as usize].as_ref() else { continue };
-            let Some(role_at) = seat.role_at else { continue };
-            if seat.wants && !served.contains(&at) && self.filters.had_turn((at, seat.epoch), agent) == again
-            {
-                order.push((self.key(cycle, role_at, at, seat), at, role_at));
+        for (role_at, room) in look.stopped {
+            self.stopped.insert(role_at, room);
+        }
+        first
+    }
+
+    /// The same among all, or so many that going through all in order is quicker than putting them in order.
+    fn first_of_many(&self, look: &mut Look<'_>) -> Option<First> {
+        let find = |role: &RoleName| look.roles.tree().find(role.as_str());
+        let plain = look.left.iter().any(|part| part.role().is_none());
+        for role_at in self.entitled(look) {
+            let found = self.order.walk(role_at, &mut |role_at| self.visit(look, role_at, None));
+            if found.is_some() {
+                return found;
             }
         }
+        if plain {
+            return self.order.walk(crate::roles::ROOT, &mut |role_at| self.visit(look, role_at, None));
+        }
+        let kept: BTreeSet<RoleAt> = kept_for(look.left, find).collect();
+        kept.into_iter()
+            .find_map(|role_at| self.order.walk(role_at, &mut |role_at| self.visit(look, role_at, None)))
+    }
+
+    /// The same among few.
+    fn first_of_few(&self, look: &mut Look<'_>) -> Option<First> {
+        let Who::These(some, others) = look.who else { return None };
+        let tree = look.roles.tree();
+        let entitled = self.entitled(look);
+        let is_entitled = |role_at| tree.chain(role_at).any(|above| entitled.contains(&above));
+        let seats = some.union(others).filter_map(|&at| {
+            let role_at = self.seats.get(at as usize)?.as_ref()?.role_at?;
+            Some((role_at, at))
+        });
+        let claims = self.claiming.iter().map(|&role_at| (role_at, CLAIMS));
+        let mut order: Vec<_> = seats
+            .chain(claims)
+            .map(|(role_at, at)| {
+                (!is_entitled(role_at), self.order.path(look.roles, role_at, at), role_at, at)
+            })
+            .collect();
         order.sort();
-        for (_, at, role_at) in order {
-            let Some(seat) = self.seats[at as usize].as_ref() else { continue };
-            let Some(member) = self.members.get(&seat.framework) else { continue };
-            let room = Room::of(cycle.roles, role_at, cycle.free);
-            match self.evaluate(cycle.now, agent, idle, left, at, seat, member, &room) {
-                Ok(parts) => return Some((at, parts)),
-                Err(Obstacle::Stopped(_)) => self.stopped.insert(at, &room),
-                Err(_) => {}
-            }
-        }
-        None
+        order.into_iter().find_map(|(.., role_at, at)| self.visit(look, role_at, Some(at)))
     }
 
-    /// Where a seat stands in the order: by whether its role misses something to its guarantee, then by shares.
-    fn key(&self, cycle: &Cycle<'_>, role_at: RoleAt, at: SeatAt, seat: &Seat) -> (bool, Path) {
-        let tree = cycle.roles.tree();
-        let misses = tree.below_guarantee().any(|(below, _)| tree.chain(role_at).any(|at| at == below));
-        (!misses, path(cycle.roles, cycle.capacity, role_at, at, seat))
+    /// The roles that miss something to their guarantees of which there is some here, in order.
+    fn entitled(&self, look: &Look<'_>) -> Vec<RoleAt> {
+        let tree = look.roles.tree();
+        if !tree.has_guarantees() {
+            return Vec::new();
+        }
+        let here = numbers(unreserved(look.left).totals());
+        let misses = |at: &RoleAt| (0..KINDS.len()).any(|kind| here[kind] > 0 && tree.missing(*at)[kind] > 0);
+        let mut roles: Vec<RoleAt> = tree.below_guarantee().filter(misses).collect();
+        roles.sort_by_cached_key(|&at| self.order.path(look.roles, at, CLAIMS));
+        roles
     }
 
-    /// What a seat would be offered of what is left on a machine, or why nothing.
-    #[expect(clippy::too_many_arguments, reason = "it is one question")]
-    pub(super) fn evaluate(
-        &self,
-        now: Timestamp,
-        agent: &AgentId,
-        idle: &Idle<'_>,
-        left: &[Part],
-        at: SeatAt,
-        seat: &Seat,
-        member: &Member,
-        room: &Room,
-    ) -> Result<Vec<Part>, Obstacle> {
-        let taker = &member.taker;
-        if idle.has_gpus && !taker.gpus {
-            return Err(Obstacle::Gpus);
+    /// Who comes first among a role's own, or whether this one of them wants something.
+    fn visit(&self, look: &mut Look<'_>, role_at: RoleAt, only: Option<SeatAt>) -> Option<First> {
+        let room = Room::of(look.roles, role_at, look.free);
+        let state = &look.roles.tree().node(role_at).state;
+        let portion = Portion::new(&state.role.name, &room, look.left);
+        if portion.shrunk {
+            look.stopped.push((role_at, room));
         }
-        let home = self.settings.region.as_deref();
-        if !taker.region_aware && home.is_some() && idle.region.is_some() && idle.region != home {
-            return Err(Obstacle::Region);
+        if portion.is_empty() {
+            return None;
         }
-        if member.rules.get(&seat.role).is_some_and(|rules| !rules.hold(idle)) {
-            return Err(Obstacle::Constraint);
-        }
-        let mut parts = Vec::new();
-        let mut stop = None;
-        for part in left {
-            if part.role().is_some() {
-                if may_have(part, &seat.role, taker.refined) {
-                    parts.push(part.clone());
-                }
-                continue;
+        let refusals = self.filters.on(look.agent);
+        let wants = |at: SeatAt| {
+            if at == CLAIMS {
+                return self.claim_wants(look, role_at, &portion);
             }
-            match room.shrink(&part.amount) {
-                Ok(amount) if !amount.is_empty() => parts.push(Part { amount, ..part.clone() }),
-                Ok(_) => {}
-                Err(why) => stop = Some(why),
+            let seat = self.seats.get(at as usize)?.as_ref().filter(|seat| seat.wants)?;
+            if refusals.by(at, seat.epoch).is_some() != look.again
+                || !look.who.includes(at)
+                || look.served.contains(&at)
+            {
+                return None;
             }
+            let parts = self.evaluate(look.now, look.idle, refusals, &portion, (at, seat)).ok()?;
+            Some(First::Seat(at, parts.to_vec()))
+        };
+        match only {
+            Some(at) => wants(at),
+            None => self.order.own(role_at).find_map(wants),
         }
-        let least = taker.min_allocatable.get(&seat.role).unwrap_or(&self.settings.min_allocatable);
-        if !is_worth(&parts, least) {
-            return Err(match stop {
-                Some(why) => Obstacle::Stopped(why),
-                None if parts.is_empty() => Obstacle::Reserved,
-                None => Obstacle::TooLittle,
-            });
+    }
+
+    /// Whether room should be left to those that claim in a role.
+    fn claim_wants(&self, look: &Look<'_>, role_at: RoleAt, portion: &Portion) -> Option<First> {
+        if look.again {
+            return None;
         }
-        match self.filters.refused(now, (at, seat.epoch), agent, &parts) {
-            Some(until) => Err(Obstacle::Refused(until)),
-            None => Ok(parts),
-        }
+        let room = unreserved(portion.parts(false));
+        let demand = &look.roles.tree().node(role_at).state.demand;
+        demand.iter().find_map(|((owner, shape), &wanted)| {
+            let wish = (role_at, owner.clone(), shape.clone());
+            let (count, amount) = self.holds.worth(look.now, look.agent, &wish, wanted, &room)?;
+            Some(First::Hold(wish, count, amount))
+        })
     }
 }
 
-/// Whether a reserved part may be offered in a role: in the one that it is kept for and, to who reads stacks, in those
-/// below it. Who does not can read a single reservation only.
-fn may_have(part: &Part, role: &RoleName, refined: bool) -> bool {
-    let Some(kept_for) = part.role() else { return true };
-    match refined {
-        false => part.reservations.len() == 1 && kept_for == role,
-        true => {
-            let below = role.as_str().strip_prefix(kept_for.as_str());
-            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }
+/// What of the parts is not reserved.
+pub(super) fn unreserved(parts: &[Part]) -> Amount {
+    parts.iter().find(|part| part.role().is_none()).map(|part| part.amount.clone()).unwrap_or_default()
+}
+
+/// Takes an amount from what is not reserved.
+pub(super) fn lessen(parts: &mut Vec<Part>, by: &Amount) {
+    if by.is_empty() {
+        return;
     }
+    for part in parts.iter_mut().filter(|part| part.role().is_none()) {
+        part.amount = part.amount.without(by);
+    }
+    parts.retain(|part| !part.amount.is_empty());
 }

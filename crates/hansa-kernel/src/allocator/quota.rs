@@ -1,6 +1,5 @@
 //! How much a role may be offered of a machine's unreserved resources, and who is stopped by that.
 
-use super::SeatAt;
 use crate::roles::{Four, KINDS, ROOT, RoleAt, Roles, View, numbers};
 use hansa_model::framework::Amount;
 use hansa_model::resources::{Kind, MIB, WHOLE_GPU};
@@ -64,48 +63,39 @@ impl Room {
     }
 }
 
-/// Seats that quota stopped, and what room their roles had then. Once there is more, they have a cause.
+/// Roles that quota kept from something, and what room they had then. Once there is more, they have a cause to be looked
+/// at.
 #[derive(Debug, Default)]
 pub(super) struct Stopped {
-    seats: BTreeMap<SeatAt, Four>,
-    /// As of which number of easings, and with how much free, the seats are known to be stopped.
+    roles: BTreeMap<RoleAt, Four>,
+    /// As of which number of easings, and with how much free, they are known to be stopped.
     eased: u64,
     free: Totals,
 }
 
 impl Stopped {
-    /// A seat is stopped.
-    pub fn insert(&mut self, seat: SeatAt, room: &Room) {
-        self.seats.insert(seat, room.most);
+    /// A role is stopped.
+    pub fn insert(&mut self, role_at: RoleAt, room: Room) {
+        self.roles.insert(role_at, room.most);
     }
 
-    /// A seat is not stopped, or gone.
-    pub fn remove(&mut self, seat: SeatAt) {
-        self.seats.remove(&seat);
-    }
-
-    /// Takes out the seats whose roles have more room than when they were stopped.
-    pub fn take_eased(
-        &mut self,
-        roles: &Roles,
-        free: Totals,
-        role_of: impl Fn(SeatAt) -> Option<RoleAt>,
-    ) -> Vec<SeatAt> {
-        let (eased, before) = (roles.tree().eased(), self.free);
-        let more_free = numbers(free).iter().zip(numbers(before)).any(|(&free, before)| free > before);
+    /// Takes out the roles that have more room than when they were stopped.
+    pub fn take_eased(&mut self, roles: &Roles, free: Totals) -> Vec<RoleAt> {
+        let eased = roles.tree().eased();
+        let more_free = numbers(free).into_iter().zip(numbers(self.free)).any(|(free, before)| free > before);
         let same = self.eased == eased && !more_free;
         (self.eased, self.free) = (eased, free);
-        if same || self.seats.is_empty() {
+        if same || self.roles.is_empty() {
             return Vec::new();
         }
-        let has_room = |(&seat, room): (&SeatAt, &Four)| {
-            let now = Room::of(roles, role_of(seat)?, free).most;
-            now.iter().zip(room).any(|(now, then)| now > then).then_some(seat)
+        let has_room = |(&at, then): (&RoleAt, &Four)| {
+            let now = Room::of(roles, at, free).most;
+            now.iter().zip(then).any(|(now, then)| now > then).then_some(at)
         };
-        let seats: Vec<SeatAt> = self.seats.iter().filter_map(has_room).collect();
-        for seat in &seats {
-            self.seats.remove(seat);
+        let eased: Vec<RoleAt> = self.roles.iter().filter_map(has_room).collect();
+        for at in &eased {
+            self.roles.remove(at);
         }
-        seats
+        eased
     }
 }

@@ -1,7 +1,7 @@
 //! Which offers should be taken back: those that a limit does not allow any more, those of what is guaranteed to others,
 //! and old ones of frameworks that have much while others that have little get nothing.
 
-use super::order::{Path, deciding, path};
+use super::order::{Path, deciding};
 use super::quota::Room;
 use super::{Allocator, Idle, SeatAt};
 use crate::book::plus;
@@ -55,7 +55,7 @@ impl Allocator {
     pub fn to_rescind<'o, 'm>(
         &mut self,
         now: Timestamp,
-        roles: &Roles,
+        roles: &mut Roles,
         capacity: Totals,
         free: Totals,
         offers: impl FnOnce() -> Vec<Outstanding<'o>>,
@@ -65,6 +65,7 @@ impl Allocator {
         if !hoards && !is_over_limit(roles) && short_of_headroom(roles, free) == [0; 4] {
             return Vec::new();
         }
+        self.count(roles, capacity);
         let offers = offers();
         let mut back = Back::new();
         keep_limits(roles, &offers, &mut back);
@@ -99,7 +100,7 @@ impl Allocator {
         let mut starving: Vec<(Path, SeatAt)> = self
             .wanting()
             .filter(|(at, _)| !holders.contains(at))
-            .filter_map(|(at, seat)| Some((path(roles, capacity, seat.role_at?, at, seat), at)))
+            .filter_map(|(at, seat)| Some((self.order.path(roles, seat.role_at?, at), at)))
             .collect();
         if starving.is_empty() {
             return false;
@@ -114,20 +115,19 @@ impl Allocator {
                 break;
             }
             let Some(seat) = self.seats[at as usize].as_ref() else { continue };
-            let (Some(role_at), Some(member)) = (seat.role_at, self.members.get(&seat.framework)) else {
-                continue;
-            };
+            let Some(role_at) = seat.role_at else { continue };
             let room = Room::of(roles, role_at, free);
             let found = old.iter().position(|&candidate| {
                 let offer = &offers[candidate];
-                let Some(holder) = self.path_of(roles, capacity, offer) else { return false };
+                let Some(holder) = self.path_of(roles, offer) else { return false };
                 let Some((much, little)) = deciding(&holder, &starved) else { return false };
                 let after = little.saturating_add(share(offer.totals(), capacity, DEFAULT_WEIGHT));
                 if much <= little.saturating_mul(2) || after > much {
                     return false;
                 }
                 machine(offer.agent).is_some_and(|idle| {
-                    self.evaluate(now, offer.agent, &idle, offer.parts, at, seat, member, &room).is_ok()
+                    let refusals = self.filters.on(offer.agent);
+                    self.evaluate_alone(now, &idle, refusals, offer.parts, &room, (at, seat)).is_ok()
                 })
             });
             if let Some(found) = found {
@@ -141,10 +141,10 @@ impl Allocator {
         self.members.get(offer.framework)?.seats.get(offer.role).copied()
     }
 
-    fn path_of(&self, roles: &Roles, capacity: Totals, offer: &Outstanding<'_>) -> Option<Path> {
+    fn path_of(&self, roles: &Roles, offer: &Outstanding<'_>) -> Option<Path> {
         let at = self.seat_of(offer)?;
         let seat = self.seats[at as usize].as_ref()?;
-        Some(path(roles, capacity, seat.role_at?, at, seat))
+        Some(self.order.path(roles, seat.role_at?, at))
     }
 }
 

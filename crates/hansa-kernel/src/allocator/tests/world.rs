@@ -177,7 +177,7 @@ impl World {
                 });
                 all.collect()
             };
-            world.allocator.to_rescind(now, &world.roles, capacity, free, all, machine)
+            world.allocator.to_rescind(now, &mut world.roles, capacity, free, all, machine)
         });
         let mut lines = Vec::new();
         for id in back {
