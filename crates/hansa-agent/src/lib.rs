@@ -40,5 +40,6 @@ mod volumes;
 
 pub use agent::{Agent, run};
 pub use furnish::{OwnNetwork, furnish};
+pub use machine::whole as whole_machine;
 pub use options::Options;
 pub use secrets::{SecretError, Secrets};
