@@ -20,6 +20,7 @@ mod running;
 mod server;
 pub mod session;
 mod store_thread;
+mod streams;
 
 pub use engine::EngineError;
 pub use master::{Identity, Master, SubmitError, UsageWatch};

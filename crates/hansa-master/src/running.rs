@@ -8,6 +8,7 @@ use crate::master::{Identity, Inner, Master, Shared};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::server::{self, Limits};
+use crate::streams::Directory;
 use crate::{read_thread, store_thread};
 use hansa_cell::{Cell, Settings};
 use hansa_model::record::Table;
@@ -169,6 +170,7 @@ async fn lead(
     let metrics = Arc::new(Metrics::of(syncs));
     let shared = Arc::new(Shared::new(SUBSCRIBER_BUFFER));
     let watchers = Arc::new(AtomicUsize::new(0));
+    let directory = Arc::<Directory>::default();
     let (events, to_loop) = mpsc::channel(EVENTS);
     let (commits, to_write) = std::sync::mpsc::channel();
     let (written, reports) = mpsc::unbounded_channel();
@@ -190,6 +192,7 @@ async fn lead(
         news,
         watchers: watchers.clone(),
         metrics: metrics.clone(),
+        directory: directory.clone(),
     };
     let engine = Engine::new(cell, ports);
     let (ended, loop_ended) = oneshot::channel();
@@ -211,6 +214,7 @@ async fn lead(
         watchers,
         http: http.map_err(std::io::Error::other)?,
         next_session: AtomicU64::new(1),
+        directory,
     });
     if master.catch_up().await.is_err() {
         let ended = loop_ended.await.unwrap_or(Ok(()));
