@@ -11,6 +11,7 @@ use hansa_model::agent::Usage;
 use hansa_model::event::Published;
 use hansa_model::explain::{Explanation, QueueItem};
 use hansa_model::framework::{FrameworkCall, Operation, StreamId};
+use hansa_model::id::uuid_text;
 use hansa_model::record::{Mutation, Table};
 use hansa_model::role::Role;
 use hansa_model::scheduler::{self, Call, Notice};
@@ -282,6 +283,7 @@ impl Cell {
         let cluster = cluster.unwrap_or_else(|| settings.new_cluster_id.clone());
         let now = now.max(durable_time);
         settings.services.id_seed = seed(cluster.as_str(), term);
+        settings.kernel.leadership = uuid_text(seed(cluster.as_str(), term), term.0);
         let mut cell = Self {
             kernel: Kernel::new(settings.kernel.clone()),
             services: Services::new(settings.services.clone()),

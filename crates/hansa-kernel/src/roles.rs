@@ -360,7 +360,10 @@ impl Kernel {
     pub(crate) fn show_role(&mut self, step: &mut Step, name: &RoleName) {
         self.dirty.roles.remove(name);
         if let Some(state) = self.roles.get(name) {
-            step.event(Event::Role(Arc::new(RoleView { role: state.role.clone(), allocated: state.own.used })));
+            step.event(Event::Role(Arc::new(RoleView {
+                role: state.role.clone(),
+                allocated: state.own.used,
+            })));
         }
     }
 }
