@@ -10,7 +10,7 @@ use hansa_link::{ToAgent, ToAgentBody, ToMaster, ToMasterBody};
 use hansa_model::agent::Usage;
 use hansa_model::event::Published;
 use hansa_model::explain::{Explanation, QueueItem};
-use hansa_model::framework::{FrameworkCall, Operation, StreamId};
+use hansa_model::framework::{FrameworkCall, FrameworkExplanation, Operation, StreamId};
 use hansa_model::id::uuid_text;
 use hansa_model::record::{Mutation, Table};
 use hansa_model::role::Role;
@@ -146,6 +146,8 @@ pub enum Request {
     Queue,
     /// Where one more instance of the app would go, or why nowhere.
     Explain(AppId),
+    /// Why a framework is offered what it is offered, or nothing.
+    ExplainFramework(FrameworkId),
 }
 
 /// What a client is told.
@@ -161,6 +163,8 @@ pub enum Answer {
     Queue(Vec<QueueItem>),
     /// The explanation.
     Explanation(Box<Explanation>),
+    /// How a framework stands with the allocator.
+    Framework(Box<FrameworkExplanation>),
 }
 
 /// Why a request was refused; nothing has changed.
@@ -468,6 +472,10 @@ impl Cell {
             Request::Explain(app) => match self.services.explain(&app, self.kernel.cluster()) {
                 Some(explanation) => Ok(Answer::Explanation(Box::new(explanation))),
                 None => Err(Failure::Service(ServiceRefusal::UnknownApp(app))),
+            },
+            Request::ExplainFramework(id) => match self.kernel.explain_framework(&id) {
+                Some(explanation) => Ok(Answer::Framework(Box::new(explanation))),
+                None => Err(Failure::Kernel(kernel::Refusal::UnknownFramework)),
             },
         };
         let index = self.pipeline.next_index();

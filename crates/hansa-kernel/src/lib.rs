@@ -24,10 +24,12 @@ mod kills;
 mod reach;
 mod record;
 mod restore;
+#[expect(dead_code, reason = "the frameworks that some of it is for come next")]
 mod roles;
 mod specs;
 mod updates;
 
+pub use allocator::AllocatorSettings;
 pub use command::{AgentOrder, Command, Effect, Outcome, Refusal, ToStream};
 pub use frameworks::{FrameworkRecord, PotRecord};
 pub use record::{AgentRecord, AssignmentRecord, GivenUpRecord, Record};
@@ -54,6 +56,8 @@ pub struct Settings {
     pub leadership: String,
     /// Milliseconds after which an offer that its framework does not answer ends.
     pub offer_timeout_ms: u64,
+    /// What holds for all offers.
+    pub allocator: AllocatorSettings,
 }
 
 impl Default for Settings {
@@ -63,6 +67,7 @@ impl Default for Settings {
             drift_margin_ms: 500,
             leadership: "leadership".into(),
             offer_timeout_ms: 60_000,
+            allocator: AllocatorSettings::default(),
         }
     }
 }
@@ -149,7 +154,8 @@ impl Kernel {
     /// An empty cluster.
     pub fn new(settings: Settings) -> Self {
         let seed = seed(&settings.leadership);
-        Self { settings, seed, ..Self::default() }
+        let allocator = allocator::Allocator::new(settings.allocator.clone());
+        Self { settings, seed, allocator, ..Self::default() }
     }
 
     /// Takes over what was stored (Put records only, any order), at the beginning of a leadership. The outcome has the
@@ -259,7 +265,7 @@ impl Kernel {
     /// When `Command::Tick` should next be applied.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|&(at, _)| at);
-        let refusal = self.allocator.next_deadline();
+        let refusal = self.allocator.next_deadline().filter(|_| !self.frameworks.is_empty());
         [timer, self.losses.tell_at, self.dirty.show_at, refusal].into_iter().flatten().min()
     }
 

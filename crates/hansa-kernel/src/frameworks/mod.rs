@@ -151,6 +151,11 @@ impl Frameworks {
         self.by_id.get_mut(id)
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
     /// All that were not removed, by id.
     pub fn iter(&self) -> impl Iterator<Item = (&FrameworkId, &Framework)> {
         self.by_id.iter()

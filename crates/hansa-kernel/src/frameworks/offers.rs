@@ -110,12 +110,17 @@ impl Kernel {
         Some(offer)
     }
 
-    /// The number of a framework's outstanding offer.
-    pub(crate) fn find_offer(&self, id: &FrameworkId, offer: &OfferId) -> Option<u64> {
+    /// The number of an outstanding offer.
+    pub(crate) fn number_of_offer(&self, offer: &OfferId) -> Option<u64> {
         let number = offer.as_str().strip_prefix(self.settings.leadership.as_str())?.strip_prefix("-O")?;
         let number = number.parse().ok()?;
-        let known = self.frameworks.offers.get(number)?;
-        (known.id == *offer && known.framework == *id).then_some(number)
+        (self.frameworks.offers.get(number)?.id == *offer).then_some(number)
+    }
+
+    /// The number of a framework's outstanding offer.
+    pub(crate) fn find_offer(&self, id: &FrameworkId, offer: &OfferId) -> Option<u64> {
+        let number = self.number_of_offer(offer)?;
+        (self.frameworks.offers.get(number)?.framework == *id).then_some(number)
     }
 
     /// An offer holds no longer; its framework is told if it did not do that itself.

@@ -2,12 +2,12 @@
 
 use super::{Framework, Held, Offers};
 use crate::agents::Agent;
-use crate::allocator::{Idle, Proposal, Taker};
+use crate::allocator::{Idle, Outstanding, Proposal, Taker};
 use crate::{Kernel, Step};
-use hansa_model::event::AgentState;
-use hansa_model::framework::{Amount, FrameworkEvent, Offer, Part, parts};
+use hansa_model::event::{AgentState, OfferEnd};
+use hansa_model::framework::{Amount, FrameworkEvent, FrameworkExplanation, Offer, Part, parts};
 use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
-use hansa_placement::Node;
+use hansa_placement::{Cluster, Node};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -90,23 +90,26 @@ impl Kernel {
                 false => self.allocator.machine_removed(&id),
             }
         }
-        if self.frameworks.by_stream.is_empty() {
+        if self.frameworks.is_empty() {
             return;
         }
-        let (agents, cluster, offers) = (&self.agents, self.book.cluster(), &self.frameworks.offers);
-        let machine = |id: &AgentId| {
-            let (agent, node) = (agents.get(id)?, cluster.node(id)?);
-            Some(Idle {
-                parts: idle(agent, node, offers),
-                attributes: &agent.hello.attributes,
-                hostname: &agent.hostname,
-                region: agent.hello.region.as_deref(),
-                zone: agent.hello.zone.as_deref(),
-                has_gpus: !agent.hello.resources.gpus.is_empty(),
-                rank: 0,
-            })
-        };
         let (capacity, free) = (self.book.capacity(), self.book.free());
+        let view =
+            View { agents: &self.agents, cluster: self.book.cluster(), offers: &self.frameworks.offers };
+        let timeout_ms = self.settings.offer_timeout_ms;
+        let all = || view.offers.iter().map(|(_, offer)| outstanding(offer, timeout_ms)).collect();
+        let machine = |id: &AgentId| view.idle(id);
+        let back = self.allocator.to_rescind(step.now, &mut self.roles, capacity, free, all, machine);
+        for id in back {
+            if let Some(number) = self.number_of_offer(&id)
+                && let Some(offer) = self.end_offer(step, number, OfferEnd::Rescinded)
+            {
+                self.allocator.machine_changed(&offer.agent);
+            }
+        }
+        let view =
+            View { agents: &self.agents, cluster: self.book.cluster(), offers: &self.frameworks.offers };
+        let machine = |id: &AgentId| view.idle(id);
         let proposals = self.allocator.propose(step.now, &mut self.roles, capacity, free, machine);
         let mut made: BTreeMap<FrameworkId, Vec<Arc<Offer>>> = BTreeMap::new();
         for Proposal { framework, role, agent, parts } in proposals {
@@ -118,6 +121,51 @@ impl Kernel {
         for (id, offers) in made {
             self.tell(step, &id, FrameworkEvent::Offers(offers));
         }
+    }
+}
+
+impl Kernel {
+    /// Why a framework is offered what it is offered, or nothing; None: it is not known. Looks at every idle machine.
+    pub fn explain_framework(&self, id: &FrameworkId) -> Option<FrameworkExplanation> {
+        let (capacity, free) = (self.book.capacity(), self.book.free());
+        let view =
+            View { agents: &self.agents, cluster: self.book.cluster(), offers: &self.frameworks.offers };
+        self.allocator.explain(id, self.now, &self.roles, capacity, free, |agent| view.idle(agent))
+    }
+}
+
+/// The books, as far as the allocator looks into them.
+struct View<'a> {
+    agents: &'a BTreeMap<AgentId, Agent>,
+    cluster: &'a Cluster,
+    offers: &'a Offers,
+}
+
+impl<'a> View<'a> {
+    /// A machine that takes work.
+    fn idle(&self, id: &AgentId) -> Option<Idle<'a>> {
+        let (agent, node) = (self.agents.get(id)?, self.cluster.node(id)?);
+        (node.state == AgentState::Active).then(|| Idle {
+            parts: idle(agent, node, self.offers),
+            attributes: &agent.hello.attributes,
+            hostname: &agent.hostname,
+            region: agent.hello.region.as_deref(),
+            zone: agent.hello.zone.as_deref(),
+            has_gpus: !agent.hello.resources.gpus.is_empty(),
+            rank: self.cluster.rank(id),
+        })
+    }
+}
+
+/// An offer as the allocator sees it; all have had the same time.
+fn outstanding(offer: &Arc<Offer>, timeout_ms: u64) -> Outstanding<'_> {
+    Outstanding {
+        id: &offer.id,
+        framework: &offer.framework,
+        role: &offer.role,
+        agent: &offer.agent,
+        parts: &offer.parts,
+        made_at: Timestamp(offer.expires_at.0.saturating_sub(timeout_ms)),
     }
 }
 

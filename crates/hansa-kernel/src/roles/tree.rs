@@ -5,11 +5,11 @@
 //! what is kept for those below it. It is kept in mind twice: as claims see it, for which offered resources are free, and
 //! as offers see it, for which they are not.
 
-use super::{RoleState, bounds, default_role, numbers};
+use super::{RoleState, bounds, numbers};
 use crate::book::{minus, plus};
 use hansa_model::RoleName;
 use hansa_model::role::{Bound, Totals};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A role's place in the tree; it never changes. 0 is the root, which is no role.
 pub(crate) type RoleAt = u32;
@@ -96,6 +96,8 @@ pub(crate) struct Tree {
     guaranteed: usize,
     /// How many have a limit.
     limited: usize,
+    /// Those that miss something to their guarantee, as offers see it.
+    missing: BTreeSet<RoleAt>,
     touched: Vec<RoleAt>,
     eased: u64,
 }
@@ -107,6 +109,7 @@ impl Default for Tree {
             nodes: Vec::new(),
             guaranteed: 0,
             limited: 0,
+            missing: BTreeSet::new(),
             touched: Vec::new(),
             eased: 0,
         };
@@ -174,7 +177,7 @@ impl Tree {
         self.by_name.values().map(|&at| (at, &self.node(at).state))
     }
 
-    /// How many roles there are, the root included; places are below this.
+    /// How many places there are, the root's included.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -213,12 +216,6 @@ impl Tree {
         self.eased += 1;
         self.keep_all();
         self.touch(at);
-    }
-
-    /// Whether a role was set to something else than the default.
-    pub fn is_configured(&self, at: RoleAt) -> bool {
-        let role = &self.node(at).state.role;
-        *role != default_role(role.name.clone())
     }
 
     /// Something is added to, or (`less`) taken from, what a role has. Nothing gets below zero.
@@ -291,23 +288,26 @@ impl Tree {
         narrow(kept)
     }
 
-    /// Roles that miss something to their guarantee, and what, by their places.
-    pub fn below_guarantee(&self) -> impl Iterator<Item = (RoleAt, Four)> + '_ {
-        let nodes = self.nodes.iter().enumerate().filter(|_| self.guaranteed > 0);
-        nodes.filter_map(|(at, node)| {
-            let missing = missing(node, View::Offers);
-            (missing != [0; 4]).then_some((at as RoleAt, missing))
-        })
+    /// Roles that miss something to their guarantee, by their places.
+    pub fn below_guarantee(&self) -> impl Iterator<Item = RoleAt> + '_ {
+        self.missing.iter().copied()
+    }
+
+    /// What of each kind a role misses to its guarantee.
+    pub fn missing(&self, at: RoleAt) -> Four {
+        missing(self.node(at), View::Offers)
     }
 
     fn keep(&mut self, from: RoleAt) {
         let mut at = from;
         loop {
+            if self.missing(at) == [0; 4] {
+                self.missing.remove(&at);
+            } else {
+                self.missing.insert(at);
+            }
             let before = self.node(at).kept.whole;
             let after = whole(self.node(at));
-            if before == after {
-                return;
-            }
             self.nodes[at as usize].kept.whole = after;
             if at == ROOT {
                 return;
@@ -322,16 +322,20 @@ impl Tree {
         }
     }
 
-    /// Counts anew what is kept. Children come after their parents in the list.
+    /// Counts anew what is kept. Those below come after what they are below in the list.
     fn keep_all(&mut self) {
         for node in &mut self.nodes {
             node.kept = Kept::default();
         }
+        self.missing.clear();
         for at in (0..self.nodes.len()).rev() {
             let after = whole(&self.nodes[at]);
             self.nodes[at].kept.whole = after;
             if at == 0 {
                 break;
+            }
+            if self.missing(at as RoleAt) != [0; 4] {
+                self.missing.insert(at as RoleAt);
             }
             let parent = self.nodes[at].parent as usize;
             for (view, below) in self.nodes[parent].kept.below.iter_mut().enumerate() {
