@@ -7,13 +7,20 @@
 //! Where to start: [`proto`] (the messages), [`codec`] (their bytes, JSON and protobuf), [`recordio`] (streams of them);
 //! then [`resources`] and [`framework`], on which all else rests.
 
+pub mod call;
 pub mod codec;
+pub mod constraints;
 pub mod duration;
+pub mod event;
 pub mod framework;
+pub mod legacy;
 pub mod names;
+pub mod offer;
 pub mod proto;
 pub mod recordio;
 pub mod resources;
+pub mod status;
+pub mod task;
 
 /// Something that cannot be meant, in words; where Mesos has words for it that people search for, in Mesos'.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
