@@ -7,11 +7,13 @@
 
 mod about;
 mod answers;
+mod feed;
 mod files;
 mod legacy;
 mod negotiate;
 mod paths;
 mod picture;
+mod scheduler;
 mod steward;
 mod translate;
 
@@ -23,6 +25,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use paths::Endpoint;
 use picture::{Picture, Wanted};
+use ring::rand::SystemRandom;
 use serde::Serialize;
 use std::sync::Arc;
 use steward::Steward;
@@ -37,6 +40,7 @@ pub(super) struct Mesos {
     master: Master,
     steward: Arc<Steward>,
     renderers: Arc<Semaphore>,
+    random: Arc<SystemRandom>,
 }
 
 impl Mesos {
@@ -46,7 +50,12 @@ impl Mesos {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(steward::watch(master.clone(), steward.clone()));
         }
-        Self { master, steward, renderers: Arc::new(Semaphore::new(RENDERERS)) }
+        Self {
+            master,
+            steward,
+            renderers: Arc::new(Semaphore::new(RENDERERS)),
+            random: Arc::new(SystemRandom::new()),
+        }
     }
 
     /// Answers a request. None: the path is not Mesos'.
@@ -60,6 +69,7 @@ impl Mesos {
         let me = Me::of(&self.master, request.headers());
         let query = Query::of(request.uri());
         match endpoint {
+            Endpoint::Scheduler => scheduler::answer(&self, me, request).await,
             Endpoint::Health => Ok(answers::empty(StatusCode::OK)),
             Endpoint::Version => Ok(answers::json(&about::version())),
             Endpoint::Flags => Ok(answers::json(&about::flags(&me))),
