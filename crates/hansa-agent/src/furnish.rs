@@ -227,6 +227,8 @@ mod tests {
         ShimPlan {
             instance: "i".into(),
             task: "t".into(),
+            inside: None,
+            placeholder: false,
             command: Command::Shell("true".into()),
             env: Vec::new(),
             secret_env: Vec::new(),
@@ -239,6 +241,8 @@ mod tests {
             sandbox: "/data/sandboxes/t".into(),
             limits: Default::default(),
             cpu_quota: false,
+            burst: Default::default(),
+            volumes: Vec::new(),
             deadline: None,
         }
     }

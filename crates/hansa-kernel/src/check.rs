@@ -143,7 +143,7 @@ impl Kernel {
         }
         for state in self.roles.iter() {
             let sum = used.remove(&state.role.name).unwrap_or_default();
-            assert_eq!(state.used, sum, "use of role {}", state.role.name);
+            assert_eq!(state.own.used, sum, "use of role {}", state.role.name);
         }
         assert!(used.is_empty(), "roles that nobody knows: {used:?}");
         for (id, spec) in self.specs.iter() {

@@ -4,6 +4,7 @@ use crate::engine::{Engine, Seat, exact_ports};
 use crate::explain::explain;
 use crate::peers::Peers;
 use crate::policy::Policy;
+use crate::prices::tie;
 use hansa_model::app::Constraint;
 use hansa_model::event::AgentState;
 use hansa_model::explain::Explanation;
@@ -216,6 +217,13 @@ impl Cluster {
     /// Counts the arrival of one task of this shape, for the mix that the packing policy expects.
     pub fn observe(&mut self, demand: &Demand, constraints: &[Constraint]) {
         self.engine.get_mut().observe(&self.seats, demand, constraints);
+    }
+
+    /// In which order idle machines are offered to others, so that they pack well: the fullest first (to 1/64), those on
+    /// which nothing is in use last.
+    pub fn rank(&self, id: &AgentId) -> u32 {
+        let seat = self.slots.get(id).and_then(|&slot| self.seat(slot));
+        seat.map_or(u32::MAX, |seat| tie(&Policy::default(), &seat.node.total, &seat.node.free, seat.ports))
     }
 
     /// The best place, if there is any. Asking again gets the same answer until machines or the mix change. Where there

@@ -405,7 +405,7 @@ pub(crate) fn state_key(
 }
 
 /// Idle machines last; among busy ones, the more of something is in use (to 1/64), the earlier.
-fn tie(policy: &Policy, total: &Resources, free: &Resources, ports: u32) -> u32 {
+pub(crate) fn tie(policy: &Policy, total: &Resources, free: &Resources, ports: u32) -> u32 {
     const PARTS: u64 = 64;
     let used = |total: u64, free: u64| {
         let used = total.saturating_sub(free);

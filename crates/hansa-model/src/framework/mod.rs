@@ -7,9 +7,11 @@
 //! - [`parts`]: pieces of machines, unreserved or reserved, that offers and tasks are made of.
 //! - [`call`]: what a framework asks for; [`event`]: what it is told.
 //! - [`launch`]: what agents must know of a framework's tasks and executors besides how to run them.
+//! - [`explain`]: why it is offered what it is offered.
 
 pub mod call;
 pub mod event;
+pub mod explain;
 pub mod launch;
 pub mod parts;
 mod raw;
@@ -19,6 +21,7 @@ pub use call::{
     Operation, Predicate, Selector, TaskAsked,
 };
 pub use event::{FrameworkEvent, FrameworkStatus, FrameworkUpdate, Offer, Source};
+pub use explain::{FilterInForce, FrameworkExplanation, LastOffer, OfferObstacle, RoleStanding};
 pub use launch::{ExecutorReport, ExecutorRun, FrameworkLaunch, FrameworkTask};
 pub use parts::{Amount, Part, PersistentVolume, Reservation};
 pub use raw::Raw;

@@ -1,0 +1,146 @@
+//! What frameworks refused, machine by machine.
+//!
+//! A refusal holds for a while, for one framework in one role on one machine, and only against offers that have nothing
+//! beyond what was refused: once there is more, the offer goes out again. Whoever gave something back there has also had
+//! its **turn**: before it is offered the machine again, everybody else who wants it is.
+
+use super::SeatAt;
+use hansa_model::framework::{Part, parts};
+use hansa_model::{AgentId, Timestamp};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+
+/// Offers that were refused for no time are still not repeated for so long, in milliseconds: whoever wants nothing of a
+/// machine would otherwise be asked again and again.
+pub(crate) const LEAST_REFUSAL_MS: u64 = 1_000;
+
+/// The longest that something can be refused, in milliseconds: 365 days.
+pub(crate) const LONGEST_REFUSAL_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
+
+/// What was refused, and until when.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Refusal {
+    pub parts: Vec<Part>,
+    pub until: Timestamp,
+}
+
+/// All that a seat refused on one machine.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    /// The seat's, when it refused; refusals of an earlier one are forgotten.
+    epoch: u64,
+    list: Vec<Refusal>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Filters {
+    machines: FxHashMap<AgentId, FxHashMap<SeatAt, Refusals>>,
+    ends: BTreeSet<(Timestamp, AgentId, SeatAt)>,
+}
+
+impl Filters {
+    /// A seat gave parts of a machine back.
+    pub fn refuse(
+        &mut self,
+        now: Timestamp,
+        (seat, epoch): (SeatAt, u64),
+        agent: &AgentId,
+        parts: Vec<Part>,
+        refuse_ms: u64,
+    ) {
+        let until = now + refuse_ms.clamp(LEAST_REFUSAL_MS, LONGEST_REFUSAL_MS);
+        if !self.machines.contains_key(agent) {
+            self.machines.insert(agent.clone(), FxHashMap::default());
+        }
+        let Some(machine) = self.machines.get_mut(agent) else { return };
+        let refusals = machine.entry(seat).or_insert_with(|| Refusals { epoch, list: Vec::new() });
+        if refusals.epoch != epoch {
+            *refusals = Refusals { epoch, list: Vec::new() };
+        }
+        // What it refused before, and is no more and no longer than this, adds nothing.
+        refusals.list.retain(|old| old.until > now && !(old.until <= until && within(&old.parts, &parts)));
+        refusals.list.push(Refusal { parts, until });
+        self.ends.insert((until, agent.clone(), seat));
+    }
+
+    /// What was refused on a machine.
+    pub fn on(&self, agent: &AgentId) -> OnMachine<'_> {
+        OnMachine(self.machines.get(agent))
+    }
+
+    /// A new round begins on the machine: of those that had their turn only those count that still refuse something.
+    pub fn new_round(&mut self, now: Timestamp, agent: &AgentId) {
+        if let Some(machine) = self.machines.get_mut(agent) {
+            machine.retain(|_, refusals| refusals.list.iter().any(|refusal| refusal.until > now));
+        }
+    }
+
+    /// The next refusal that ended, of whom and where, with the epoch that it was made in.
+    pub fn pop_ended(&mut self, now: Timestamp) -> Option<(AgentId, SeatAt, u64)> {
+        while self.ends.first().is_some_and(|(until, ..)| *until <= now) {
+            let (_, agent, seat) = self.ends.pop_first()?;
+            let refusals = self.machines.get_mut(&agent).and_then(|machine| machine.get_mut(&seat));
+            if let Some(refusals) = refusals {
+                refusals.list.retain(|refusal| refusal.until > now);
+                let epoch = refusals.epoch;
+                return Some((agent, seat, epoch));
+            }
+        }
+        None
+    }
+
+    /// When the next refusal ends.
+    pub fn next_end(&self) -> Option<Timestamp> {
+        self.ends.first().map(|&(until, ..)| until)
+    }
+
+    /// A machine is gone, and whatever was refused there.
+    pub fn remove(&mut self, agent: &AgentId) {
+        self.machines.remove(agent);
+    }
+
+    /// All that a seat refuses now, by machine. Looks at every machine.
+    pub fn of(&self, now: Timestamp, (seat, epoch): (SeatAt, u64)) -> Vec<(AgentId, Refusal)> {
+        let mut all: Vec<(AgentId, Refusal)> = Vec::new();
+        for (agent, machine) in &self.machines {
+            let Some(refusals) = machine.get(&seat).filter(|refusals| refusals.epoch == epoch) else {
+                continue;
+            };
+            let list = refusals.list.iter().filter(|refusal| refusal.until > now);
+            all.extend(list.map(|refusal| (agent.clone(), refusal.clone())));
+        }
+        all.sort_by(|(one, first), (other, second)| (one, first.until).cmp(&(other, second.until)));
+        all
+    }
+}
+
+/// What was refused on one machine.
+#[derive(Clone, Copy)]
+pub(super) struct OnMachine<'a>(Option<&'a FxHashMap<SeatAt, Refusals>>);
+
+impl<'a> OnMachine<'a> {
+    /// What a seat refused there, also if that has ended: then it still has had its turn.
+    pub fn by(self, at: SeatAt, epoch: u64) -> Option<&'a Refusals> {
+        self.0?.get(&at).filter(|refusals| refusals.epoch == epoch)
+    }
+}
+
+impl Refusals {
+    /// Until when these parts are not wanted, if all of them were refused.
+    pub fn refused(&self, now: Timestamp, parts: &[Part]) -> Option<Timestamp> {
+        let holds = |refusal: &&Refusal| refusal.until > now && within(parts, &refusal.parts);
+        self.list.iter().filter(holds).map(|refusal| refusal.until).max()
+    }
+}
+
+/// Whether all of `some` is in `all`, like in like.
+pub(super) fn within(some: &[Part], all: &[Part]) -> bool {
+    match (some, all) {
+        ([], _) => true,
+        ([one], [other]) if one.volume.is_none() && one.is_like(other) => {
+            other.amount.contains(&one.amount).is_ok()
+        }
+        _ => parts::contain(all, some).is_ok(),
+    }
+}

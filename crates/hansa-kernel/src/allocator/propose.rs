@@ -1,0 +1,349 @@
+//! One cycle: what has a cause is looked at, machine by machine, and idle resources go to whoever comes first.
+
+use super::evaluate::{Portion, kept_for};
+use super::holds::Wish;
+use super::order::CLAIMS;
+use super::quota::Room;
+use super::{Allocator, Idle, SeatAt};
+use crate::book::plus;
+use crate::roles::{KINDS, RoleAt, Roles, numbers};
+use hansa_model::framework::{Amount, LastOffer, Part, parts};
+use hansa_model::role::Totals;
+use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
+use std::collections::BTreeSet;
+
+/// What to offer to whom.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Proposal {
+    /// To whom.
+    pub framework: FrameworkId,
+    /// The role that would pay.
+    pub role: RoleName,
+    /// Where.
+    pub agent: AgentId,
+    /// What.
+    pub parts: Vec<Part>,
+}
+
+/// So many seats are put in order by themselves; of more, the order of all is walked.
+const FEW: usize = 32;
+
+/// What stays the same in a cycle, and what it changes.
+struct Cycle<'a> {
+    now: Timestamp,
+    roles: &'a mut Roles,
+    free: Totals,
+    proposals: Vec<Proposal>,
+}
+
+/// Who may want a machine.
+#[derive(Clone, Copy)]
+enum Who<'a> {
+    Everybody,
+    /// These, and those: seats that may want any machine, and such that may want this one.
+    These(&'a BTreeSet<SeatAt>, &'a BTreeSet<SeatAt>),
+}
+
+impl Who<'_> {
+    fn includes(self, at: SeatAt) -> bool {
+        match self {
+            Who::Everybody => true,
+            Who::These(some, others) => some.contains(&at) || others.contains(&at),
+        }
+    }
+}
+
+/// One look at one machine, for one answer.
+struct Look<'a> {
+    now: Timestamp,
+    roles: &'a Roles,
+    free: Totals,
+    agent: &'a AgentId,
+    idle: &'a Idle<'a>,
+    left: &'a [Part],
+    who: Who<'a>,
+    /// Those that were served here already.
+    served: &'a BTreeSet<SeatAt>,
+    /// Whether it is the turn of those that had theirs.
+    again: bool,
+    /// Roles that quota keeps from something here.
+    stopped: Vec<(RoleAt, Room)>,
+}
+
+/// What comes first.
+enum First {
+    /// Parts go to a seat.
+    Seat(SeatAt, Vec<Part>),
+    /// Room is left to claims.
+    Hold(Wish, u32, Amount),
+}
+
+impl Allocator {
+    /// What should be offered now. `capacity` is all that machines have which are not out of reach, reserved or not;
+    /// `free` all that is free on machines that take work, not reserved, offered or not; `machine` says what is idle
+    /// there (None: it takes no work; once it does, it has changed). What is returned is booked already, here and with
+    /// the roles.
+    pub fn propose<'m>(
+        &mut self,
+        now: Timestamp,
+        roles: &mut Roles,
+        capacity: Totals,
+        free: Totals,
+        machine: impl Fn(&AgentId) -> Option<Idle<'m>>,
+    ) -> Vec<Proposal> {
+        self.refusals_end(now);
+        self.holds_end(now, &machine);
+        if self.wanting == 0 {
+            return Vec::new();
+        }
+        self.count(roles, capacity);
+        for role_at in self.stopped.take_eased(roles, free) {
+            self.causes.seats.extend(self.order.own(role_at).filter(|&at| at != CLAIMS));
+        }
+        if self.causes.is_empty() {
+            return Vec::new();
+        }
+        self.look_for_hoards(now);
+        let causes = std::mem::take(&mut self.causes);
+        let mut agents: BTreeSet<&AgentId> = causes.machines.iter().chain(causes.pairs.keys()).collect();
+        let resting = match causes.seats.is_empty() {
+            true => BTreeSet::new(),
+            false => std::mem::take(&mut self.resting),
+        };
+        agents.extend(&resting);
+        let mut looks: Vec<(u32, &AgentId, Idle<'m>)> = Vec::with_capacity(agents.len());
+        for agent in agents {
+            match machine(agent).filter(|idle| !idle.parts.is_empty()) {
+                Some(idle) => looks.push((idle.rank, agent, idle)),
+                None => {
+                    self.resting.remove(agent);
+                }
+            }
+        }
+        looks.sort_by(|(one, first, _), (other, second, _)| (one, first).cmp(&(other, second)));
+        let mut cycle = Cycle { now, roles, free, proposals: Vec::new() };
+        let nobody = BTreeSet::new();
+        for (_, agent, idle) in looks {
+            let pairs = causes.pairs.get(agent).unwrap_or(&nobody);
+            let who = match causes.machines.contains(agent) {
+                true => Who::Everybody,
+                false => Who::These(&causes.seats, pairs),
+            };
+            if self.look(&mut cycle, agent, &idle, who) {
+                self.resting.insert(agent.clone());
+            } else {
+                self.resting.remove(agent);
+            }
+        }
+        cycle.proposals
+    }
+
+    /// Refusals that have ended are causes to look.
+    fn refusals_end(&mut self, now: Timestamp) {
+        while let Some((agent, at, epoch)) = self.filters.pop_ended(now) {
+            let seat = self.seats.get(at as usize).and_then(Option::as_ref);
+            if seat.is_some_and(|seat| seat.wants && seat.epoch == epoch) {
+                self.causes.pairs.entry(agent).or_default().insert(at);
+            }
+        }
+    }
+
+    /// What claims did not take in time is for everybody.
+    fn holds_end<'m>(&mut self, now: Timestamp, machine: &impl Fn(&AgentId) -> Option<Idle<'m>>) {
+        while let Some(agent) = self.holds.pop_ended(now) {
+            let idle = machine(&agent).map(|idle| unreserved(&idle.parts)).unwrap_or_default();
+            self.holds.end(now, &agent, &idle);
+            self.machine_changed(&agent);
+        }
+    }
+
+    /// Gives away what is idle on a machine. Whether something is left that nobody wants.
+    fn look(&mut self, cycle: &mut Cycle<'_>, agent: &AgentId, idle: &Idle<'_>, who: Who<'_>) -> bool {
+        let mut left = idle.parts.clone();
+        let held = self.held_on(cycle.roles, agent);
+        let mut is_held = !held.is_empty();
+        lessen(&mut left, &held);
+        let mut served = BTreeSet::new();
+        for again in [false, true] {
+            while !left.is_empty() {
+                match self.first(cycle, agent, idle, &left, who, &served, again) {
+                    None => break,
+                    Some(First::Seat(at, parts)) => {
+                        parts::take(&mut left, &parts).expect("what is offered is idle");
+                        served.insert(at);
+                        if again {
+                            self.filters.new_round(cycle.now, agent);
+                        }
+                        self.give(cycle, agent, at, parts);
+                    }
+                    Some(First::Hold(wish, count, amount)) => {
+                        lessen(&mut left, &amount);
+                        self.holds.hold(cycle.now, agent, wish, count);
+                        is_held = true;
+                    }
+                }
+            }
+        }
+        is_held || !left.is_empty()
+    }
+
+    /// What is left to claims on a machine for now.
+    pub(super) fn held_on(&self, roles: &Roles, agent: &AgentId) -> Amount {
+        let wanted = |(role_at, owner, shape): &Wish| {
+            let demand = &roles.tree().node(*role_at).state.demand;
+            demand.get(&(owner.clone(), shape.clone())).copied().unwrap_or(0)
+        };
+        self.holds.on(agent, wanted)
+    }
+
+    fn give(&mut self, cycle: &mut Cycle<'_>, agent: &AgentId, at: SeatAt, parts: Vec<Part>) {
+        let Some(seat) = self.seats[at as usize].as_mut() else { return };
+        let Some(role_at) = seat.role_at else { return };
+        let totals = parts.iter().map(|part| part.amount.totals()).fold(Totals::default(), plus);
+        seat.booked = plus(seat.booked, totals);
+        seat.last_offer = Some(LastOffer { agent: agent.clone(), at: cycle.now });
+        cycle.roles.offer_at(role_at, &parts);
+        let (framework, role) = (seat.framework.clone(), seat.role.clone());
+        cycle.proposals.push(Proposal { framework, role, agent: agent.clone(), parts });
+        let seat = self.seats[at as usize].as_ref().map(|seat| (role_at, seat));
+        self.order.set(cycle.roles, at, seat);
+    }
+
+    /// Who comes first of those that want something of what is left, and what.
+    #[expect(clippy::too_many_arguments, reason = "it is one question")]
+    fn first(
+        &mut self,
+        cycle: &Cycle<'_>,
+        agent: &AgentId,
+        idle: &Idle<'_>,
+        left: &[Part],
+        who: Who<'_>,
+        served: &BTreeSet<SeatAt>,
+        again: bool,
+    ) -> Option<First> {
+        let (now, roles, free) = (cycle.now, &*cycle.roles, cycle.free);
+        let mut look = Look { now, roles, free, agent, idle, left, who, served, again, stopped: Vec::new() };
+        let first = match who {
+            Who::These(some, others) if some.len() + others.len() <= FEW => self.first_of_few(&mut look),
+            _ => self.first_of_many(&mut look),
+        };
+        for (role_at, room) in look.stopped {
+            self.stopped.insert(role_at, room);
+        }
+        first
+    }
+
+    /// The same among all, or so many that going through all in order is quicker than putting them in order.
+    fn first_of_many(&self, look: &mut Look<'_>) -> Option<First> {
+        let find = |role: &RoleName| look.roles.tree().find(role.as_str());
+        let plain = look.left.iter().any(|part| part.role().is_none());
+        for role_at in self.entitled(look) {
+            let found = self.order.walk(role_at, &mut |role_at| self.visit(look, role_at, None));
+            if found.is_some() {
+                return found;
+            }
+        }
+        if plain {
+            return self.order.walk(crate::roles::ROOT, &mut |role_at| self.visit(look, role_at, None));
+        }
+        let kept: BTreeSet<RoleAt> = kept_for(look.left, find).collect();
+        kept.into_iter()
+            .find_map(|role_at| self.order.walk(role_at, &mut |role_at| self.visit(look, role_at, None)))
+    }
+
+    /// The same among few.
+    fn first_of_few(&self, look: &mut Look<'_>) -> Option<First> {
+        let Who::These(some, others) = look.who else { return None };
+        let tree = look.roles.tree();
+        let entitled = self.entitled(look);
+        let is_entitled = |role_at| tree.chain(role_at).any(|above| entitled.contains(&above));
+        let seats = some.union(others).filter_map(|&at| {
+            let role_at = self.seats.get(at as usize)?.as_ref()?.role_at?;
+            Some((role_at, at))
+        });
+        let claims = self.claiming.iter().map(|&role_at| (role_at, CLAIMS));
+        let mut order: Vec<_> = seats
+            .chain(claims)
+            .map(|(role_at, at)| {
+                (!is_entitled(role_at), self.order.path(look.roles, role_at, at), role_at, at)
+            })
+            .collect();
+        order.sort();
+        order.into_iter().find_map(|(.., role_at, at)| self.visit(look, role_at, Some(at)))
+    }
+
+    /// The roles that miss something to their guarantees of which there is some here, in order.
+    fn entitled(&self, look: &Look<'_>) -> Vec<RoleAt> {
+        let tree = look.roles.tree();
+        if !tree.has_guarantees() {
+            return Vec::new();
+        }
+        let here = numbers(unreserved(look.left).totals());
+        let misses = |at: &RoleAt| (0..KINDS.len()).any(|kind| here[kind] > 0 && tree.missing(*at)[kind] > 0);
+        let mut roles: Vec<RoleAt> = tree.below_guarantee().filter(misses).collect();
+        roles.sort_by_cached_key(|&at| self.order.path(look.roles, at, CLAIMS));
+        roles
+    }
+
+    /// Who comes first among a role's own, or whether this one of them wants something.
+    fn visit(&self, look: &mut Look<'_>, role_at: RoleAt, only: Option<SeatAt>) -> Option<First> {
+        let room = Room::of(look.roles, role_at, look.free);
+        let state = &look.roles.tree().node(role_at).state;
+        let portion = Portion::new(&state.role.name, &room, look.left);
+        if portion.shrunk {
+            look.stopped.push((role_at, room));
+        }
+        if portion.is_empty() {
+            return None;
+        }
+        let refusals = self.filters.on(look.agent);
+        let wants = |at: SeatAt| {
+            if at == CLAIMS {
+                return self.claim_wants(look, role_at, &portion);
+            }
+            let seat = self.seats.get(at as usize)?.as_ref().filter(|seat| seat.wants)?;
+            if refusals.by(at, seat.epoch).is_some() != look.again
+                || !look.who.includes(at)
+                || look.served.contains(&at)
+            {
+                return None;
+            }
+            let parts = self.evaluate(look.now, look.idle, refusals, &portion, (at, seat)).ok()?;
+            Some(First::Seat(at, parts.to_vec()))
+        };
+        match only {
+            Some(at) => wants(at),
+            None => self.order.own(role_at).find_map(wants),
+        }
+    }
+
+    /// Whether room should be left to those that claim in a role.
+    fn claim_wants(&self, look: &Look<'_>, role_at: RoleAt, portion: &Portion) -> Option<First> {
+        if look.again {
+            return None;
+        }
+        let room = unreserved(portion.parts(false));
+        let demand = &look.roles.tree().node(role_at).state.demand;
+        demand.iter().find_map(|((owner, shape), &wanted)| {
+            let wish = (role_at, owner.clone(), shape.clone());
+            let (count, amount) = self.holds.worth(look.now, look.agent, &wish, wanted, &room)?;
+            Some(First::Hold(wish, count, amount))
+        })
+    }
+}
+
+/// What of the parts is not reserved.
+pub(super) fn unreserved(parts: &[Part]) -> Amount {
+    parts.iter().find(|part| part.role().is_none()).map(|part| part.amount.clone()).unwrap_or_default()
+}
+
+/// Takes an amount from what is not reserved.
+pub(super) fn lessen(parts: &mut Vec<Part>, by: &Amount) {
+    if by.is_empty() {
+        return;
+    }
+    for part in parts.iter_mut().filter(|part| part.role().is_none()) {
+        part.amount = part.amount.without(by);
+    }
+    parts.retain(|part| !part.amount.is_empty());
+}

@@ -1,0 +1,4 @@
+//! Stories of the allocator.
+
+mod fairness;
+mod world;
