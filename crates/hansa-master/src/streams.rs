@@ -88,15 +88,6 @@ impl FrameworkStream {
         self.taken(event)
     }
 
-    /// What is there already.
-    pub(crate) fn ready(&mut self) -> Option<Next> {
-        match self.received.try_recv() {
-            Ok(event) => Some(self.taken(Some(event))),
-            Err(mpsc::error::TryRecvError::Disconnected) => Some(self.taken(None)),
-            Err(mpsc::error::TryRecvError::Empty) => None,
-        }
-    }
-
     fn taken(&self, event: Option<FrameworkEvent>) -> Next {
         if self.shared.cut.load(Relaxed) {
             return Next::Cut;
@@ -307,7 +298,6 @@ mod tests {
         assert!((0..3).all(|_| streams.send(7, big())));
         assert!(!streams.send(7, big()));
         assert_eq!(reader.next().await, Next::Cut);
-        assert_eq!(reader.ready(), Some(Next::Cut));
         drop(reader);
         assert!(matches!(loop_end.recv().await, Some(Event::StreamClosed { stream: 7 })));
     }
@@ -316,7 +306,6 @@ mod tests {
     async fn what_was_sent_before_the_end_is_heard() {
         let mut streams = Streams::new(Arc::default());
         let (mut reader, _loop_end) = stream(&mut streams, 1);
-        assert_eq!(reader.ready(), None);
         streams.send(1, FrameworkEvent::Error("enough".into()));
         streams.ended(1);
         assert_eq!(reader.next().await, Next::Event(Box::new(FrameworkEvent::Error("enough".into()))));

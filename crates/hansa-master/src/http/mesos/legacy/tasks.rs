@@ -170,7 +170,7 @@ fn of_service<'a>(json: &mut TaskJson<'a>, picture: &'a Picture, view: &'a TaskV
 }
 
 /// What Marathon said of an instance's ports; DNS servers and balancers read it.
-fn discovery(name: &str, spec: &AppSpec, allocated: &[u16]) -> Value {
+pub(in super::super) fn discovery(name: &str, spec: &AppSpec, allocated: &[u16]) -> Value {
     let mut next = 0;
     let mut ports = Vec::new();
     for port in &spec.ports {
@@ -197,7 +197,8 @@ fn discovery(name: &str, spec: &AppSpec, allocated: &[u16]) -> Value {
     json!({"visibility": "FRAMEWORK", "name": name, "ports": {"ports": ports}})
 }
 
-fn container(spec: &AppSpec) -> Option<Value> {
+/// Its container, if it has one.
+pub(in super::super) fn container(spec: &AppSpec) -> Option<Value> {
     let container = spec.container.as_ref()?;
     let image = container.image.as_ref().map(|image| image.reference.as_str());
     Some(match (container.engine, image) {
