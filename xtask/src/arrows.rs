@@ -16,9 +16,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("hansa-store", &[]),
     ("hansa-api", &[]),
     ("hansa-images", &[]),
-    ("hansa-agent", &["hansa-node", "hansa-link", "hansa-api", "hansa-images"]),
+    ("hansa-mesos", &[]),
+    ("hansa-agent", &["hansa-node", "hansa-link", "hansa-api", "hansa-images", "hansa-mesos"]),
     ("hansa-console", &[]),
-    ("hansa-master", &["hansa-cell", "hansa-store", "hansa-api", "hansa-link", "hansa-console"]),
+    (
+        "hansa-master",
+        &["hansa-cell", "hansa-store", "hansa-api", "hansa-link", "hansa-console", "hansa-mesos"],
+    ),
     (
         "hansa-sim",
         &[
@@ -29,7 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "hansa-link",
         ],
     ),
-    ("hansa", &["hansa-master", "hansa-agent", "hansa-sim", "hansa-console", "hansa-api"]),
+    ("hansa", &["hansa-master", "hansa-agent", "hansa-sim", "hansa-console", "hansa-api", "hansa-mesos"]),
     ("xtask", &[]),
 ];
 

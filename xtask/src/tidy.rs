@@ -10,7 +10,7 @@ use std::process::Command;
 const MOST_LINES: usize = 800;
 
 /// Crates that know no clock, no randomness, no I/O and no async.
-const PURE: &[&str] = &["model", "placement", "kernel", "frameworks", "link", "cell", "node"];
+const PURE: &[&str] = &["model", "placement", "kernel", "frameworks", "link", "cell", "node", "mesos"];
 
 /// Files in pure crates that are for the shells at both ends, beside the pure session: how its messages travel.
 const TRANSPORT: &[&str] = &["crates/hansa-link/src/grpc.rs"];

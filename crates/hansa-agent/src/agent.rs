@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail};
 use hansa_images::Images;
 use hansa_images::web::Trust;
 use hansa_model::agent::Usage;
-use hansa_model::{InstanceId, TaskId};
+use hansa_model::{InstanceId, RoleName, TaskId};
 use hansa_node::env::CONTAINER_IP;
 use hansa_node::{Config, Input, Node, Output, ProbeOrder, Record};
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,6 +147,7 @@ impl Agent {
                 .context("cannot make the fetcher's directory")?,
             secrets,
             sandboxes: data_dir.sandboxes(),
+            volumes: data_dir.volumes(),
             images: images.clone(),
             network,
         };
@@ -318,6 +319,11 @@ impl Shell {
             }
             Output::KillGroup { instance } => self.containers.kill(&instance),
             Output::CleanUp { instance } => self.containers.clean_up(&instance),
+            Output::ResizeGroup { instance, limits } => {
+                self.containers.resize(&instance, &limits, self.driver.as_ref());
+            }
+            Output::ToExecutor { .. } => {}
+            Output::RemoveVolume { role, id } => self.remove_volume(&role, &id),
             Output::RemoveSandbox { task } => self.remove_sandbox(&task),
             Output::RunProbe(order) => self.probe(*order),
             Output::SampleUsage => self.sample(),
@@ -345,11 +351,13 @@ impl Shell {
     fn probe(&self, order: ProbeOrder) {
         let client = self.containers.client(&order.instance).cloned();
         let mut env: BTreeMap<String, String> = BTreeMap::new();
-        if let Some(group) = self.node.saved().groups().get(&order.instance) {
-            let status = group.statuses.first().and_then(Option::as_ref);
+        if let Some((instance, index)) = self.node.task_in(&order.instance)
+            && let Some(group) = self.node.saved().groups().get(&instance)
+        {
+            let status = group.statuses.get(index).and_then(Option::as_ref);
             let address = status.and_then(|status| status.addresses.first());
             env.extend(address.map(|address| (CONTAINER_IP.to_owned(), address.clone())));
-            env.extend(hansa_node::env::environment(self.node.config(), &group.launch, 0));
+            env.extend(hansa_node::env::environment(self.node.config(), &group.launch, index));
         }
         let events = self.sender.clone();
         tokio::spawn(async move {
@@ -362,17 +370,19 @@ impl Shell {
     /// Measures, and hands the result to the core with the next events: not at once, since outputs are being performed.
     fn sample(&mut self) {
         let now = self.clock.now();
-        let groups = self.node.saved().groups();
-        let running =
-            groups.iter().filter(|(_, group)| !group.is_terminal()).filter_map(|(instance, group)| {
-                Some((group.launch.tasks.first()?, self.containers.client(instance)?))
-            });
+        let running = self.containers.running();
         let used = self.metering.sample(now, self.driver.as_ref(), running);
-        self.metering.retain(|task| self.node.holds(task));
+        self.metering.retain(|container| self.containers.client(container).is_some());
         let machine = self.meter.sample(self.data_dir.root());
         let events = self.sender.clone();
         let usage = Usage { used, machine, tasks: 0 };
         tokio::spawn(async move { events.send(Event::Node(Input::Sampled(usage))).await });
+    }
+
+    fn remove_volume(&self, role: &RoleName, id: &str) {
+        if let Some(path) = self.containers.volume(role, id) {
+            tokio::task::spawn_blocking(move || remove_tree(&path));
+        }
     }
 
     fn remove_sandbox(&self, task: &TaskId) {
@@ -384,7 +394,7 @@ impl Shell {
 
     /// Removes sandboxes that nobody remembers.
     fn sweep_sandboxes(&self) {
-        let keep: BTreeSet<String> = self.node.saved().sandboxes().map(TaskId::to_string).collect();
+        let keep: BTreeSet<String> = self.node.saved().sandboxes().map(str::to_owned).collect();
         let root = self.data_dir.sandboxes();
         tokio::task::spawn_blocking(move || {
             for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
@@ -441,7 +451,7 @@ impl Drop for AbortOnDrop {
 fn remove_tree(path: &Path) {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::error!(path = %path.display(), %error, "cannot remove a sandbox");
+            tracing::error!(path = %path.display(), %error, "cannot remove a directory");
         }
         _ => {}
     }

@@ -12,12 +12,13 @@ use crate::network::{self, Network};
 use crate::prepare::HeldImages;
 use crate::secrets::Secrets;
 use crate::shim::{self, Attached, Cause, Client, ExitRecord, Pool, ShimLost, ShimSpec};
+use crate::volumes;
 use futures_util::StreamExt;
-use hansa_model::InstanceId;
 use hansa_model::container::NetworkSpec;
+use hansa_model::resources::Allocation;
 use hansa_model::task::{Exit, Limitation};
+use hansa_model::{InstanceId, RoleName};
 use hansa_node::env::CONTAINER_IP;
-use hansa_node::saved::SavedGroup;
 use hansa_node::{Found, Input, Saved, ShimPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ pub struct Place {
     pub fetcher: Fetcher,
     /// One directory for each task.
     pub sandboxes: PathBuf,
+    /// Persistent volumes, by role and id.
+    pub volumes: PathBuf,
     /// What containers are made of.
     pub images: Arc<HeldImages>,
     /// Gives containers addresses of their own.
@@ -111,9 +114,8 @@ impl Containers {
     /// Finds what runs of the saved groups, ends and removes everything else that an earlier life of this agent left, and
     /// gives what the core wants to know.
     pub async fn recover(&mut self, saved: &Saved, driver: Option<&Driver>) -> BTreeMap<InstanceId, Found> {
-        let alive = saved.groups().values().filter(|group| !group.is_terminal());
-        let wanted: BTreeMap<PathBuf, &SavedGroup> =
-            alive.map(|group| (self.place.dir(&group.launch.instance), group)).collect();
+        let wanted: BTreeMap<PathBuf, (InstanceId, u64)> =
+            saved.containers().into_iter().map(|one| (self.place.dir(&one.0), one)).collect();
         let dirs = shim::list(&self.place.runtime).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot list the runtime directories");
             Vec::new()
@@ -135,18 +137,16 @@ impl Containers {
             remove_dir(&spare);
         }
         for (dir, attached) in looked {
-            let group = wanted.get(&dir);
-            match (group, attached) {
-                (Some(group), Some(Attached::Running(client))) => {
+            match (wanted.get(&dir), attached) {
+                (Some((instance, _)), Some(Attached::Running(client))) => {
                     self.place.images.recover(&dir);
-                    let instance = group.launch.instance.clone();
+                    let instance = instance.clone();
                     keep.insert(client.started().cgroup().to_owned());
                     running.push((instance, dir, client));
                 }
-                (Some(group), Some(Attached::Exited(record))) => {
-                    let limit = group.launch.allocation.mem;
+                (Some((instance, limit)), Some(Attached::Exited(record))) => {
                     self.place.network.release(&dir).await;
-                    found.insert(group.launch.instance.clone(), found_ended(&record, limit));
+                    found.insert(instance.clone(), found_ended(&record, *limit));
                 }
                 _ => self.place.remove(&dir).await,
             }
@@ -185,8 +185,10 @@ impl Containers {
         self.states.insert(instance.clone(), State::Starting { unwanted, stop: None });
         let (place, events, starts) = (self.place.clone(), self.events.clone(), self.starts.clone());
         let pool = self.pool.clone();
+        let around = plan.inside.as_ref().map(|inside| self.client(&inside.executor).cloned());
         tokio::spawn(async move {
-            let event = match launch(&place, pool.as_deref(), plan, &events, &starts, is_unwanted).await {
+            let launched = launch(&place, pool.as_deref(), plan, around, &events, &starts, is_unwanted);
+            let event = match launched.await {
                 Ok((client, addresses)) => Event::Spawned { instance, client, addresses },
                 Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
             };
@@ -204,6 +206,33 @@ impl Containers {
         if let Some(grace) = stop {
             self.stop(instance, grace);
         }
+    }
+
+    /// Every container that runs.
+    pub fn running(&self) -> impl Iterator<Item = (&InstanceId, &Client)> {
+        self.states.iter().filter_map(|(instance, state)| match state {
+            State::Running(client) => Some((instance, client)),
+            State::Starting { .. } => None,
+        })
+    }
+
+    /// From now on a container may use this much.
+    pub fn resize(&self, instance: &InstanceId, limits: &Allocation, driver: Option<&Driver>) {
+        let (Some(client), Some(driver)) = (self.client(instance), driver) else { return };
+        let container = driver.container(&client.started().agent, client.started().cgroup());
+        let limits = shim::Limits {
+            memory_bytes: Some(limits.mem).filter(|bytes| *bytes > 0),
+            cpu_millis: Some(limits.cpus_milli).filter(|milli| *milli > 0),
+            ..shim::Limits::default()
+        };
+        if let Err(error) = container.resize(&limits) {
+            tracing::warn!(%instance, %error, "cannot change what a container may use");
+        }
+    }
+
+    /// Where a persistent volume is.
+    pub fn volume(&self, role: &RoleName, id: &str) -> Option<PathBuf> {
+        volumes::directory(&self.place.volumes, role, id)
     }
 
     /// SIGTERM, and SIGKILL after the grace.
@@ -271,6 +300,7 @@ async fn launch(
     place: &Place,
     pool: Option<&Pool>,
     plan: ShimPlan,
+    around: Option<Option<Client>>,
     events: &mpsc::Sender<Event>,
     starts: &Semaphore,
     mut is_unwanted: watch::Receiver<bool>,
@@ -297,8 +327,15 @@ async fn launch(
     if *is_unwanted.borrow() {
         return Err(UNWANTED.into());
     }
+    let around = match around {
+        Some(None) => return Err("the executor's surroundings are gone".into()),
+        Some(Some(client)) => Some(client),
+        None => None,
+    };
     let attachment = match &plan.network {
+        // What is inside an executor's surroundings is in its network.
         NetworkSpec::Host => None,
+        NetworkSpec::Bridge { .. } if around.is_some() => None,
         NetworkSpec::Bridge { mappings } => {
             let mappings = network::mappings(mappings, &plan.ports).map_err(|error| error.to_string())?;
             Some(place.network.attach(&dir, mappings).await.map_err(|error| error.to_string())?)
@@ -309,13 +346,22 @@ async fn launch(
         spec.network = Some(attachment.path());
         spec.env.entry(CONTAINER_IP.into()).or_insert_with(|| attachment.address().to_string());
     }
+    let joined = match (&around, &plan.inside) {
+        (Some(client), Some(inside)) => place.network.of(&place.dir(&inside.executor)).inspect(|own| {
+            spec.network = Some(PathBuf::from(format!("/proc/{}/ns/net", client.started().init.pid)));
+            spec.env.insert(CONTAINER_IP.into(), own.address.to_string());
+        }),
+        _ => None,
+    };
     if let Some(image) = image {
         image.apply(&mut spec, &plan, &dir)?;
     }
     let own = attachment
         .as_ref()
-        .map(|own| OwnNetwork { address: own.address().into(), gateway: own.gateway().into() });
+        .map(|own| OwnNetwork { address: own.address().into(), gateway: own.gateway().into() })
+        .or(joined);
     furnish(&mut spec, &plan, &place.secrets, own)?;
+    volumes::mount(&mut spec, &plan, &place.volumes)?;
     let spawned = match pool {
         Some(pool) => pool.spawn(&dir, &spec).await,
         None => shim::spawn(&dir, &spec, &place.program).await,
@@ -369,9 +415,17 @@ fn shim_spec(place: &Place, plan: &ShimPlan) -> ShimSpec {
     spec.env = plan.env.iter().cloned().collect();
     spec.user.clone_from(&plan.user);
     spec.hidden_paths = vec![place.data_dir.clone()];
-    spec.limits.memory_bytes = Some(plan.limits.mem).filter(|bytes| *bytes > 0);
+    if plan.placeholder {
+        // Runs as long as its tasks do.
+        spec.argv = ["/bin/sh", "-c", "exec sleep 2147483647"].map(str::to_owned).to_vec();
+    }
+    // A limit of its own replaces what follows from the demand; the greatest number is none at all.
+    let limited = |limit: u64| Some(limit).filter(|limit| *limit != u64::MAX);
+    let memory = plan.burst.mem.unwrap_or(plan.limits.mem);
+    spec.limits.memory_bytes = limited(memory).filter(|bytes| *bytes > 0);
     spec.limits.cpu_millis = Some(plan.limits.cpus_milli).filter(|milli| *milli > 0);
-    spec.limits.cpu_quota = plan.cpu_quota;
+    spec.limits.cpu_quota = plan.cpu_quota && plan.burst.cpus_milli.is_none();
+    spec.limits.cpu_most_millis = plan.burst.cpus_milli.and_then(limited);
     spec.isolation.devices = gpu_nodes(&plan.limits.gpus);
     if let Some(deadline) = plan.deadline {
         spec.deadline_boottime_ms = Some(place.clock.boottime_of(deadline));

@@ -73,6 +73,9 @@ fn mount(volume: &Volume, sandbox: &Path, secrets: &Secrets) -> Result<MountSpec
             read_only: *read_only,
             kind: if host_path.starts_with('/') { MountKind::BindMade } else { MountKind::Sandbox },
         }),
+        Volume::Parent { path, .. } => {
+            Err(format!("volume {path:?}: only tasks of an executor have a sandbox around theirs"))
+        }
         Volume::Secret { container_path, source } => Ok(MountSpec {
             source: secrets.file(source).map_err(|error| error.to_string())?,
             target: sandbox.join(container_path),
@@ -224,6 +227,8 @@ mod tests {
         ShimPlan {
             instance: "i".into(),
             task: "t".into(),
+            inside: None,
+            placeholder: false,
             command: Command::Shell("true".into()),
             env: Vec::new(),
             secret_env: Vec::new(),
@@ -236,6 +241,8 @@ mod tests {
             sandbox: "/data/sandboxes/t".into(),
             limits: Default::default(),
             cpu_quota: false,
+            burst: Default::default(),
+            volumes: Vec::new(),
             deadline: None,
         }
     }

@@ -64,7 +64,7 @@ impl Journal {
         self.buffer.clear();
         let mut identity = false;
         for record in records {
-            identity |= matches!(record, Record::Identity { .. });
+            identity |= matches!(record, Record::Identity { .. } | Record::Volume { .. });
             serde_json::to_writer(&mut self.buffer, record)?;
             self.buffer.push(b'\n');
         }

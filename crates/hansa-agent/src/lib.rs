@@ -9,7 +9,8 @@
 //! - [`agent`]: start, loop, stop. [`containers`]: the core's groups as shims.
 //! - [`prepare`]: what must be there before a container can be made, images above all.
 //! - [`data_dir`], [`journal`]: what is on disk. [`machine`]: what the machine has and uses.
-//! - [`furnish`]: what an app says of its container, as a shim is told it. [`secrets`], [`fetch`]: what that takes.
+//! - [`furnish`]: what an app says of its container, as a shim is told it. [`secrets`], [`fetch`], [`volumes`]: what that
+//!   takes.
 //! - [`link`]: the stream to the master. [`probe`]: health checks. [`metering`]: who uses what. [`sandbox`]: reading what
 //!   tasks wrote, without following them out of their directory. [`http`]: the agent's own port.
 //!
@@ -35,8 +36,10 @@ mod probe;
 pub mod sandbox;
 mod secrets;
 pub mod shim;
+mod volumes;
 
 pub use agent::{Agent, run};
 pub use furnish::{OwnNetwork, furnish};
+pub use machine::whole as whole_machine;
 pub use options::Options;
 pub use secrets::{SecretError, Secrets};

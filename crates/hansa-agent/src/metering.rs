@@ -1,16 +1,16 @@
-//! Who uses what: samples of each container's cgroup, a short history of each task, and the sum.
+//! Who uses what: samples of each container's cgroup, a short history of each container, and the sum.
 
 use crate::cgroup::{Driver, Stats};
 use crate::shim::Client;
 use hansa_model::role::Totals;
-use hansa_model::{TaskId, Timestamp};
+use hansa_model::{InstanceId, Timestamp};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Samples kept of each task: two minutes while watched, half an hour otherwise.
+/// Samples kept of each container: two minutes while watched, half an hour otherwise.
 const HISTORY: usize = 120;
 
-/// What a task used at one time.
+/// What a container used at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Sample {
     /// When.
@@ -32,25 +32,25 @@ struct Track {
     last: Option<(u64, Timestamp)>,
 }
 
-/// All tasks' histories.
+/// All containers' histories.
 #[derive(Debug, Default)]
 pub struct Metering {
-    tracks: BTreeMap<TaskId, Track>,
+    tracks: BTreeMap<InstanceId, Track>,
 }
 
 impl Metering {
-    /// Samples the containers of `tasks` and gives the sum.
+    /// Samples the containers and gives the sum.
     pub fn sample<'a>(
         &mut self,
         now: Timestamp,
         driver: Option<&Driver>,
-        tasks: impl Iterator<Item = (&'a TaskId, &'a Client)>,
+        containers: impl Iterator<Item = (&'a InstanceId, &'a Client)>,
     ) -> Totals {
         let mut sum = Totals::default();
         let Some(driver) = driver else { return sum };
-        for (task, client) in tasks {
+        for (container, client) in containers {
             if let Some(stats) = client.stats(driver) {
-                let sample = self.record(now, task, &stats);
+                let sample = self.record(now, container, &stats);
                 sum.cpus_milli += sample.cpus_milli;
                 sum.mem += sample.mem;
             }
@@ -58,8 +58,8 @@ impl Metering {
         sum
     }
 
-    fn record(&mut self, now: Timestamp, task: &TaskId, stats: &Stats) -> Sample {
-        let track = self.tracks.entry(task.clone()).or_default();
+    fn record(&mut self, now: Timestamp, container: &InstanceId, stats: &Stats) -> Sample {
+        let track = self.tracks.entry(container.clone()).or_default();
         let cpu_ns = stats.cpu_ns.unwrap_or(0);
         let cpus_milli = match track.last {
             Some((before_ns, before)) if now > before => {
@@ -83,19 +83,19 @@ impl Metering {
         sample
     }
 
-    /// A task's samples, oldest first.
-    pub fn history(&self, task: &TaskId) -> Vec<Sample> {
-        self.tracks.get(task).map(|track| track.history.iter().copied().collect()).unwrap_or_default()
+    /// A container's samples, oldest first.
+    pub fn history(&self, container: &InstanceId) -> Vec<Sample> {
+        self.tracks.get(container).map(|track| track.history.iter().copied().collect()).unwrap_or_default()
     }
 
-    /// A task's newest sample.
-    pub fn newest(&self, task: &TaskId) -> Option<Sample> {
-        self.tracks.get(task)?.history.back().copied()
+    /// A container's newest sample.
+    pub fn newest(&self, container: &InstanceId) -> Option<Sample> {
+        self.tracks.get(container)?.history.back().copied()
     }
 
-    /// Drops the histories of tasks that are not to be kept.
-    pub fn retain(&mut self, keep: impl Fn(&TaskId) -> bool) {
-        self.tracks.retain(|task, _| keep(task));
+    /// Drops the histories of containers that are not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&InstanceId) -> bool) {
+        self.tracks.retain(|container, _| keep(container));
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn cpu_is_a_rate_and_history_is_bounded() {
         let mut metering = Metering::default();
-        let task = TaskId::from("t");
+        let task = InstanceId::from("t");
         assert_eq!(metering.record(Timestamp(1_000), &task, &stats(500)).cpus_milli, 0);
         assert_eq!(metering.record(Timestamp(2_000), &task, &stats(2_000)).cpus_milli, 1_500);
         assert_eq!(metering.record(Timestamp(2_000), &task, &stats(2_000)).cpus_milli, 0, "no time, no rate");

@@ -8,6 +8,7 @@
 //! other. Not here: handlers (`hansa-master`, `hansa-agent`).
 
 pub mod exec;
+pub mod framework;
 pub mod hansa;
 pub mod marathon;
 pub mod openapi;

@@ -17,5 +17,5 @@ mod pipeline;
 mod sessions;
 
 pub use cell::{Answer, Cell, Failure, Input, OpenError, Output, Request, RequestId, SessionId, Settings};
-pub use hansa_kernel::{AgentOrder, Refusal};
+pub use hansa_kernel::{AgentOrder, Refusal, ToStream};
 pub use outsider::Outsider;

@@ -10,9 +10,11 @@ use crate::master::Replied;
 use crate::metrics::Metrics;
 use crate::read_thread::News;
 use crate::store_thread::{Commit, Written};
-use hansa_cell::{Cell, Input, Output, RequestId, SessionId};
+use crate::streams::{Directory, StreamOutbox, Streams};
+use hansa_cell::{Cell, Input, Output, RequestId, SessionId, ToStream};
 use hansa_link::{ToAgent, ToMaster};
 use hansa_model::Principal;
+use hansa_model::framework::StreamId;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,6 +45,10 @@ pub(crate) enum Event {
     FromAgent { session: SessionId, message: Box<ToMaster> },
     /// It ended.
     SessionClosed { session: SessionId },
+    /// A framework's stream began.
+    StreamOpened { stream: StreamId, outbox: StreamOutbox },
+    /// It ended.
+    StreamClosed { stream: StreamId },
     /// The number of watchers changed.
     Watchers,
     /// Answered when everything before it is durable and in the read model.
@@ -81,6 +87,7 @@ pub(crate) struct Ports {
     pub(crate) news: mpsc::Sender<News>,
     pub(crate) watchers: Arc<AtomicUsize>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) directory: Arc<Directory>,
 }
 
 /// The loop's state.
@@ -88,6 +95,7 @@ pub(crate) struct Engine {
     cell: Cell,
     ports: Ports,
     sessions: FxHashMap<SessionId, Outbox>,
+    streams: Streams,
     replies: FxHashMap<RequestId, oneshot::Sender<Replied>>,
     next_request: RequestId,
     /// The newest commit handed to the store's thread, the newest that is durable, and what is between.
@@ -107,6 +115,7 @@ impl Engine {
     pub(crate) fn new(cell: Cell, ports: Ports) -> Self {
         Self {
             cell,
+            streams: Streams::new(ports.directory.clone()),
             ports,
             sessions: FxHashMap::default(),
             replies: FxHashMap::default(),
@@ -219,6 +228,15 @@ impl Engine {
                 self.sessions.remove(&session);
                 self.step(Input::SessionClosed { session })
             }
+            Event::StreamOpened { stream, outbox } => {
+                self.streams.opened(stream, outbox);
+                Ok(())
+            }
+            Event::StreamClosed { stream } if self.streams.ended(stream) => {
+                self.step(Input::FrameworkGone { stream })
+            }
+            // The kernel ended it, or it was too slow: known.
+            Event::StreamClosed { .. } => Ok(()),
             Event::Watchers => Ok(()),
             Event::CatchUp(to) if self.durable >= self.handed_out => self.tell(News::Caught(to)),
             Event::CatchUp(to) => {
@@ -248,7 +266,7 @@ impl Engine {
 
     /// Passes on what came out of the cell, and what comes out because of that.
     fn pass_on(&mut self, outputs: Vec<Output>) -> Result<(), EngineError> {
-        let mut behind = Vec::new();
+        let (mut behind, mut cut) = (Vec::new(), Vec::new());
         for output in outputs {
             match output {
                 Output::Commit { index, mutations } => {
@@ -267,12 +285,20 @@ impl Engine {
                 Output::CloseSession { session } => {
                     self.sessions.remove(&session);
                 }
-                // Nobody can subscribe yet.
-                Output::ToFramework { .. } => {}
+                Output::ToFramework { stream, message: ToStream::Event(event) } => {
+                    if !self.streams.send(stream, *event) {
+                        warn!(stream, "a framework reads too slowly; its stream is ended");
+                        cut.push(stream);
+                    }
+                }
+                Output::ToFramework { stream, message: ToStream::Close } => {
+                    self.streams.ended(stream);
+                }
                 Output::Usage { agent, usage } => self.tell(News::Usage { agent, usage })?,
             }
         }
-        behind.into_iter().try_for_each(|session| self.step(Input::SessionClosed { session }))
+        behind.into_iter().try_for_each(|session| self.step(Input::SessionClosed { session }))?;
+        cut.into_iter().try_for_each(|stream| self.step(Input::FrameworkGone { stream }))
     }
 
     /// Never waits: an agent that does not read loses its stream, and brings itself up to date with its next hello.

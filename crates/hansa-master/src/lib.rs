@@ -20,8 +20,9 @@ mod running;
 mod server;
 pub mod session;
 mod store_thread;
+mod streams;
 
 pub use engine::EngineError;
 pub use master::{Identity, Master, SubmitError, UsageWatch};
 pub use options::Options;
-pub use running::{Running, StartError, run, start, start_with_store};
+pub use running::{Running, StartError, run, run_in_memory, start, start_with_store};

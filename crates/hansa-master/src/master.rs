@@ -7,6 +7,7 @@ use crate::engine::Event;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::read_model::ReadModel;
+use crate::streams::Directory;
 use hansa_model::agent::Usage;
 use hansa_model::event::Published;
 use hansa_model::{AgentId, ClusterId, Principal, Term, Timestamp};
@@ -66,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) watchers: Arc<AtomicUsize>,
     pub(crate) http: reqwest::Client,
     pub(crate) next_session: AtomicU64,
+    pub(crate) directory: Arc<Directory>,
 }
 
 /// What the read-model thread writes and handlers read.

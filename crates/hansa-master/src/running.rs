@@ -8,10 +8,12 @@ use crate::master::{Identity, Inner, Master, Shared};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::server::{self, Limits};
+use crate::streams::Directory;
 use crate::{read_thread, store_thread};
 use hansa_cell::{Cell, Settings};
 use hansa_model::record::Table;
 use hansa_model::{ClusterId, Term};
+use hansa_store::memory::{MemoryDisk, MemoryStore};
 use hansa_store::redb_store::RedbStore;
 use hansa_store::{Store, Syncs};
 use std::io::Read;
@@ -97,7 +99,19 @@ pub struct Running {
 /// # Errors
 /// It cannot start, or a write failed or an invariant broke while it ran: the process must end then.
 pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let mut running = start(options).await?;
+    until(start(options).await?, shutdown).await
+}
+
+/// The same, but nothing is kept on disk: with the process everything is forgotten.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_in_memory(options: Options, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let store = MemoryStore::open(&MemoryDisk::new())?;
+    until(start_with_store(options, Box::new(store)).await?, shutdown).await
+}
+
+async fn until(mut running: Running, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::select! {
         () = shutdown => running.stop().await?,
         error = running.failed() => return Err(error.into()),
@@ -156,6 +170,7 @@ async fn lead(
     let metrics = Arc::new(Metrics::of(syncs));
     let shared = Arc::new(Shared::new(SUBSCRIBER_BUFFER));
     let watchers = Arc::new(AtomicUsize::new(0));
+    let directory = Arc::<Directory>::default();
     let (events, to_loop) = mpsc::channel(EVENTS);
     let (commits, to_write) = std::sync::mpsc::channel();
     let (written, reports) = mpsc::unbounded_channel();
@@ -177,6 +192,7 @@ async fn lead(
         news,
         watchers: watchers.clone(),
         metrics: metrics.clone(),
+        directory: directory.clone(),
     };
     let engine = Engine::new(cell, ports);
     let (ended, loop_ended) = oneshot::channel();
@@ -198,6 +214,7 @@ async fn lead(
         watchers,
         http: http.map_err(std::io::Error::other)?,
         next_session: AtomicU64::new(1),
+        directory,
     });
     if master.catch_up().await.is_err() {
         let ended = loop_ended.await.unwrap_or(Ok(()));

@@ -68,11 +68,21 @@ pub enum Volume {
         /// Seen, but not changed.
         read_only: bool,
     },
+    /// A directory of the sandbox around it: of the executor that runs its group. A missing one is made.
+    Parent {
+        /// Where the container sees it; relative: below its sandbox.
+        container_path: String,
+        /// Where it is, below that sandbox.
+        path: String,
+        /// Seen, but not changed.
+        read_only: bool,
+    },
     /// A secret as a file, in memory only.
     Secret {
         /// Where the container sees it.
         container_path: String,
-        /// Where the secret comes from, already looked up in the app's `secrets`.
+        /// Where the secret comes from, already looked up in the app's `secrets`. (Of frameworks' tasks it may be the
+        /// secret itself; see `hansa-mesos`.)
         source: String,
     },
 }

@@ -42,6 +42,14 @@ pub struct Config {
     pub keep_sandboxes: usize,
     /// Milliseconds between usage reports while nobody watches; a second while somebody does.
     pub usage_ms: u64,
+    /// Milliseconds from the start of a framework's executor to its first word; then it is ended.
+    pub executor_registration_ms: u64,
+    /// Milliseconds that executors have to come back after the agent was away.
+    pub executor_reregistration_ms: u64,
+    /// Milliseconds from being asked to end to SIGKILL, for executors that say nothing else.
+    pub executor_shutdown_grace_ms: u64,
+    /// Milliseconds that executors wait for an agent that is away, as they are told.
+    pub recovery_timeout_ms: u64,
 }
 
 impl Config {
@@ -65,11 +73,20 @@ impl Config {
             keep_released: 10_000,
             keep_sandboxes: 1_000,
             usage_ms: 15_000,
+            executor_registration_ms: 60_000,
+            executor_reregistration_ms: 15_000,
+            executor_shutdown_grace_ms: 5_000,
+            recovery_timeout_ms: 15 * 60_000,
         }
     }
 
     /// A task's sandbox.
     pub fn sandbox(&self, task: &hansa_model::TaskId) -> String {
         format!("{}/{task}", self.sandboxes)
+    }
+
+    /// The sandbox of a task (the framework's id) in an executor's surroundings, whose sandbox it lies in.
+    pub fn sandbox_within(&self, container: &hansa_model::InstanceId, task: &str) -> String {
+        format!("{}/{container}/tasks/{task}", self.sandboxes)
     }
 }

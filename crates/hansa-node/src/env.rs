@@ -3,11 +3,16 @@
 //! Never stored and never sent: a million tasks of one spec share the spec. The spec's own `env` wins over everything
 //! derived.
 
+mod framework;
+
+pub use framework::duration;
+
 use crate::config::Config;
+use crate::saved::SavedExecutor;
 use hansa_model::container::{NetworkSpec, PortMapping};
 use hansa_model::resources::{Allocation, MIB, milli_text};
 use hansa_model::spec::{Launch, Origin, TaskSpec};
-use hansa_model::{AppId, Timestamp};
+use hansa_model::{AppId, TaskId, Timestamp};
 use std::collections::BTreeMap;
 
 /// Where programs are looked for unless the spec says otherwise.
@@ -28,6 +33,36 @@ pub fn environment(config: &Config, launch: &Launch, index: usize) -> Vec<(Strin
         return Vec::new();
     };
     let mut set = |name: &str, value: String| drop(env.insert(name.to_owned(), value));
+    match &launch.framework {
+        Some(of) => framework::of_task(config, launch, of, index, &mut set),
+        None => of_service(config, launch, index, task, id, &mut set),
+    }
+    finish(env, task)
+}
+
+/// The environment of a framework's executor, likewise.
+pub fn of_executor(config: &Config, held: &SavedExecutor) -> Vec<(String, String)> {
+    let mut env = BTreeMap::new();
+    framework::of_executor(config, held, &mut |name, value| drop(env.insert(name.to_owned(), value)));
+    finish(env, &held.run.spec)
+}
+
+/// What the spec says wins. What the kernel could not pass on is left out rather than failing the task.
+fn finish(mut env: BTreeMap<String, String>, task: &TaskSpec) -> Vec<(String, String)> {
+    env.extend(task.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    env.into_iter()
+        .filter(|(name, value)| !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0'))
+        .collect()
+}
+
+fn of_service(
+    config: &Config,
+    launch: &Launch,
+    index: usize,
+    task: &TaskSpec,
+    id: &TaskId,
+    set: &mut impl FnMut(&str, String),
+) {
     set("PATH", DEFAULT_PATH.into());
     set("HOST", config.hostname.clone());
     set("MESOS_TASK_ID", id.to_string());
@@ -37,23 +72,18 @@ pub fn environment(config: &Config, launch: &Launch, index: usize) -> Vec<(Strin
         NetworkSpec::Host => {
             set("LIBPROCESS_IP", config.ip.clone());
             set(CONTAINER_IP, config.ip.clone());
-            ports(task, own_ports(launch, index), &mut set);
+            ports(task, own_ports(launch, index), set);
         }
         NetworkSpec::Bridge { mappings } => {
             // The machine's address cannot be bound to in there; its own is not known yet.
             set("LIBPROCESS_IP", "0.0.0.0".into());
-            mapped_ports(mappings, own_ports(launch, index), &mut set);
+            mapped_ports(mappings, own_ports(launch, index), set);
         }
     }
-    gpus(&launch.allocation, &mut set);
+    gpus(&launch.allocation, set);
     if let Origin::App { id, version } = &launch.group.origin {
-        app(id, *version, task, &mut set);
+        app(id, *version, task, set);
     }
-    env.extend(task.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-    // What the kernel could not pass on is left out rather than failing the task.
-    env.into_iter()
-        .filter(|(name, value)| !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0'))
-        .collect()
 }
 
 /// The ports of the group's allocation that belong to the task with this index: those after the earlier tasks'.
@@ -164,7 +194,7 @@ mod tests {
     use hansa_model::app::AppSpec;
     use hansa_model::resources::{Demand, GpuDemand, PortDemand};
     use hansa_model::spec::{Command, ExecutorSpec, GroupSpec};
-    use hansa_model::{AgentId, BootId, InstanceId, Owner, RoleName, SpecId, TaskId};
+    use hansa_model::{AgentId, BootId, InstanceId, Owner, RoleName, SpecId};
 
     fn launch() -> Launch {
         let task = TaskSpec {

@@ -1,15 +1,17 @@
 //! A group's life on this agent: accepted, started, told to stop, ended.
 
 use crate::env::{environment, own_ports};
+use crate::executors::ExecutorEnd;
 use crate::health;
 use crate::io::{Output, ShimPlan};
 use crate::node::Node;
 use crate::probing::Rhythm;
-use crate::saved::{Kill, Record, Released, SavedGroup};
+use crate::saved::{Kill, KillCause, Record, Released, SavedGroup};
 use crate::timers::Timer;
 use hansa_link::ToMasterBody;
+use hansa_model::framework::{Capability, ExecutorKind};
 use hansa_model::planted::{Bug, planted};
-use hansa_model::spec::{ExecutorSpec, Launch};
+use hansa_model::spec::{ExecutorSpec, Launch, TaskSpec};
 use hansa_model::task::{
     CheckResult, Exit, HealthResult, Limitation, ReadinessResult, Reason, TaskState, TaskStatus,
 };
@@ -18,7 +20,7 @@ use hansa_model::{AgentId, BootId, InstanceId, TaskId, Timestamp};
 /// A group that outlives its grace by this much is killed once more, shim included, and again each time.
 const GRACE_SLACK_MS: u64 = 2_000;
 
-/// What is not stored of a group that has not ended.
+/// What is not stored of a container that the agent itself runs and that has not ended.
 #[derive(Clone, Debug, Default)]
 pub struct Task {
     /// When each of its probes is due, once it runs.
@@ -34,7 +36,8 @@ pub struct Task {
 }
 
 /// How a task ended, before it is known whether somebody wanted it to.
-struct End {
+#[derive(Clone, Debug)]
+pub(crate) struct End {
     state: TaskState,
     reason: Option<Reason>,
     message: String,
@@ -43,7 +46,7 @@ struct End {
 }
 
 impl End {
-    fn new(state: TaskState, reason: Option<Reason>, message: String) -> Self {
+    pub(crate) fn new(state: TaskState, reason: Option<Reason>, message: String) -> Self {
         Self { state, reason, message, exit: None, limitation: None }
     }
 }
@@ -65,19 +68,22 @@ impl Node {
         }
         let refusal = self.refuses(&launch).filter(|_| !planted(Bug::LaunchedTwice));
         let tasks = launch.tasks.clone();
+        let run = launch.framework.as_ref().and_then(|of| of.executor.clone());
+        self.use_volumes(&launch);
         self.save(Record::Group(Box::new(SavedGroup::new(now, self.config.boot.clone(), launch))));
         for task in tasks {
             self.tasks.entry(task).or_insert_with(|| instance.clone());
         }
         if let Some(words) = refusal {
-            self.end_all(now, &instance, |_| {
-                End::new(TaskState::Error, Some(Reason::ReasonTaskInvalid), words.clone())
-            });
-            return;
+            let end = End::new(TaskState::Error, Some(Reason::ReasonTaskInvalid), words);
+            return self.end_all(now, &instance, &end);
+        }
+        if let Some(run) = run {
+            return self.give_to_executor(now, &instance, &run);
         }
         self.live.insert(instance.clone(), Task::default());
         self.report(now, &instance, 0, TaskState::Starting, |_| {});
-        let plan = self.plan(&self.saved.groups()[&instance].launch);
+        let plan = self.plan(&self.saved.groups()[&instance].launch, 0);
         self.out.push(Output::StartGroup(Box::new(plan)));
     }
 
@@ -87,11 +93,17 @@ impl Node {
         if group.tasks.is_empty() || group.tasks.len() != launch.tasks.len() {
             return Some(format!("{} tasks but {} task ids", group.tasks.len(), launch.tasks.len()));
         }
-        if group.tasks.len() > 1 || group.executor != ExecutorSpec::None {
-            return Some("groups of several tasks are not supported yet".into());
+        let of = launch.framework.as_deref();
+        if of.is_some_and(|of| of.tasks.len() != launch.tasks.len()) {
+            return Some("the framework's tasks are not those of the group".into());
+        }
+        let run = of.and_then(|of| of.executor.as_deref());
+        if run.is_none() && (group.tasks.len() > 1 || group.executor != ExecutorSpec::None) {
+            return Some("groups of several tasks need a framework's executor".into());
         }
         let ids = launch.tasks.iter().map(TaskId::as_str).chain([launch.instance.as_str()]);
-        for id in ids {
+        let ids = ids.chain(of.into_iter().flat_map(|of| &of.tasks).map(|task| task.id.as_str()));
+        for id in ids.chain(run.map(|run| run.container.as_str())) {
             if !is_file_name(id) {
                 return Some(format!("{id:?} cannot be an id: it is the name of a directory here"));
             }
@@ -99,36 +111,43 @@ impl Node {
         if let Some(task) = launch.tasks.iter().find(|task| self.tasks.contains_key(*task)) {
             return Some(format!("task {task} is already on this agent"));
         }
-        let argv = group.tasks[0].command.argv();
-        let image_says = argv.is_empty() && group.tasks[0].container.image.is_some();
-        if image_says {
-            return None;
+        match run {
+            Some(run) if run.kind == ExecutorKind::Custom => {
+                lacks_command(&run.spec).then(|| "the executor has no command that could be executed".into())
+            }
+            _ => {
+                let lacks = group.tasks.iter().any(lacks_command);
+                lacks.then(|| "the task has no command that could be executed".into())
+            }
         }
-        if argv.first().is_none_or(String::is_empty) || argv.iter().any(|part| part.contains('\0')) {
-            return Some("the task has no command that could be executed".into());
-        }
-        None
     }
 
-    fn plan(&self, launch: &Launch) -> ShimPlan {
-        let spec = &launch.group.tasks[0];
-        ShimPlan {
+    /// How to run the task at this place.
+    pub(crate) fn plan(&self, launch: &Launch, index: usize) -> ShimPlan {
+        let spec = &launch.group.tasks[index];
+        let mut plan = ShimPlan {
             instance: launch.instance.clone(),
-            task: launch.tasks[0].clone(),
+            task: launch.tasks[index].clone(),
+            inside: None,
+            placeholder: false,
             command: spec.command.clone(),
-            env: environment(&self.config, launch, 0),
+            env: environment(&self.config, launch, index),
             secret_env: spec.secret_env.clone().into_iter().collect(),
             container: spec.container.clone(),
             network: spec.network.clone(),
-            ports: own_ports(launch, 0).to_vec(),
+            ports: own_ports(launch, index).to_vec(),
             artifacts: spec.artifacts.clone(),
             stop_signal: None,
             user: spec.user.clone(),
-            sandbox: self.config.sandbox(&launch.tasks[0]),
+            sandbox: self.config.sandbox(&launch.tasks[index]),
             limits: launch.allocation.clone(),
             cpu_quota: spec.cpu_quota,
+            burst: spec.limits.clone(),
+            volumes: Vec::new(),
             deadline: self.session.deadline(),
-        }
+        };
+        self.plan_of_task(launch, index, &mut plan);
+        plan
     }
 
     pub(crate) fn kill(
@@ -159,28 +178,72 @@ impl Node {
             self.repeat_updates(instance);
             return;
         }
-        let grace_ms = grace_ms.unwrap_or(group.launch.group.tasks[0].kill_grace_ms);
+        self.end_group(now, instance, KillCause::Asked, grace_ms, message);
+    }
+
+    /// Has a group ended; a sooner end than one asked for before wins.
+    pub(crate) fn end_group(
+        &mut self,
+        now: Timestamp,
+        instance: &InstanceId,
+        cause: KillCause,
+        asked_ms: Option<u64>,
+        message: String,
+    ) {
+        let Some(group) = self.saved.groups().get(instance).filter(|group| !group.is_terminal()) else {
+            return;
+        };
+        let longest = group.launch.group.tasks.iter().map(|task| task.kill_grace_ms).max();
+        let grace_ms = asked_ms.or(longest).unwrap_or(0);
         let earlier = group.kill.clone();
         let drain_until = match &earlier {
             Some(kill) => kill.drain_until,
             None => drains(group).map(|drain_ms| now + drain_ms),
         };
         let until = drain_until.map_or(now, |drained| drained.max(now)) + grace_ms;
-        if earlier.as_ref().is_some_and(|kill| kill.until <= until) {
+        let custom = group.is_custom();
+        let sooner = earlier.as_ref().is_none_or(|kill| kill.until > until);
+        if sooner {
+            let ran = group.running_since.is_some();
+            let kill = Kill {
+                at: earlier.as_ref().map_or(now, |kill| kill.at),
+                until,
+                ran: earlier.as_ref().map_or(ran, |kill| kill.ran),
+                message: message.clone(),
+                drain_until,
+                cause: earlier.as_ref().map_or(cause, |kill| kill.cause),
+            };
+            self.save(Record::Killing { instance: instance.clone(), kill });
+        }
+        if custom {
+            // It may not have heard, and is told again each time.
+            return self.kill_by_executor(now, instance, asked_ms, &message);
+        }
+        if !sooner {
             return;
         }
-        let ran = group.running_since.is_some();
-        let kill = Kill {
-            at: earlier.as_ref().map_or(now, |kill| kill.at),
-            until,
-            ran: earlier.as_ref().map_or(ran, |kill| kill.ran),
-            message: message.clone(),
-            drain_until,
-        };
-        self.save(Record::Killing { instance: instance.clone(), kill });
         if earlier.is_none() {
-            self.report(now, instance, 0, TaskState::Killing, |status| {
-                status.message = message;
+            self.say_killing(now, instance, &message);
+        }
+        let undelivered =
+            self.saved.groups().get(instance).is_some_and(|group| group.is_pod() && !group.delivered);
+        if undelivered {
+            let reason = Some(Reason::ReasonTaskKilledDuringLaunch);
+            return self.end_all(now, instance, &End::new(TaskState::Killed, reason, message));
+        }
+        self.begin_end(now, instance);
+    }
+
+    /// Says of each task of a group that it is being ended, if its owner understands that.
+    fn say_killing(&mut self, now: Timestamp, instance: &InstanceId, message: &str) {
+        let Some(group) = self.saved.groups().get(instance) else { return };
+        let of = group.launch.framework.as_ref();
+        if of.is_some_and(|of| !of.framework.can(Capability::TaskKillingState)) {
+            return;
+        }
+        for index in 0..group.launch.tasks.len() {
+            self.report(now, instance, index, TaskState::Killing, |status| {
+                status.message = message.to_owned();
                 // Whoever follows the health of instances sends nobody here any more.
                 status.healthy = status.healthy.map(|_| false);
                 for result in status.health.iter_mut().filter(|result| result.alive == Some(true)) {
@@ -188,17 +251,23 @@ impl Node {
                 }
             });
         }
-        self.begin_end(now, instance);
     }
 
     /// Has a group that is to end stopped, once the world had time to hear of it.
     pub(crate) fn begin_end(&mut self, now: Timestamp, instance: &InstanceId) {
-        let Some(kill) = self.saved.groups().get(instance).and_then(|group| group.kill.as_ref()) else {
-            return;
-        };
+        let Some(group) = self.saved.groups().get(instance) else { return };
+        let Some(kill) = group.kill.as_ref() else { return };
         match kill.drain_until.filter(|drained| *drained > now) {
             Some(drained) => self.timers.set(drained, Timer::Drain(instance.clone())),
-            None => self.stop(now, instance, kill.until.since(now)),
+            None => {
+                let grace_ms = kill.until.since(now);
+                let containers = (0..group.launch.tasks.len()).map(|index| group.container(index));
+                for container in containers.collect::<Vec<_>>() {
+                    if self.live.contains_key(&container) {
+                        self.stop(now, &container, grace_ms);
+                    }
+                }
+            }
         }
     }
 
@@ -206,6 +275,30 @@ impl Node {
         // One that was told already is not told again.
         if self.live.get(instance).is_some_and(|live| live.grace_over_at.is_none()) {
             self.begin_end(now, instance);
+        }
+    }
+
+    /// The task of this container has run for as long as it may.
+    pub(crate) fn too_long(&mut self, now: Timestamp, container: &InstanceId) {
+        let Some((instance, index)) = self.task_in(container).filter(|_| self.live.contains_key(container))
+        else {
+            return;
+        };
+        let group = &self.saved.groups()[&instance];
+        let Some(most_ms) = group.launch.group.tasks[index].max_run_ms else { return };
+        // Of a framework's tasks nobody waits for one that had its time.
+        let message = format!("ran for longer than {most_ms} ms, its longest time");
+        self.end_group(now, &instance, KillCause::TooLong, None, message);
+    }
+
+    /// Has the task of this container ended when it has run for as long as it may.
+    pub(crate) fn limit_time(&mut self, container: &InstanceId) {
+        let Some((instance, index)) = self.task_in(container) else { return };
+        let group = &self.saved.groups()[&instance];
+        if let (Some(since), Some(most_ms)) =
+            (group.running_since, group.launch.group.tasks[index].max_run_ms)
+        {
+            self.timers.set(since + most_ms, Timer::TooLong(container.clone()));
         }
     }
 
@@ -229,31 +322,48 @@ impl Node {
         }
     }
 
-    pub(crate) fn preparing(&mut self, now: Timestamp, instance: &InstanceId, message: String) {
-        self.report(now, instance, 0, TaskState::Starting, |status| status.message = message);
-    }
-
-    pub(crate) fn started(&mut self, now: Timestamp, instance: &InstanceId, addresses: Vec<String>) {
-        if self.report(now, instance, 0, TaskState::Running, |status| status.addresses = addresses) {
-            self.begin_checks(now, instance);
+    pub(crate) fn preparing(&mut self, now: Timestamp, container: &InstanceId, message: String) {
+        if let Some((instance, index)) = self.task_in(container) {
+            self.report(now, &instance, index, TaskState::Starting, |status| status.message = message);
         }
     }
 
-    pub(crate) fn launch_failed(&mut self, now: Timestamp, instance: &InstanceId, message: String) {
-        let end = |_: &SavedGroup| {
-            End::new(TaskState::Failed, Some(Reason::ReasonContainerLaunchFailed), message.clone())
-        };
-        self.end_all(now, instance, end);
+    pub(crate) fn started(&mut self, now: Timestamp, container: &InstanceId, addresses: Vec<String>) {
+        if self.saved.executors().contains_key(container) {
+            return self.executor_started(now, container, addresses);
+        }
+        let Some((instance, index)) = self.task_in(container) else { return };
+        let own = self.saved.groups()[&instance].executor().map(|run| run.container.clone());
+        let shared = own.and_then(|own| self.saved.executors().get(&own)).map(|held| held.addresses.clone());
+        let addresses = shared.unwrap_or(addresses);
+        if self.report(now, &instance, index, TaskState::Running, |status| status.addresses = addresses) {
+            self.begin_checks(now, container);
+            self.limit_time(container);
+        }
     }
 
+    pub(crate) fn launch_failed(&mut self, now: Timestamp, container: &InstanceId, message: String) {
+        if self.saved.executors().contains_key(container) {
+            return self.executor_ended(now, container, ExecutorEnd::LaunchFailed { message });
+        }
+        let end = End::new(TaskState::Failed, Some(Reason::ReasonContainerLaunchFailed), message);
+        self.end_container(now, container, &end);
+    }
+
+    /// A container that the agent runs for a task has ended.
     pub(crate) fn exited(
         &mut self,
         now: Timestamp,
-        instance: &InstanceId,
+        container: &InstanceId,
         exit: Exit,
         limitation: Option<Limitation>,
         message: String,
     ) {
+        let framework = self.task_in(container).is_some_and(|(instance, _)| {
+            self.saved.groups().get(&instance).is_some_and(|group| group.launch.framework.is_some())
+        });
+        // As Mesos does: that its command failed is no failure of what runs it.
+        let failed = (!framework).then_some(Reason::ReasonCommandExecutorFailed);
         let (state, reason, words) = match (exit, &limitation) {
             (_, Some(broken)) => (
                 TaskState::Failed,
@@ -261,65 +371,110 @@ impl Node {
                 format!("memory limit exceeded: used {}, limit {}", mib(broken.used), mib(broken.limit)),
             ),
             (Exit::Code(0), None) => (TaskState::Finished, None, "command exited with status 0".to_owned()),
-            (Exit::Code(code), None) => (
-                TaskState::Failed,
-                Some(Reason::ReasonCommandExecutorFailed),
-                format!("command exited with status {code}"),
-            ),
-            (Exit::Signal(signal), None) => (
-                TaskState::Failed,
-                Some(Reason::ReasonCommandExecutorFailed),
-                format!("command ended by signal {signal}"),
-            ),
+            (Exit::Code(code), None) => {
+                (TaskState::Failed, failed, format!("command exited with status {code}"))
+            }
+            (Exit::Signal(signal), None) => {
+                (TaskState::Failed, failed, format!("command ended by signal {signal}"))
+            }
         };
         let words = if message.is_empty() { words } else { format!("{words}: {message}") };
-        self.end_all(now, instance, |_| End {
-            exit: Some(exit),
-            limitation: limitation.clone(),
-            ..End::new(state, reason, words.clone())
-        });
+        let end = End { exit: Some(exit), limitation, ..End::new(state, reason, words) };
+        self.end_container(now, container, &end);
     }
 
-    pub(crate) fn shim_gone(&mut self, now: Timestamp, instance: &InstanceId, message: String) {
+    pub(crate) fn shim_gone(&mut self, now: Timestamp, container: &InstanceId, message: String) {
+        if self.saved.executors().contains_key(container) {
+            return self.executor_ended(now, container, ExecutorEnd::ShimGone { message });
+        }
         let words =
             if message.is_empty() { "the task's shim died; what was left was ended".into() } else { message };
-        let end = |_: &SavedGroup| {
-            End::new(TaskState::Failed, Some(Reason::ReasonExecutorTerminated), words.clone())
-        };
-        self.end_all(now, instance, end);
+        let end = End::new(TaskState::Failed, Some(Reason::ReasonExecutorTerminated), words);
+        self.end_container(now, container, &end);
     }
 
     /// The group is not on this machine, and did not end before our eyes.
     pub(crate) fn lost(&mut self, now: Timestamp, instance: &InstanceId, state: TaskState, words: &str) {
-        self.end_all(now, instance, |_| {
-            End::new(state, Some(Reason::ReasonAgentRestarted), words.to_owned())
-        });
+        self.end_all(now, instance, &End::new(state, Some(Reason::ReasonAgentRestarted), words.to_owned()));
     }
 
-    /// Ends every task of a group, once. One that somebody wanted to end counts as killed, however it did.
-    fn end_all(&mut self, now: Timestamp, instance: &InstanceId, end: impl Fn(&SavedGroup) -> End) {
-        let Some(group) = self.saved.groups().get(instance).filter(|group| !group.is_terminal()) else {
+    fn end_container(&mut self, now: Timestamp, container: &InstanceId, end: &End) {
+        if let Some((instance, index)) = self.task_in(container) {
+            self.end_task(now, &instance, index, end);
+        }
+    }
+
+    /// Ends every task of a group, once.
+    pub(crate) fn end_all(&mut self, now: Timestamp, instance: &InstanceId, end: &End) {
+        let tasks = self.saved.groups().get(instance).map_or(0, |group| group.launch.tasks.len());
+        for index in 0..tasks {
+            self.end_task(now, instance, index, end);
+        }
+    }
+
+    /// Ends a task, once. One that somebody wanted to end counts as killed, however it did.
+    pub(crate) fn end_task(&mut self, now: Timestamp, instance: &InstanceId, index: usize, end: &End) {
+        let Some(group) = self.saved.groups().get(instance) else { return };
+        let ended = |status: &TaskStatus| status.state.is_terminal();
+        if group.statuses.get(index).is_none_or(|status| status.as_ref().is_some_and(ended)) {
             return;
-        };
-        let mut end = end(group);
-        if let Some(kill) = &group.kill {
+        }
+        let container = group.container(index);
+        let newest = group.statuses[index].as_ref();
+        let mut end = end.clone();
+        let mut healthy = None;
+        // What a framework's own executor did not end is for it to explain.
+        if let Some(kill) = group.kill.as_ref().filter(|_| !group.is_custom()) {
             end.state = TaskState::Killed;
             end.reason = (!kill.ran).then_some(Reason::ReasonTaskKilledDuringLaunch);
+            match kill.cause {
+                KillCause::TooLong => {
+                    end.state = TaskState::Failed;
+                    end.reason = Some(Reason::ReasonMaxCompletionTimeReached);
+                }
+                // Of several tasks only the sick one is.
+                KillCause::Unhealthy => {
+                    healthy = newest.and_then(|newest| newest.healthy).filter(|healthy| !healthy)
+                }
+                KillCause::Asked | KillCause::Sibling => {}
+            }
             if !kill.message.is_empty() {
                 end.message = kill.message.clone();
             }
         }
-        let started = self.live.remove(instance).is_some();
-        for index in 0..group.launch.tasks.len() {
-            self.report(now, instance, index, end.state, |status| {
-                status.reason = end.reason;
-                status.message = end.message.clone();
-                status.exit = end.exit;
-                status.limitation = end.limitation.clone();
-            });
-        }
+        let pod = group.is_pod();
+        let custom = group.is_custom();
+        let started = !custom && self.live.remove(&container).is_some();
+        let state = end.state;
+        self.report(now, instance, index, state, |status| {
+            status.reason = end.reason;
+            status.message = end.message;
+            status.exit = end.exit;
+            status.limitation = end.limitation;
+            status.healthy = healthy;
+        });
         if started {
-            self.out.push(Output::CleanUp { instance: instance.clone() });
+            self.out.push(Output::CleanUp { instance: container });
+        }
+        if pod && state != TaskState::Finished {
+            let words = format!("task {} of its group ended as {state}", self.name_in(instance, index));
+            self.end_group(now, instance, KillCause::Sibling, None, words);
+        }
+        self.settle_group(now, instance);
+    }
+
+    fn name_in(&self, instance: &InstanceId, index: usize) -> String {
+        let of = self.saved.groups().get(instance).and_then(|group| group.launch.framework.as_ref());
+        of.and_then(|of| of.tasks.get(index)).map(|task| task.id.clone()).unwrap_or_default()
+    }
+
+    /// What follows once every task of a group has ended.
+    pub(crate) fn settle_group(&mut self, now: Timestamp, instance: &InstanceId) {
+        let Some(group) = self.saved.groups().get(instance).filter(|group| group.is_terminal()) else {
+            return;
+        };
+        if let Some(container) = group.executor().map(|run| run.container.clone()) {
+            self.executor_freed(now, &container, instance);
         }
     }
 
@@ -344,15 +499,19 @@ impl Node {
             newest.filter(|_| !planted(Bug::UpdatesNotNumbered)).map_or(0, |newest| newest.sequence) + 1;
         let task = group.launch.tasks[index].clone();
         let mut status = TaskStatus::new(task, instance.clone(), sequence, state, now);
-        if let Some(live) = self.live.get(instance).filter(|_| !state.is_terminal()) {
+        if let Some(live) = self.live.get(&group.container(index)).filter(|_| !state.is_terminal()) {
             status.healthy = health::healthy(&live.health);
             status.health = live.health.clone();
             status.readiness = live.readiness.iter().map_while(Clone::clone).collect();
             status.check = live.check;
         }
-        status.addresses = newest.map(|newest| newest.addresses.clone()).unwrap_or_default();
+        let custom = group.executor().filter(|_| group.is_custom());
+        status.addresses = match custom.and_then(|run| self.saved.executors().get(&run.container)) {
+            Some(held) => held.addresses.clone(),
+            None => newest.map(|newest| newest.addresses.clone()).unwrap_or_default(),
+        };
         detail(&mut status);
-        if again && status.reason.is_none() {
+        if again && status.reason.is_none() && status.executor.is_none() {
             // Said before, and nothing new.
             return false;
         }
@@ -374,6 +533,16 @@ fn drains(group: &SavedGroup) -> Option<u64> {
     let status = group.statuses[0].as_ref()?;
     let wanted = status.state == TaskState::Running && status.healthy != Some(false);
     Some(spec.drain_ms).filter(|drain_ms| wanted && *drain_ms > 0)
+}
+
+/// Whether nothing says what to execute.
+fn lacks_command(spec: &TaskSpec) -> bool {
+    let argv = spec.command.argv();
+    if argv.is_empty() && spec.container.image.is_some() {
+        // The image says it.
+        return false;
+    }
+    argv.first().is_none_or(String::is_empty) || argv.iter().any(|part| part.contains('\0'))
 }
 
 /// Whether an id can be the name of a directory and means nothing else as one.

@@ -44,6 +44,11 @@ pub fn judge(
     }
 }
 
+/// Whether a task whose check stands so is to be ended, as Mesos does it.
+pub fn is_hopeless(result: &HealthResult, spec: &HealthCheck) -> bool {
+    result.alive == Some(false) && result.consecutive_failures >= spec.max_consecutive_failures.max(1)
+}
+
 /// All checks of a task together: None while undecided or without checks.
 pub fn healthy(results: &[HealthResult]) -> Option<bool> {
     let alive = || results.iter().map(|result| result.alive);

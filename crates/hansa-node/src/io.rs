@@ -4,10 +4,13 @@ use crate::saved::Record;
 use hansa_link::{ToAgent, ToMaster};
 use hansa_model::agent::Usage;
 use hansa_model::container::{Artifact, ContainerSpec, NetworkSpec};
+use hansa_model::framework::Raw;
 use hansa_model::resources::Allocation;
-use hansa_model::spec::Command;
+use hansa_model::spec::{Command, Limits};
 use hansa_model::task::{CheckResponse, CheckResult, Exit, Limitation};
-use hansa_model::{InstanceId, TaskId, Timestamp};
+use hansa_model::{InstanceId, RoleName, TaskId, Timestamp};
+
+pub use crate::executor_io::{ExecutorEvent, ExecutorUpdate};
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +86,38 @@ pub enum Input {
         /// What came out.
         outcome: ProbeOutcome,
     },
+    /// A framework's executor has opened a stream; every event for it goes there from now on.
+    ExecutorSubscribed {
+        /// Its container.
+        container: InstanceId,
+        /// The stream, numbered by the shell; never used twice in a process.
+        stream: u64,
+        /// Tasks (the framework's ids) that it has and of which no update was acknowledged to it.
+        tasks: Vec<String>,
+        /// Updates that were not acknowledged to it.
+        updates: Vec<ExecutorUpdate>,
+    },
+    /// A framework's executor says how a task stands.
+    ExecutorUpdate {
+        /// Its container.
+        container: InstanceId,
+        /// What.
+        update: Box<ExecutorUpdate>,
+    },
+    /// A framework's executor says something to its framework.
+    ExecutorMessage {
+        /// Its container.
+        container: InstanceId,
+        /// What.
+        data: Raw,
+    },
+    /// An executor's stream ended. Nothing happens if it is not the newest.
+    ExecutorLeft {
+        /// Its container.
+        container: InstanceId,
+        /// The stream.
+        stream: u64,
+    },
     /// What the machine uses, as asked for by [`Output::SampleUsage`].
     Sampled(Usage),
     /// The process ends on purpose; tasks run on.
@@ -140,6 +175,29 @@ pub enum Output {
         /// Which.
         instance: InstanceId,
     },
+    /// From now on a running group may use this much; what cannot be changed stays as it is.
+    ResizeGroup {
+        /// Which.
+        instance: InstanceId,
+        /// How much.
+        limits: Allocation,
+    },
+    /// Tell an executor this, on the stream that it has opened last. If it is gone, it is dropped.
+    ToExecutor {
+        /// Its container.
+        container: InstanceId,
+        /// On which stream.
+        stream: u64,
+        /// What.
+        event: ExecutorEvent,
+    },
+    /// Remove a persistent volume and what is in it.
+    RemoveVolume {
+        /// The role that it was kept for.
+        role: RoleName,
+        /// Its id.
+        id: String,
+    },
     /// Remove a task's sandbox.
     RemoveSandbox {
         /// Whose.
@@ -175,13 +233,18 @@ pub enum Output {
     Warn(String),
 }
 
-/// Everything a shim needs to run a group of one task.
+/// Everything a shim needs to run one container: a group of one task, an executor, or a task inside an executor's
+/// surroundings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShimPlan {
-    /// The group.
+    /// The group; of an executor its run, of a task inside an executor's surroundings the task.
     pub instance: InstanceId,
-    /// Its task.
+    /// Its task; of an executor its run.
     pub task: TaskId,
+    /// The executor's surroundings that it lives in; None: it has its own.
+    pub inside: Option<Surroundings>,
+    /// It only holds what others share; the command is not executed.
+    pub placeholder: bool,
     /// What to execute; of an image, its entry point and command are put before and in place of arguments.
     pub command: Command,
     /// The whole environment, but for what an image adds and for secrets.
@@ -206,8 +269,34 @@ pub struct ShimPlan {
     pub limits: Allocation,
     /// Whether CPU time is limited even when the machine is idle.
     pub cpu_quota: bool,
+    /// What it may use beyond its limits while it is idle.
+    pub burst: Limits,
+    /// Persistent volumes that it sees.
+    pub volumes: Vec<KeptVolume>,
     /// When it ends everything unless told otherwise; None: never.
     pub deadline: Option<Timestamp>,
+}
+
+/// What an executor's tasks share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The executor's run; its container has the network.
+    pub executor: InstanceId,
+    /// The executor's sandbox.
+    pub sandbox: String,
+    /// Persistent volumes that are seen in there.
+    pub volumes: Vec<KeptVolume>,
+}
+
+/// A directory that outlives the tasks which see it; made when it is first used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptVolume {
+    /// The role that it is kept for.
+    pub role: RoleName,
+    /// Its id; unique for the role.
+    pub id: String,
+    /// Where it is seen; relative: below the sandbox.
+    pub container_path: String,
 }
 
 /// One probe.

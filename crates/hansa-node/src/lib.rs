@@ -22,6 +22,9 @@
 
 pub mod config;
 pub mod env;
+mod executor_io;
+mod executor_tasks;
+mod executors;
 mod general;
 mod groups;
 mod health;
@@ -32,9 +35,14 @@ mod reach;
 mod readiness;
 mod restore;
 pub mod saved;
+mod saved_executor;
 mod timers;
+mod volumes;
 
 pub use config::Config;
-pub use io::{Found, Input, Output, ProbeOrder, ProbeOutcome, ProbeTarget, ShimPlan};
+pub use io::{
+    ExecutorEvent, ExecutorUpdate, Found, Input, KeptVolume, Output, ProbeOrder, ProbeOutcome, ProbeTarget,
+    ShimPlan, Surroundings,
+};
 pub use node::Node;
 pub use saved::{Record, Saved};

@@ -3,13 +3,15 @@
 //! all share.
 
 use crate::config::Config;
+use crate::executors::LiveExecutor;
 use crate::groups::Task;
 use crate::io::{Input, Output};
-use crate::saved::{Record, Released, Saved, SavedGroup};
+use crate::saved::{Record, Released, Saved, SavedExecutor, SavedGroup};
 use crate::timers::{Timer, Timers};
 use hansa_link::session::{AgentEnd, Do};
 use hansa_link::{ToAgent, ToAgentBody, ToMasterBody};
 use hansa_model::agent::{Generation, GroupReport, Hello, Usage};
+use hansa_model::framework::ExecutorReport;
 use hansa_model::task::TaskStatus;
 use hansa_model::{InstanceId, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
@@ -22,8 +24,10 @@ pub struct Node {
     pub(crate) config: Config,
     pub(crate) session: AgentEnd,
     pub(crate) saved: Saved,
-    /// What is not stored of each group that is not terminal. Looked up only.
+    /// What is not stored of each container that the agent runs for a task. Looked up only.
     pub(crate) live: FxHashMap<InstanceId, Task>,
+    /// What is not stored of each executor, by its run. Looked up only.
+    pub(crate) executors: FxHashMap<InstanceId, LiveExecutor>,
     /// The group of each task held. Looked up only.
     pub(crate) tasks: FxHashMap<TaskId, InstanceId>,
     pub(crate) timers: Timers,
@@ -51,6 +55,7 @@ impl Node {
             session,
             saved,
             live: FxHashMap::default(),
+            executors: FxHashMap::default(),
             tasks: FxHashMap::default(),
             timers: Timers::default(),
             out: Vec::new(),
@@ -83,12 +88,18 @@ impl Node {
             Input::Started { instance, addresses } => self.started(now, &instance, addresses),
             Input::LaunchFailed { instance, message } => self.launch_failed(now, &instance, message),
             Input::Exited { instance, exit, limitation, message } => {
-                self.exited(now, &instance, exit, limitation, message);
+                self.ended(now, &instance, exit, limitation, message);
             }
             Input::ShimGone { instance, message } => self.shim_gone(now, &instance, message),
             Input::Probed { instance, check, number, outcome } => {
                 self.probed(now, &instance, check, number, outcome);
             }
+            Input::ExecutorSubscribed { container, stream, tasks, updates } => {
+                self.executor_subscribed(now, &container, stream, &tasks, updates);
+            }
+            Input::ExecutorUpdate { container, update } => self.executor_update(now, &container, *update),
+            Input::ExecutorMessage { container, data } => self.executor_message(&container, data),
+            Input::ExecutorLeft { container, stream } => self.executor_left(&container, stream),
             Input::Sampled(usage) => self.sampled(usage),
             Input::Leave { returns_in_ms } => {
                 self.send(ToMasterBody::Leaving { returns_in_ms: returns_in_ms.min(60_000) });
@@ -144,6 +155,8 @@ impl Node {
                 Timer::Check(instance, check) => self.probe_due(now, &instance, check),
                 Timer::Drain(instance) => self.drained(now, &instance),
                 Timer::Grace(instance) => self.grace_over(now, &instance),
+                Timer::TooLong(container) => self.too_long(now, &container),
+                Timer::Executor(container) => self.executor_due(now, &container),
                 Timer::Usage if now >= self.usage_at => {
                     self.out.push(Output::SampleUsage);
                     self.plan_usage(now, self.usage_interval());
@@ -197,8 +210,17 @@ impl Node {
                     unacknowledged: group.unacknowledged.clone(),
                 })
                 .collect(),
-            executors: Vec::new(),
-            volumes: Vec::new(),
+            executors: self
+                .saved
+                .executors()
+                .values()
+                .map(|held| ExecutorReport {
+                    framework: held.framework.clone(),
+                    role: held.role.clone(),
+                    run: held.run.clone(),
+                })
+                .collect(),
+            volumes: self.saved.volumes().iter().cloned().collect(),
             generation: Generation { process: self.saved.process(), stream: self.session.stream() },
         }
     }
@@ -219,10 +241,9 @@ impl Node {
             }
             // The session's own.
             ToAgentBody::Refused { .. } | ToAgentBody::HeartbeatSeen { .. } => {}
-            // There are no executors and volumes yet, so none are known.
-            ToAgentBody::ShutdownExecutor { .. }
-            | ToAgentBody::ToExecutor { .. }
-            | ToAgentBody::RemoveVolume { .. } => {}
+            ToAgentBody::ShutdownExecutor { container } => self.shutdown_executor(now, &container),
+            ToAgentBody::ToExecutor { container, data } => self.to_executor(&container, data),
+            ToAgentBody::RemoveVolume { role, id } => self.remove_volume(role, id),
             ToAgentBody::Launch { agent, boot, launch } => self.launch(now, &agent, &boot, *launch),
             ToAgentBody::Kill { instance, tasks, grace_ms, message } => {
                 self.kill(now, &instance, tasks, grace_ms, message);
@@ -302,7 +323,12 @@ impl Node {
     }
 
     fn sampled(&mut self, mut usage: Usage) {
-        usage.tasks = u32::try_from(self.live.len()).unwrap_or(u32::MAX);
+        let custom = |(run, live): (&InstanceId, &LiveExecutor)| {
+            let custom = self.saved.executors().get(run).is_some_and(SavedExecutor::is_custom);
+            if custom { live.groups.len() } else { 0 }
+        };
+        let tasks = self.live.len() + self.executors.iter().map(custom).sum::<usize>();
+        usage.tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
         if self.session.is_live() {
             self.reported_usage = true;
             self.send(ToMasterBody::Usage(usage));

@@ -8,7 +8,7 @@ use crate::env::own_ports;
 use crate::io::{Output, ProbeOrder, ProbeOutcome, ProbeTarget};
 use crate::node::Node;
 use crate::reach::Reach;
-use crate::saved::SavedGroup;
+use crate::saved::{KillCause, SavedGroup};
 use crate::timers::Timer;
 use crate::{general, health, readiness};
 use hansa_model::spec::TaskSpec;
@@ -119,13 +119,15 @@ impl Which {
         }
     }
 
-    fn target(self, group: &SavedGroup, machine: &str) -> Result<ProbeTarget, String> {
-        let task = &group.launch.group.tasks[0];
+    fn target(self, group: &SavedGroup, at: usize, machine: &str) -> Result<ProbeTarget, String> {
+        let task = &group.launch.group.tasks[at];
+        // Inside an executor's surroundings the network is the executor's.
+        let shared = group.executor().filter(|_| group.is_pod());
         let reach = Reach {
-            network: &task.network,
-            ports: own_ports(&group.launch, 0),
+            network: shared.map_or(&task.network, |run| &run.spec.network),
+            ports: own_ports(&group.launch, at),
             machine,
-            own: group.statuses[0].as_ref().and_then(|status| status.addresses.first()).map(String::as_str),
+            own: group.statuses[at].as_ref().and_then(|status| status.addresses.first()).map(String::as_str),
         };
         match self {
             Self::Health(at) => health::target(&task.health_checks[at], reach),
@@ -138,11 +140,12 @@ impl Which {
 impl Node {
     /// Starts (or, after a restart, continues) the probes of a task that runs.
     pub(crate) fn begin_checks(&mut self, now: Timestamp, instance: &InstanceId) {
-        let Some(group) = self.saved.groups().get(instance) else { return };
+        let Some((of, place)) = self.task_in(instance) else { return };
+        let group = &self.saved.groups()[&of];
         let Some(live) = self.live.get_mut(instance) else { return };
-        let task = &group.launch.group.tasks[0];
+        let task = &group.launch.group.tasks[place];
         let since = group.running_since.unwrap_or(now);
-        let known = group.statuses[0].as_ref();
+        let known = group.statuses[place].as_ref();
         let health = known.map(|status| status.health.as_slice()).unwrap_or_default();
         let readiness = known.map(|status| status.readiness.as_slice()).unwrap_or_default();
         let places = |count: usize| 0..count;
@@ -161,10 +164,12 @@ impl Node {
 
     /// It is time for a probe, or for its answer.
     pub(crate) fn probe_due(&mut self, now: Timestamp, instance: &InstanceId, index: usize) {
-        let Some(group) = self.saved.groups().get(instance).filter(|group| group.kill.is_none()) else {
+        let Some((of, place)) = self.task_in(instance) else { return };
+        let group = &self.saved.groups()[&of];
+        if group.kill.is_some() {
             return;
-        };
-        let task = &group.launch.group.tasks[0];
+        }
+        let task = &group.launch.group.tasks[place];
         let (Some(which), Some(live)) = (Which::of(task, index), self.live.get_mut(instance)) else { return };
         if matches!(which, Which::Readiness(at) if readiness::is_there(live, at)) {
             return;
@@ -174,12 +179,12 @@ impl Node {
         let (_, interval_ms, timeout_ms) = which.timing(task);
         let failure = match rhythm.due(interval_ms, timeout_ms, now) {
             Due::Later(then) => return self.timers.set(then, again),
-            Due::Ask(number, until) => match which.target(group, &self.config.ip) {
+            Due::Ask(number, until) => match which.target(group, place, &self.config.ip) {
                 Ok(target) => {
                     self.timers.set(until, again);
                     return self.out.push(Output::RunProbe(Box::new(ProbeOrder {
                         instance: instance.clone(),
-                        task: group.launch.tasks[0].clone(),
+                        task: group.launch.tasks[place].clone(),
                         check: index,
                         number,
                         target,
@@ -204,8 +209,10 @@ impl Node {
         number: u64,
         outcome: ProbeOutcome,
     ) {
-        let Some(group) = self.saved.groups().get(instance) else { return };
-        let Some(which) = Which::of(&group.launch.group.tasks[0], index) else { return };
+        let Some((of, place)) = self.task_in(instance) else { return };
+        let Some(which) = Which::of(&self.saved.groups()[&of].launch.group.tasks[place], index) else {
+            return;
+        };
         let Some(rhythm) = self.live.get_mut(instance).and_then(|live| live.rhythms.get_mut(index)) else {
             return;
         };
@@ -217,19 +224,22 @@ impl Node {
 
     /// Takes an outcome, and reports it if it says something new.
     fn conclude(&mut self, now: Timestamp, instance: &InstanceId, which: Which, outcome: ProbeOutcome) {
-        let Some(group) = self.saved.groups().get(instance).filter(|group| group.kill.is_none()) else {
-            return;
-        };
-        let Some(live) = self.live.get_mut(instance) else { return };
-        let task = &group.launch.group.tasks[0];
+        let Some((of, place)) = self.task_in(instance) else { return };
+        let group = &self.saved.groups()[&of];
+        let Some(live) = self.live.get_mut(instance).filter(|_| group.kill.is_none()) else { return };
+        let task = &group.launch.group.tasks[place];
         let words = match &outcome {
             ProbeOutcome::Unhealthy { cause } => cause.clone(),
             _ => String::new(),
         };
+        let mut hopeless = false;
         let (news, reason) = match which {
             Which::Health(at) => {
                 let since = group.running_since.unwrap_or(now);
-                let news = health::judge(&mut live.health[at], &task.health_checks[at], since, now, outcome);
+                let check = &task.health_checks[at];
+                let news = health::judge(&mut live.health[at], check, since, now, outcome);
+                // A service's scheduler decides for itself; for a framework's task nobody else would.
+                hopeless = group.launch.framework.is_some() && health::is_hopeless(&live.health[at], check);
                 (news, Reason::ReasonTaskHealthCheckStatusUpdated)
             }
             Which::Readiness(at) => {
@@ -241,10 +251,15 @@ impl Node {
             }
         };
         if news {
-            self.report(now, instance, 0, TaskState::Running, |status| {
+            let message = words.clone();
+            self.report(now, &of, place, TaskState::Running, |status| {
                 status.reason = Some(reason);
-                status.message = words;
+                status.message = message;
             });
+        }
+        if hopeless {
+            let message = format!("its health check failed too often: {words}");
+            self.end_group(now, &of, KillCause::Unhealthy, None, message);
         }
     }
 }

@@ -5,9 +5,11 @@
 
 use hansa_model::spec::Launch;
 use hansa_model::task::{TaskState, TaskStatus};
-use hansa_model::{BootId, ClusterId, InstanceId, TaskId, Term, Timestamp};
+use hansa_model::{BootId, ClusterId, InstanceId, RoleName, TaskId, Term, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+pub use crate::saved_executor::{Ending, SavedExecutor};
 
 /// One change of the durable state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +47,34 @@ pub enum Record {
         /// How and since when.
         kill: Kill,
     },
+    /// A group was given to its executor: it is never given to it again.
+    Delivered {
+        /// Which group.
+        instance: InstanceId,
+    },
+    /// An executor as it stands. Written when it is about to be started, and whenever it changes.
+    Executor(Box<SavedExecutor>),
+    /// An executor has ended: only its id is remembered, and its sandbox kept for a while.
+    ExecutorEnded {
+        /// Which run.
+        container: InstanceId,
+        /// When.
+        at: Timestamp,
+    },
+    /// A persistent volume is used for the first time.
+    Volume {
+        /// The role that it is kept for.
+        role: RoleName,
+        /// Its id.
+        id: String,
+    },
+    /// A persistent volume is removed.
+    VolumeRemoved {
+        /// The role that it was kept for.
+        role: RoleName,
+        /// Its id.
+        id: String,
+    },
     /// The group is released: only its ids are remembered, and its sandboxes kept for a while.
     Released(Released),
     /// The oldest released group that still has sandboxes loses them.
@@ -73,6 +103,24 @@ pub struct Kill {
     /// It gets no SIGTERM before this, so that the world can hear of its end first.
     #[serde(default)]
     pub drain_until: Option<Timestamp>,
+    /// What for.
+    #[serde(default)]
+    pub cause: KillCause,
+}
+
+/// What a group is ended for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KillCause {
+    /// The master said so.
+    #[default]
+    Asked,
+    /// Its health check failed too often (only of frameworks' tasks; a service's scheduler decides that itself).
+    Unhealthy,
+    /// It ran for as long as it may.
+    TooLong,
+    /// Another task of its group failed.
+    Sibling,
 }
 
 /// A group that the agent holds: accepted and not released.
@@ -92,6 +140,9 @@ pub struct SavedGroup {
     pub unacknowledged: Vec<TaskStatus>,
     /// How it is to end, if somebody wants that.
     pub kill: Option<Kill>,
+    /// Whether it was given to its executor.
+    #[serde(default)]
+    pub delivered: bool,
 }
 
 impl SavedGroup {
@@ -105,6 +156,7 @@ impl SavedGroup {
             running_since: None,
             unacknowledged: Vec::new(),
             kill: None,
+            delivered: false,
         }
     }
 
@@ -114,7 +166,7 @@ impl SavedGroup {
     }
 }
 
-/// What is remembered of a released group.
+/// What is remembered of a released group (or of an executor that has ended, as a group of one task).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Released {
     /// The group.
@@ -129,6 +181,9 @@ pub struct Released {
 /// update says the whole state. Reached only by checks that change their mind while no master is there.
 const MAX_UNACKNOWLEDGED: usize = 16;
 
+/// The same for what frameworks' executors say, which only its framework may ignore.
+const MAX_UNACKNOWLEDGED_OF_EXECUTORS: usize = 1_000;
+
 /// What the records add up to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Saved {
@@ -136,6 +191,8 @@ pub struct Saved {
     term: Term,
     process: u64,
     groups: BTreeMap<InstanceId, SavedGroup>,
+    executors: BTreeMap<InstanceId, SavedExecutor>,
+    volumes: BTreeSet<(RoleName, String)>,
     /// Oldest first.
     released: VecDeque<Released>,
     released_ids: BTreeSet<InstanceId>,
@@ -162,6 +219,16 @@ impl Saved {
     /// Every group held.
     pub fn groups(&self) -> &BTreeMap<InstanceId, SavedGroup> {
         &self.groups
+    }
+
+    /// Every executor that has not ended, by its run.
+    pub fn executors(&self) -> &BTreeMap<InstanceId, SavedExecutor> {
+        &self.executors
+    }
+
+    /// Every persistent volume that was used: the role it is kept for, and its id.
+    pub fn volumes(&self) -> &BTreeSet<(RoleName, String)> {
+        &self.volumes
     }
 
     /// Released groups that are remembered, oldest first.
@@ -200,12 +267,29 @@ impl Saved {
                     group.kill = Some(kill.clone());
                 }
             }
+            Record::Delivered { instance } => {
+                if let Some(group) = self.groups.get_mut(instance) {
+                    group.delivered = true;
+                }
+            }
+            Record::Executor(executor) => {
+                self.executors.insert(executor.run.container.clone(), (**executor).clone());
+            }
+            Record::ExecutorEnded { container, at } => {
+                if self.executors.remove(container).is_some() {
+                    let tasks = vec![TaskId::from(container.as_str())];
+                    self.release(&Released { instance: container.clone(), tasks, at: *at });
+                }
+            }
+            Record::Volume { role, id } => {
+                self.volumes.insert((role.clone(), id.clone()));
+            }
+            Record::VolumeRemoved { role, id } => {
+                self.volumes.remove(&(role.clone(), id.clone()));
+            }
             Record::Released(released) => {
                 self.groups.remove(&released.instance);
-                if self.released_ids.insert(released.instance.clone()) {
-                    self.released.push_back(released.clone());
-                    self.sandboxes += 1;
-                }
+                self.release(released);
             }
             Record::SandboxRemoved { instance } => {
                 if self.oldest_sandbox().is_some_and(|oldest| oldest.instance == *instance) {
@@ -222,6 +306,28 @@ impl Saved {
         }
     }
 
+    fn release(&mut self, released: &Released) {
+        if self.released_ids.insert(released.instance.clone()) {
+            self.released.push_back(released.clone());
+            self.sandboxes += 1;
+        }
+    }
+
+    /// The containers that may run of what is held: each with the bytes of memory that it may use.
+    pub fn containers(&self) -> BTreeMap<InstanceId, u64> {
+        let mut containers = BTreeMap::new();
+        for executor in self.executors.values() {
+            containers.insert(executor.run.container.clone(), executor.run.allocation.mem);
+        }
+        for group in self.groups.values().filter(|group| !group.is_terminal()) {
+            for (index, task) in group.launch.group.tasks.iter().enumerate().take(group.launch.tasks.len()) {
+                let mem = if group.is_pod() { task.demand.mem } else { group.launch.allocation.mem };
+                containers.entry(group.container(index)).or_insert(mem);
+            }
+        }
+        containers
+    }
+
     /// How many released groups still have sandboxes; always the newest ones.
     pub fn kept_sandboxes(&self) -> usize {
         self.sandboxes
@@ -232,12 +338,13 @@ impl Saved {
         self.released.get(self.released.len() - self.sandboxes)
     }
 
-    /// The tasks whose sandboxes are kept: held ones and those released not long ago.
-    pub fn sandboxes(&self) -> impl Iterator<Item = &TaskId> {
+    /// The names of the sandboxes that are kept: of tasks and executors that are held, and of those that ended not long
+    /// ago.
+    pub fn sandboxes(&self) -> impl Iterator<Item = &str> {
         let held = self.groups.values().flat_map(|group| &group.launch.tasks);
-        held.chain(
-            self.released.iter().skip(self.released.len() - self.sandboxes).flat_map(|kept| &kept.tasks),
-        )
+        let kept = self.released.iter().skip(self.released.len() - self.sandboxes);
+        let executors = self.executors.keys().map(InstanceId::as_str);
+        held.chain(kept.flat_map(|kept| &kept.tasks)).map(TaskId::as_str).chain(executors)
     }
 
     /// A short list of records that adds up to the same: what a store is rewritten with.
@@ -252,6 +359,9 @@ impl Saved {
         records.extend(self.released.iter().cloned().map(Record::Released));
         let without = self.released.iter().take(self.released.len() - self.sandboxes);
         records.extend(without.map(|kept| Record::SandboxRemoved { instance: kept.instance.clone() }));
+        let volume = |(role, id): &(RoleName, String)| Record::Volume { role: role.clone(), id: id.clone() };
+        records.extend(self.volumes.iter().map(volume));
+        records.extend(self.executors.values().cloned().map(Box::new).map(Record::Executor));
         records.extend(self.groups.values().cloned().map(Box::new).map(Record::Group));
         records
     }
@@ -270,7 +380,11 @@ impl SavedGroup {
         self.statuses[at] = Some(status.clone());
         self.unacknowledged.push(status.clone());
         let mine = |update: &&TaskStatus| update.task == status.task;
-        if self.unacknowledged.iter().filter(mine).count() > MAX_UNACKNOWLEDGED
+        let most = match status.executor {
+            Some(_) => MAX_UNACKNOWLEDGED_OF_EXECUTORS,
+            None => MAX_UNACKNOWLEDGED,
+        };
+        if self.unacknowledged.iter().filter(mine).count() > most
             && let Some(oldest) = self.unacknowledged.iter().position(|update| update.task == status.task)
         {
             self.unacknowledged.remove(oldest);
@@ -319,6 +433,7 @@ mod tests {
             message: "scaled".into(),
             ran: true,
             drain_until: None,
+            cause: KillCause::Asked,
         };
         let released = |name: &str, at| Released {
             instance: InstanceId::from(name),

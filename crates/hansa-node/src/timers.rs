@@ -6,12 +6,16 @@ use std::collections::BTreeSet;
 /// Something that becomes due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// A group's probe with this index is due, or the time-out of the one under way.
+    /// A container's probe with this index is due, or the time-out of the one under way.
     Check(InstanceId, usize),
     /// The world has heard that a group is to end; now it is told itself.
     Drain(InstanceId),
-    /// A group that was told to stop should be dead by now.
+    /// A container that was told to stop should be dead by now.
     Grace(InstanceId),
+    /// The task of a container has run for as long as it may.
+    TooLong(InstanceId),
+    /// Something is due of an executor.
+    Executor(InstanceId),
     /// Sample the machine's usage.
     Usage,
     /// Forget released ids, remove old sandboxes.

@@ -280,6 +280,9 @@ impl World {
                 }
             }
             Output::RemoveSandbox { .. }
+            | Output::RemoveVolume { .. }
+            | Output::ResizeGroup { .. }
+            | Output::ToExecutor { .. }
             | Output::SampleUsage
             | Output::ExtendDeadline { .. }
             | Output::Warn(_) => {}

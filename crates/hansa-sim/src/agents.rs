@@ -3,6 +3,7 @@
 use crate::machine::{Process, STOP_DEADLINE_MS};
 use crate::report::Fault;
 use crate::world::{Event, World};
+use hansa_model::resources::Allocation;
 use hansa_model::task::{CheckResult, Exit};
 use hansa_model::{InstanceId, Timestamp};
 use hansa_node::{Input, Node, Output, ProbeOrder, ProbeOutcome, ProbeTarget, Record, ShimPlan};
@@ -95,6 +96,9 @@ impl World {
                 Output::KillGroup { instance } => self.end_process(number, instance, SIGKILL, 1),
                 Output::CleanUp { instance } => self.clean_up(number, &instance),
                 Output::RemoveSandbox { .. } | Output::SampleUsage | Output::Warn(_) => {}
+                Output::ResizeGroup { instance, limits } => self.resize_group(number, &instance, limits),
+                // Executors of frameworks are not played yet, and volumes have no content here.
+                Output::ToExecutor { .. } | Output::RemoveVolume { .. } => {}
                 Output::RunProbe(order) => {
                     let ms = self.random.u64(1..10);
                     self.after(ms, Event::Probed { machine: number, epoch, order });
@@ -182,6 +186,17 @@ impl World {
         }
         let ms = self.random.u64(1..15);
         self.after(ms, Event::ProcessStarted { machine, boot, instance, failed });
+    }
+
+    /// A container may use more or less than before.
+    fn resize_group(&mut self, number: usize, instance: &InstanceId, limits: Allocation) {
+        let machine = &mut self.machines[number];
+        if let Some(process) = machine.processes.get_mut(instance) {
+            process.limits = limits;
+            if let Err(what) = machine.check() {
+                self.broke(what);
+            }
+        }
     }
 
     /// What a group left goes. Nothing may live of it: whoever ends a task says so, and waits.

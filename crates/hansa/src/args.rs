@@ -2,13 +2,13 @@
 
 use crate::commands::{
     app::AppCommand, compose::ComposeCommand, deployment::DeploymentCommand, events::EventsArgs,
-    exec::ExecArgs, image::ImageCommand, node::NodeCommand,
+    exec::ExecArgs, framework::FrameworkCommand, image::ImageCommand, node::NodeCommand,
 };
 use crate::commands::{role::RoleCommand, sim::SimArgs, task::TaskCommand};
 use crate::config::{AgentArgs, MasterArgs};
 use crate::dev::{DevArgs, janitor::JanitorArgs};
 use crate::output::Format;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -57,6 +57,12 @@ pub enum Command {
     Master(MasterArgs),
     /// Runs an agent: it gives this machine to the cluster
     Agent(AgentArgs),
+    /// Runs a master with the flags of Mesos' `mesos-master` (`hansa mesos-master --help`)
+    #[command(name = "mesos-master", disable_help_flag = true)]
+    MesosMaster(MesosArgs),
+    /// Runs an agent with the flags of Mesos' `mesos-agent`
+    #[command(name = "mesos-agent", disable_help_flag = true)]
+    MesosAgent(MesosArgs),
     /// Runs, shows and changes services
     #[command(subcommand)]
     App(AppCommand),
@@ -78,6 +84,9 @@ pub enum Command {
     /// Shows and sets how teams share the cluster
     #[command(subcommand)]
     Role(RoleCommand),
+    /// Shows schedulers from outside, such as those for Mesos, and explains their offers
+    #[command(subcommand)]
+    Framework(FrameworkCommand),
     Exec(ExecArgs),
     Events(EventsArgs),
     Sim(SimArgs),
@@ -97,6 +106,14 @@ pub enum Command {
     /// Cleans up behind a `hansa dev` that was killed
     #[command(hide = true)]
     DevJanitor(JanitorArgs),
+}
+
+/// Words that are read elsewhere.
+#[derive(Clone, Debug, Args)]
+pub struct MesosArgs {
+    /// Mesos' flags: --name=value
+    #[arg(allow_hyphen_values = true, trailing_var_arg = true, value_name = "FLAGS")]
+    pub words: Vec<String>,
 }
 
 #[cfg(test)]

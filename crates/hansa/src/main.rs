@@ -2,7 +2,7 @@
 //!
 //! `shim` is dispatched first, before any thread or runtime starts. Then: [`args`] is the command line, [`config`] joins
 //! it with the settings file, [`commands`] talk to a master over HTTP, [`compose`] reads compose files, [`serve`] runs a master or an agent, [`dev`] a
-//! whole cluster.
+//! whole cluster, [`mesos`] a master or an agent as Mesos' command lines ask for it.
 
 mod args;
 mod client;
@@ -14,6 +14,7 @@ mod dev;
 mod drain;
 mod failure;
 mod follow;
+mod mesos;
 mod output;
 #[cfg(test)]
 mod samples;
@@ -37,7 +38,17 @@ fn main() -> ExitCode {
     if arguments.nth(1).is_some_and(|verb| verb == "shim") {
         hansa_agent::shim::main(arguments.collect());
     }
-    match run(Cli::parse()) {
+    if let Some((daemon, words)) = mesos::asked(std::env::args_os()) {
+        return mesos::run(daemon, &words);
+    }
+    let cli = Cli::parse();
+    match &cli.command {
+        // Options of our own stood before it.
+        Command::MesosMaster(args) => return mesos::run(mesos::Daemon::Master, &args.words),
+        Command::MesosAgent(args) => return mesos::run(mesos::Daemon::Agent, &args.words),
+        _ => {}
+    }
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::note(&format!("error: {failure}"));
@@ -86,6 +97,7 @@ async fn client_command(command: &Command, context: &Context) -> Result<(), Fail
         Command::Node(command) => commands::node::run(command, context).await,
         Command::Image(command) => commands::image::run(command, context).await,
         Command::Role(command) => commands::role::run(command, context).await,
+        Command::Framework(command) => commands::framework::run(command, context).await,
         Command::Exec(args) => commands::exec::run(args, context).await,
         Command::Events(args) => commands::events::run(args, context).await,
         Command::Version => commands::version::run(context).await,

@@ -1,10 +1,13 @@
 //! Answers of a master as tests of the printing need them.
 
+use hansa_api::framework::{
+    FrameworkDetail, FrameworkFilter, FrameworkOffer, FrameworkRole, FrameworkState, FrameworkSummary,
+};
 use hansa_api::hansa::{Health, Node, Service, Task};
 use hansa_model::Timestamp;
 use hansa_model::event::AgentState;
 use hansa_model::resources::MIB;
-use hansa_model::role::Totals;
+use hansa_model::role::{Bound, Totals};
 use hansa_model::task::TaskState;
 use std::collections::BTreeMap;
 
@@ -71,5 +74,83 @@ pub fn node() -> Node {
         version: "0.1.0".into(),
         registered_at: Timestamp(1_000),
         missing_isolation: Vec::new(),
+    }
+}
+
+/// `spark`, connected, in two roles of which it suppresses one.
+pub fn framework() -> FrameworkSummary {
+    FrameworkSummary {
+        id: "0aaa-0000".into(),
+        name: "spark".into(),
+        principal: Some("ops".into()),
+        user: "root".into(),
+        roles: vec!["batch".into(), "web".into()],
+        suppressed: vec!["web".into()],
+        state: FrameworkState::Connected,
+        since: Timestamp(2_000),
+        given_up_at: None,
+        tasks: 3,
+        offers: 1,
+        allocated: Totals { cpus_milli: 1500, mem: 64 * MIB, ..Totals::default() },
+        share_ppm: 125_000,
+        dominant: Some("cpus".into()),
+    }
+}
+
+/// The same with everything that is in force for it.
+pub fn framework_detail() -> FrameworkDetail {
+    let nothing = FrameworkRole {
+        role: "web".into(),
+        suppressed: true,
+        allocated: Totals::default(),
+        offered: Totals::default(),
+        share_ppm: 0,
+        weight_milli: 1000,
+        guarantee: Bound::default(),
+        limit: Bound::default(),
+        role_used: Totals::default(),
+        role_share_ppm: 0,
+    };
+    let batch = FrameworkRole {
+        role: "batch".into(),
+        suppressed: false,
+        allocated: framework().allocated,
+        offered: Totals { cpus_milli: 1000, mem: 32 * MIB, ..Totals::default() },
+        share_ppm: 125_000,
+        weight_milli: 2000,
+        guarantee: Bound { cpus_milli: Some(4000), ..Bound::default() },
+        role_used: Totals { cpus_milli: 2000, ..Totals::default() },
+        role_share_ppm: 166_666,
+        ..nothing.clone()
+    };
+    FrameworkDetail {
+        summary: framework(),
+        hostname: "host1".into(),
+        webui_url: None,
+        capabilities: vec!["PARTITION_AWARE".into(), "TASK_KILLING_STATE".into()],
+        checkpoint: true,
+        failover_timeout_ms: 100_000,
+        registered_at: Timestamp(2_000),
+        reregistered_at: None,
+        executors: 1,
+        unreachable_tasks: 2,
+        completed_tasks: 9,
+        in_roles: vec![batch, nothing],
+        outstanding: vec![FrameworkOffer {
+            id: "2-O1".into(),
+            role: "batch".into(),
+            node: "agent-1".into(),
+            hostname: "node1".into(),
+            resources: "cpus:1;mem:32".into(),
+            made_at: Timestamp(60_000),
+            expires_at: Some(Timestamp(120_000)),
+        }],
+        filters: vec![FrameworkFilter {
+            role: "batch".into(),
+            node: "agent-2".into(),
+            hostname: "node2".into(),
+            refused: "cpus:2;mem:64".into(),
+            until: Timestamp(65_000),
+        }],
     }
 }

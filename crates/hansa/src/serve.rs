@@ -10,9 +10,12 @@ use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Logs go to stderr; `HANSA_LOG` chooses what.
-pub fn start_logging() {
-    let filter = EnvFilter::try_from_env("HANSA_LOG").unwrap_or_else(|_| EnvFilter::new("warn,hansa=info"));
+/// What is logged unless something else is asked for.
+pub const LOG_FILTER: &str = "warn,hansa=info";
+
+/// Logs go to stderr; `HANSA_LOG` chooses what, or else `filter`.
+pub fn start_logging(filter: &str) {
+    let filter = EnvFilter::try_from_env("HANSA_LOG").unwrap_or_else(|_| EnvFilter::new(filter));
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // A second call in one process (a test) keeps the first.
     let _ = tracing_subscriber::fmt()
@@ -78,7 +81,7 @@ pub fn origins(texts: &[String]) -> Result<Vec<Origin>, Failure> {
 
 /// Runs a master until it is told to stop.
 pub async fn master(args: MasterArgs) -> Result<(), Failure> {
-    start_logging();
+    start_logging(LOG_FILTER);
     let listen = address(args.listen.as_deref().unwrap_or("127.0.0.1:8080"), 8080)?;
     let data_dir = args.data_dir.unwrap_or_else(|| PathBuf::from("/var/lib/hansa/master"));
     let mut options = hansa_master::Options::new(listen, data_dir);
@@ -94,7 +97,7 @@ pub async fn master(args: MasterArgs) -> Result<(), Failure> {
 
 /// Runs an agent until it is told to stop.
 pub async fn agent(args: AgentArgs, master: &str) -> Result<(), Failure> {
-    start_logging();
+    start_logging(LOG_FILTER);
     let drains = args.drain_on_stop == Some(true);
     let options = agent_options(args, master)?;
     let stop = stop_signal()?;

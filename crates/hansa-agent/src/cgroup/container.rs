@@ -97,8 +97,9 @@ impl Container {
             let done = self.limit_memory(bytes, &mut missing);
             passed_down("no limit on memory", done, &mut missing)?;
         }
-        if let Some(millis) = limits.cpu_millis {
-            let done = self.limit_cpu(millis, limits.cpu_quota, &mut missing);
+        let most = limits.cpu_most_millis.or(limits.cpu_millis.filter(|_| limits.cpu_quota));
+        if let Some(millis) = limits.cpu_millis.or(most) {
+            let done = self.limit_cpu(millis, most, &mut missing);
             passed_down("no shares of cpu", done, &mut missing)?;
         }
         match self.with("pids") {
@@ -128,21 +129,53 @@ impl Container {
         Ok(())
     }
 
-    fn limit_cpu(&self, millis: u64, quota: bool, missing: &mut Vec<String>) -> io::Result<()> {
+    /// Changes the limits of a container that runs. Memory is never taken back: what it uses already could not be given.
+    ///
+    /// # Errors
+    /// The kernel refuses a limit.
+    pub fn resize(&self, limits: &Limits) -> io::Result<()> {
+        let mut missing = Vec::new();
+        if let Some(bytes) = limits.memory_bytes {
+            self.raise_memory(bytes)?;
+        }
+        let most = limits.cpu_most_millis.or(limits.cpu_millis.filter(|_| limits.cpu_quota));
+        match limits.cpu_millis.or(most) {
+            Some(millis) => optional(self.limit_cpu(millis, most, &mut missing)),
+            None => Ok(()),
+        }
+    }
+
+    fn raise_memory(&self, bytes: u64) -> io::Result<()> {
+        let Some((version, dir)) = self.with("memory") else { return Ok(()) };
+        let (file, with_swap) = match version {
+            Version::V1 => ("memory.limit_in_bytes", Some("memory.memsw.limit_in_bytes")),
+            Version::V2 => ("memory.max", None),
+        };
+        let now = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+        // `max`: no limit, and none is to come.
+        if now.trim().parse::<u64>().is_ok_and(|now| now < bytes) {
+            // Never below the other.
+            with_swap.map_or(Ok(()), |file| optional(write(&dir, file, bytes)))?;
+            optional(write(&dir, file, bytes))?;
+        }
+        Ok(())
+    }
+
+    fn limit_cpu(&self, millis: u64, most: Option<u64>, missing: &mut Vec<String>) -> io::Result<()> {
         // A whole CPU is what an unlimited cgroup weighs: 1024 in version 1, 100 in version 2.
         const PERIOD_US: u64 = 100_000;
-        let quota_us = (millis * PERIOD_US / 1000).max(1000);
+        let quota_us = most.map(|most| (most.saturating_mul(PERIOD_US) / 1000).max(1000));
         match self.with("cpu") {
             Some((Version::V1, dir)) => {
                 write(&dir, "cpu.shares", (millis * 1024 / 1000).max(2))?;
-                if quota {
+                if let Some(quota_us) = quota_us {
                     write(&dir, "cpu.cfs_period_us", PERIOD_US)?;
                     write(&dir, "cpu.cfs_quota_us", quota_us)?;
                 }
             }
             Some((Version::V2, dir)) => {
                 write(&dir, "cpu.weight", (millis / 10).clamp(1, 10_000))?;
-                if quota {
+                if let Some(quota_us) = quota_us {
                     write(&dir, "cpu.max", format!("{quota_us} {PERIOD_US}"))?;
                 }
             }

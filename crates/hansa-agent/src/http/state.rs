@@ -120,7 +120,7 @@ pub(super) async fn statistics(State(context): State<Context>) -> Response {
 
 fn figures(shell: &Shell, group: &SavedGroup) -> Option<Value> {
     let id = group.launch.tasks.first()?;
-    let sample = shell.metering.newest(id)?;
+    let sample = shell.metering.newest(&group.container(0))?;
     let own = &group.launch.allocation;
     Some(json!({
         "executor_id": id,
@@ -149,11 +149,12 @@ pub(super) async fn usage(State(context): State<Context>, Path(task): Path<Strin
     let asked = id.clone();
     let answer = context.ask(move |shell| {
         shell.node.group_of(&asked).map(|group| {
+            let index = group.launch.tasks.iter().position(|task| *task == asked).unwrap_or(0);
             let own = &group.launch.allocation;
             json!({
                 "task": asked,
                 "limits": {"cpus_milli": own.cpus_milli, "mem": own.mem},
-                "samples": shell.metering.history(&asked),
+                "samples": shell.metering.history(&group.container(index)),
             })
         })
     });

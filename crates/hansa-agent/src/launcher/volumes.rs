@@ -71,8 +71,12 @@ fn take_one(plan: &Plan, owner: &Identity, mount: &MountSpec) -> Result<Option<V
             let is_directory = is_directory(&source).map_err(failed)?;
             ready(Tree::copy(&source, true).map_err(failed)?, is_directory, hidden)
         }
-        MountKind::Sandbox => {
-            let sandbox = Inside::open(&plan.sandbox).map_err(failed)?;
+        MountKind::Sandbox | MountKind::Within { .. } => {
+            let root = match &mount.kind {
+                MountKind::Within { root } => root,
+                _ => &plan.sandbox,
+            };
+            let sandbox = Inside::open(root).map_err(failed)?;
             let owner = Some((owner.uid, owner.gid));
             let source = sandbox.make(&mount.source, Make::Directory, owner).map_err(failed)?;
             let is_directory = is_directory(&source).map_err(failed)?;

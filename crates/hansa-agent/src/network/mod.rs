@@ -30,6 +30,7 @@ pub use state::{Mapping, Protocol};
 pub use subnet::{NotASubnet, Subnet};
 pub use sweep::{remains, sweep};
 
+use crate::furnish::OwnNetwork;
 use hansa_model::container::PortMapping;
 use std::collections::BTreeMap;
 use std::io;
@@ -118,6 +119,7 @@ enum Request {
 /// The agent's network; clones share it.
 #[derive(Clone, Debug)]
 pub struct Network {
+    data_dir: PathBuf,
     requests: Result<std::sync::mpsc::Sender<Request>, Arc<str>>,
 }
 
@@ -125,10 +127,18 @@ impl Network {
     /// Finds out whether this machine can do it and, if so, starts the thread. Changes nothing on the machine yet. Blocks
     /// for some milliseconds.
     pub fn start(settings: Settings) -> Self {
+        let data_dir = settings.data_dir.clone();
         let requests = probe::missing().map_or(Ok(()), Err).and_then(|()| {
             worker::start(settings).map_err(|error| format!("cannot start a thread: {error}").into())
         });
-        Self { requests }
+        Self { data_dir, requests }
+    }
+
+    /// How a container with this runtime directory is reached, if it has a network of its own.
+    pub fn of(&self, dir: &Path) -> Option<OwnNetwork> {
+        let lease = state::Lease::read(dir).ok()??;
+        let gateway = state::read_subnet(&self.data_dir)?.gateway();
+        Some(OwnNetwork { address: lease.address.into(), gateway: gateway.into() })
     }
 
     /// What is missing for containers to have addresses of their own, with a remedy; None: nothing.

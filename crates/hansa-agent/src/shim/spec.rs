@@ -184,6 +184,8 @@ pub struct Limits {
     pub cpu_millis: Option<u64>,
     /// Hold it to `cpu_millis` even when CPUs idle.
     pub cpu_quota: bool,
+    /// Hold it to this many thousandths of a CPU instead, however many are idle.
+    pub cpu_most_millis: Option<u64>,
     /// Processes and threads.
     pub pids: u64,
     /// Resource limits by name without `RLIMIT_`, lower case, such as `nofile`; others are inherited.
@@ -192,7 +194,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_bytes: None, cpu_millis: None, cpu_quota: false, pids: 4096, rlimits: BTreeMap::new() }
+        Self {
+            memory_bytes: None,
+            cpu_millis: None,
+            cpu_quota: false,
+            cpu_most_millis: None,
+            pids: 4096,
+            rlimits: BTreeMap::new(),
+        }
     }
 }
 

@@ -48,6 +48,11 @@ pub enum MountKind {
     /// `source` is a path below the sandbox, whose links are never followed out of it. A missing directory is made and
     /// belongs to the command's user.
     Sandbox,
+    /// As `Sandbox`, but below another directory of the agent's that this container may see.
+    Within {
+        /// That directory; absolute, and there.
+        root: PathBuf,
+    },
     /// A directory for this mount alone, kept in the scratch directory, filled with what the image has at the target:
     /// what an image calls a volume. `source` is nothing.
     Anonymous,

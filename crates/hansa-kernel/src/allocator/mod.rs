@@ -34,9 +34,7 @@ mod propose;
 mod quota;
 mod rescind;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "the frameworks that it is for come next"))]
 pub(crate) use propose::Proposal;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the frameworks that it is for come next"))]
 pub(crate) use rescind::Outstanding;
 
 use crate::book::{minus, plus};
@@ -110,7 +108,7 @@ pub(crate) struct Idle<'a> {
 
 /// What holds for the whole cluster.
 #[derive(Clone, Debug)]
-pub(crate) struct AllocatorSettings {
+pub struct AllocatorSettings {
     /// An offer contains at least one of these, unless its framework says otherwise. None: any is sent.
     pub min_allocatable: Vec<Amount>,
     /// The region that is everybody's; machines of others are for those that know of regions. None: all are.

@@ -20,6 +20,7 @@ pub(crate) mod limits;
 mod link;
 pub mod marathon;
 mod measurements;
+mod mesos;
 mod methods;
 mod nodes;
 mod openapi;
@@ -82,9 +83,10 @@ pub(crate) fn router(master: Master) -> Router {
         .route("/ui/{*path}", get(assets::file))
         .layer(middleware::from_fn_with_state(master.clone(), tags::check))
         .with_state(master.clone());
+    let mesos = mesos::Mesos::new(master.clone());
     let routes = hansa
         .merge(marathon::router(master.clone()))
-        .fallback(not_found)
+        .fallback(move |request| elsewhere(mesos.clone(), request))
         .method_not_allowed_fallback(wrong_method);
     // Around all of it, not around each route: what the router itself answers and adds is seen too.
     Router::new()
@@ -116,8 +118,10 @@ async fn measured(
     response
 }
 
-async fn not_found(uri: axum::http::Uri) -> ApiError {
-    ApiError::not_found(format!("there is nothing at {}", uri.path()))
+/// What no route has: Mesos' surface finds its own paths, as Mesos does.
+async fn elsewhere(mesos: mesos::Mesos, request: axum::extract::Request) -> Response {
+    let nothing = ApiError::not_found(format!("there is nothing at {}", request.uri().path()));
+    mesos.serve(request).await.unwrap_or_else(|| nothing.into_response())
 }
 
 async fn wrong_method(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {

@@ -10,6 +10,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+/// Goes with an answer whose surface has words of its own: it is left as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AsItIs;
+
 /// Bytes of a refusal's words.
 const MAX_WORDS: usize = 4_096;
 
@@ -18,6 +22,9 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
     let of_marathon = marathon::is_below(request.uri().path());
     let answer = next.run(request).await;
     if !answer.status().is_client_error() && !answer.status().is_server_error() {
+        return answer;
+    }
+    if answer.extensions().get::<AsItIs>().is_some() {
         return answer;
     }
     if answer.extensions().get::<Refusal>().is_some() {

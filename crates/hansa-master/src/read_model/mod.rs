@@ -7,19 +7,26 @@
 //! Not here: decisions of any kind, wire formats.
 
 mod counts;
+mod frameworks;
 #[cfg(test)]
 mod tests;
 
 pub use counts::{Counts, STATES};
+pub use frameworks::{
+    COMPLETED_FRAMEWORKS, COMPLETED_TASKS, Framework, Mark, Marks, OfferTally, Tallies, Told, framework_of,
+};
 
+use frameworks::Frameworks;
 use hansa_model::agent::Usage;
 use hansa_model::app::AppVersion;
 use hansa_model::event::{
-    AgentView, AppView, DeploymentChange, DeploymentView, Event, Published, RoleView, TaskView,
+    AgentState, AgentView, AppView, DeploymentChange, DeploymentView, Event, ExecutorView, Published,
+    RoleView, TaskView,
 };
+use hansa_model::framework::Offer;
 use hansa_model::group::GroupVersion;
 use hansa_model::spec::Origin;
-use hansa_model::{AgentId, AppId, DeploymentId, RoleName, TaskId, Timestamp};
+use hansa_model::{AgentId, AppId, DeploymentId, FrameworkId, RoleName, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -58,11 +65,13 @@ pub struct ReadModel {
     deployments: BTreeMap<DeploymentId, Arc<DeploymentView>>,
     roles: BTreeMap<RoleName, Arc<RoleView>>,
     /// By hash for the many updates, and the ids in order for pages.
-    tasks: FxHashMap<TaskId, Arc<TaskView>>,
+    tasks: FxHashMap<TaskId, Told>,
     task_order: BTreeSet<TaskId>,
     counts: Counts,
     by_app: BTreeMap<AppId, TaskSet>,
     by_agent: FxHashMap<AgentId, TaskSet>,
+    frameworks: Frameworks,
+    tallies: Tallies,
     recent: VecDeque<Arc<Published>>,
     recent_events: usize,
 }
@@ -167,7 +176,53 @@ impl ReadModel {
 
     /// One task.
     pub fn task(&self, id: &TaskId) -> Option<&Arc<TaskView>> {
-        self.tasks.get(id)
+        self.tasks.get(id).map(|told| &told.view)
+    }
+
+    /// All tasks with their pasts, by id.
+    pub fn told(&self) -> impl Iterator<Item = &Told> {
+        self.task_order.iter().filter_map(|id| self.tasks.get(id))
+    }
+
+    /// The tasks of a framework with their pasts, by id.
+    pub fn told_of(&self, framework: &FrameworkId) -> impl Iterator<Item = &Told> {
+        let ids = self.frameworks.tasks.get(framework).into_iter().flatten();
+        ids.filter_map(|id| self.tasks.get(id))
+    }
+
+    /// Tasks of services that are gone, the oldest first, as many as are remembered.
+    pub fn ended_of_services(&self) -> impl DoubleEndedIterator<Item = &Told> {
+        self.frameworks.ended.iter()
+    }
+
+    /// All frameworks that are not gone, by id.
+    pub fn frameworks(&self) -> impl ExactSizeIterator<Item = &Framework> {
+        self.frameworks.known.values()
+    }
+
+    /// One framework that is not gone.
+    pub fn framework(&self, id: &str) -> Option<&Framework> {
+        self.frameworks.known.get(id)
+    }
+
+    /// Frameworks that are gone, the oldest first, as many as are remembered.
+    pub fn completed_frameworks(&self) -> impl DoubleEndedIterator<Item = &Framework> {
+        self.frameworks.completed.iter()
+    }
+
+    /// All executors of frameworks, by container.
+    pub fn executors(&self) -> impl ExactSizeIterator<Item = &Arc<ExecutorView>> {
+        self.frameworks.executors.values()
+    }
+
+    /// All offers that stand, by id.
+    pub fn offers(&self) -> impl ExactSizeIterator<Item = &Arc<Offer>> {
+        self.frameworks.offers.values()
+    }
+
+    /// What was counted since this master began to lead.
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// The tasks of an app, on an agent, both or all, after `after` (from the first, if None), by id.
@@ -185,7 +240,7 @@ impl ReadModel {
         ids.map(|ids| ids.range::<TaskId, _>(behind(after)))
             .into_iter()
             .flatten()
-            .filter_map(|id| self.tasks.get(id))
+            .filter_map(|id| self.task(id))
             .filter(move |task| filter.is_none() || app_of(task) == filter)
     }
 
@@ -221,11 +276,11 @@ impl ReadModel {
 
     /// Takes in what one commit published.
     pub fn fold(&mut self, published: &Arc<Published>) {
+        self.at = self.at.max(published.at);
         for event in &published.events {
             self.fold_event(event);
         }
         self.index = self.index.max(published.index);
-        self.at = self.at.max(published.at);
         self.remember(published);
     }
 
@@ -305,13 +360,14 @@ impl ReadModel {
             Event::Role(view) => {
                 self.roles.insert(view.role.name.clone(), view.clone());
             }
-            // Nobody can subscribe yet.
-            Event::Framework(_)
-            | Event::FrameworkRemoved(_)
-            | Event::Executor(_)
-            | Event::ExecutorRemoved(_)
-            | Event::Offer(_)
-            | Event::OfferEnded { .. } => {}
+            Event::Framework(view) => self.frameworks.put(view),
+            Event::FrameworkRemoved(id) => self.frameworks.remove(id, self.at),
+            Event::Executor(view) => {
+                self.frameworks.executors.insert(view.run.container.clone(), view.clone());
+            }
+            Event::ExecutorRemoved(container) => drop(self.frameworks.executors.remove(container)),
+            Event::Offer(offer) => self.frameworks.offered(offer),
+            Event::OfferEnded { id, why } => self.frameworks.offer_ended(id, *why),
             Event::UnhealthyKill { .. } | Event::GivenUpEnded { .. } | Event::Alarm { .. } => {}
         }
     }
@@ -324,9 +380,18 @@ impl ReadModel {
                 {
                     self.hostnames.remove(&old.view.hostname);
                 }
+                let was_away = matches!(old.view.state, AgentState::Disconnected | AgentState::Unreachable);
+                let is_away = matches!(view.state, AgentState::Disconnected | AgentState::Unreachable);
+                self.tallies.agents_reregistered += u64::from(was_away && !is_away);
+                let becomes_unreachable =
+                    view.state == AgentState::Unreachable && old.view.state != AgentState::Unreachable;
+                self.tallies.agents_unreachable += u64::from(becomes_unreachable);
                 old.usage.clone()
             }
-            None => None,
+            None => {
+                self.tallies.agents_registered += 1;
+                None
+            }
         };
         self.hostnames.insert(view.hostname.clone(), view.id.clone());
         self.agents.insert(view.id.clone(), Agent { view: view.clone(), usage });
@@ -334,6 +399,8 @@ impl ReadModel {
 
     fn remove_agent(&mut self, id: &AgentId) {
         let Some(old) = self.agents.remove(id) else { return };
+        self.tallies.agents_removed += 1;
+        self.frameworks.agent_gone(id);
         // Another agent may have taken the name meanwhile.
         if self.hostnames.get(&old.view.hostname) == Some(id) {
             self.hostnames.remove(&old.view.hostname);
@@ -342,7 +409,10 @@ impl ReadModel {
 
     fn put_task(&mut self, view: &Arc<TaskView>) {
         let id = &view.status.task;
-        let old = self.tasks.insert(id.clone(), view.clone());
+        let told = Told::after(self.tasks.get(id), view);
+        let old = self.tasks.insert(id.clone(), told).map(|old| old.view);
+        self.tallies.told(old.as_ref().map(|old| old.status.state), view.status.state);
+        self.frameworks.put_task(view);
         match &old {
             Some(old) => self.counts.remove(old),
             None => drop(self.task_order.insert(id.clone())),
@@ -366,13 +436,15 @@ impl ReadModel {
     }
 
     fn remove_task(&mut self, id: &TaskId) {
-        let Some(old) = self.tasks.remove(id) else { return };
+        let Some(told) = self.tasks.remove(id) else { return };
+        let old = &told.view;
         self.task_order.remove(id);
-        self.counts.remove(&old);
-        if let Some(app) = app_of(&old) {
-            leave(&mut self.by_app, app, &old, false);
+        self.counts.remove(old);
+        if let Some(app) = app_of(old) {
+            leave(&mut self.by_app, app, old, false);
         }
-        self.leave_agent(&old, false);
+        self.leave_agent(old, false);
+        self.frameworks.task_gone(told);
     }
 
     fn leave_agent(&mut self, task: &TaskView, stays: bool) {
@@ -387,7 +459,7 @@ impl ReadModel {
     }
 
     fn of_set<'a>(&'a self, set: Option<&'a TaskSet>) -> impl Iterator<Item = &'a Arc<TaskView>> {
-        set.into_iter().flat_map(|set| &set.ids).filter_map(|id| self.tasks.get(id))
+        set.into_iter().flat_map(|set| &set.ids).filter_map(|id| self.task(id))
     }
 }
 

@@ -70,26 +70,30 @@ fn recount<'a>(tasks: impl Iterator<Item = &'a Arc<TaskView>>) -> Counts {
     counts
 }
 
+fn views(model: &ReadModel) -> impl Iterator<Item = &Arc<TaskView>> {
+    model.tasks.values().map(|told| &told.view)
+}
+
 fn ids<'a>(tasks: impl Iterator<Item = &'a Arc<TaskView>>) -> Vec<&'a str> {
     tasks.map(|task| task.status.task.as_str()).collect()
 }
 
 /// Everything that is kept besides the tasks themselves, recomputed from them.
 fn check(model: &ReadModel) {
-    assert_eq!(model.counts(), recount(model.tasks.values()));
-    let mut all = ids(model.tasks.values());
+    assert_eq!(model.counts(), recount(views(model)));
+    let mut all = ids(views(model));
     all.sort_unstable();
     assert_eq!(ids(model.tasks_where(None, None, None)), all);
     for number in 0..4 {
         let (app, agent) = (AppId::from(format!("/app{number}")), AgentId::from(format!("a{number}")));
-        let of_app: Vec<_> = model.tasks.values().filter(|task| app_of(task) == Some(&app)).collect();
+        let of_app: Vec<_> = views(model).filter(|task| app_of(task) == Some(&app)).collect();
         assert_eq!(model.app_counts(&app), recount(of_app.iter().copied()));
         let mut expected = ids(of_app.into_iter());
         expected.sort_unstable();
         assert_eq!(ids(model.app_tasks(&app)), expected);
         assert_eq!(ids(model.tasks_where(Some(&app), None, None)), expected);
 
-        let on_agent: Vec<_> = model.tasks.values().filter(|task| task.agent == agent).collect();
+        let on_agent: Vec<_> = views(model).filter(|task| task.agent == agent).collect();
         assert_eq!(model.agent_counts(&agent), recount(on_agent.iter().copied()));
         let mut expected = ids(on_agent.iter().copied());
         expected.sort_unstable();

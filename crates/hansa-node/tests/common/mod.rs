@@ -3,11 +3,14 @@
 
 use hansa_link::{ToAgent, ToAgentBody, ToMasterBody};
 use hansa_model::app::{CheckPort, HealthCheck, Probe};
+use hansa_model::framework::Raw;
 use hansa_model::resources::{Allocation, Demand, MIB, PortDemand};
 use hansa_model::spec::{Command, GroupSpec, Launch, TaskSpec};
 use hansa_model::task::{Exit, TaskStatus};
 use hansa_model::{AgentId, BootId, ClusterId, InstanceId, Owner, RoleName, SpecId, TaskId, Term, Timestamp};
-use hansa_node::{Config, Found, Input, Node, Output, ProbeOutcome, ProbeTarget, Record, Saved};
+use hansa_node::{
+    Config, ExecutorEvent, Found, Input, Node, Output, ProbeOutcome, ProbeTarget, Record, Saved,
+};
 use std::collections::BTreeMap;
 
 /// A group of one task `<name>` with grace 3 s, one port and the given checks.
@@ -206,6 +209,13 @@ impl Stage {
                 Output::StopGroup { instance, grace_ms } => format!("stop {instance} in {grace_ms}"),
                 Output::KillGroup { instance } => format!("kill {instance}"),
                 Output::CleanUp { instance } => format!("clean up {instance}"),
+                Output::ResizeGroup { instance, limits } => {
+                    format!("resize {instance} to {} cpus, {} MiB", limits.cpus_milli, limits.mem / MIB)
+                }
+                Output::ToExecutor { container, stream, event } => {
+                    format!("tell {container}@{stream} {}", show_event(&event))
+                }
+                Output::RemoveVolume { role, id } => format!("remove volume {role}/{id}"),
                 Output::RemoveSandbox { task } => format!("remove sandbox {task}"),
                 Output::RunProbe(order) => match &order.target {
                     ProbeTarget::Tcp { host, port } => {
@@ -235,7 +245,19 @@ impl Stage {
                             }
                             line += "]";
                         }
+                        for executor in hello.executors {
+                            line += &format!(" executor {}", executor.run.container);
+                        }
+                        for (role, id) in hello.volumes {
+                            line += &format!(" volume {role}/{id}");
+                        }
                         line
+                    }
+                    ToMasterBody::ExecutorEnded { executor, container, wait_status, .. } => {
+                        format!("send ended {executor} {container} {wait_status}")
+                    }
+                    ToMasterBody::FromExecutor { executor, data, .. } => {
+                        format!("send from {executor} {data:?}")
                     }
                     ToMasterBody::Released { instance } => format!("send released {instance}"),
                     other => format!("send {other:?}"),
@@ -258,9 +280,39 @@ fn show_record(record: &Record) -> String {
             format!("store acknowledged {instance} #{sequence}")
         }
         Record::Killing { instance, kill } => format!("store killing {instance} by {}", kill.until.0),
+        Record::Delivered { instance } => format!("store delivered {instance}"),
+        Record::Executor(held) => {
+            let mut line = format!("store executor {}", held.run.container);
+            for (is, word) in [
+                (held.running_since.is_some(), " running"),
+                (held.registered, " registered"),
+                (held.ending.is_some(), " ending"),
+            ] {
+                line += if is { word } else { "" };
+            }
+            line
+        }
+        Record::ExecutorEnded { container, .. } => format!("store ended {container}"),
+        Record::Volume { role, id } => format!("store volume {role}/{id}"),
+        Record::VolumeRemoved { role, id } => format!("store volume removed {role}/{id}"),
         Record::Released(released) => format!("store released {}", released.instance),
         Record::SandboxRemoved { instance } => format!("store sandbox removed {instance}"),
         Record::Forgotten { instance } => format!("store forgotten {instance}"),
+    }
+}
+
+fn show_event(event: &ExecutorEvent) -> String {
+    let text = |raw: &Raw| String::from_utf8_lossy(raw.bytes()).into_owned();
+    match event {
+        ExecutorEvent::Subscribed => "subscribed".into(),
+        ExecutorEvent::Launch { task } => format!("launch {}", text(task)),
+        ExecutorEvent::LaunchGroup { tasks } => {
+            format!("launch group {}", tasks.iter().map(text).collect::<Vec<_>>().join(" "))
+        }
+        ExecutorEvent::Kill { task, grace_ms } => format!("kill {task} {grace_ms:?}"),
+        ExecutorEvent::Acknowledged { task, uuid } => format!("acknowledged {task} {uuid}"),
+        ExecutorEvent::Message(data) => format!("message {}", text(data)),
+        ExecutorEvent::Shutdown => "shutdown".into(),
     }
 }
 
@@ -271,7 +323,9 @@ fn show_status(status: &TaskStatus) -> String {
     }
     if let Some(healthy) = status.healthy {
         line += if healthy { " healthy" } else { " unhealthy" };
-        line += &format!("({})", status.health[0].consecutive_failures);
+        if let Some(first) = status.health.first() {
+            line += &format!("({})", first.consecutive_failures);
+        }
     }
     if !status.message.is_empty() {
         line += &format!(" '{}'", status.message);

@@ -5,6 +5,7 @@ pub mod compose;
 pub mod deployment;
 pub mod events;
 pub mod exec;
+pub mod framework;
 pub mod image;
 pub mod node;
 pub mod role;

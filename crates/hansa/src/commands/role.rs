@@ -105,7 +105,8 @@ fn parse_bound(typed: &str) -> Result<Bound, String> {
     })
 }
 
-fn bound(bound: &Bound, nothing: &str) -> String {
+/// A bound in words, or `nothing`.
+pub fn bound(bound: &Bound, nothing: &str) -> String {
     let parts: Vec<String> = [
         bound.cpus_milli.map(|amount| format!("{} cpus", text::cpus(amount))),
         bound.mem.map(|amount| format!("{} mem", text::bytes(amount))),

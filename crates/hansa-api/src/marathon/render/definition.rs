@@ -192,9 +192,11 @@ fn docker(container: &ContainerSpec, image: &ImageSpec, spec: &AppSpec) -> Value
 
 fn volume(volume: &Volume, spec: &AppSpec) -> Value {
     match volume {
-        Volume::Host { container_path, host_path, read_only } => json!({
+        // No app has one of a sandbox around it.
+        Volume::Host { container_path, host_path: path, read_only }
+        | Volume::Parent { container_path, path, read_only } => json!({
             "containerPath": container_path,
-            "hostPath": host_path,
+            "hostPath": path,
             "mode": if *read_only { "RO" } else { "RW" },
         }),
         Volume::Secret { container_path, source } => {

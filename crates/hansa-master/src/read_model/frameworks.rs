@@ -1,0 +1,247 @@
+//! Frameworks in the picture: those that are there and those that are gone, what they were offered, what became of their
+//! tasks. How much of the past is remembered is bounded.
+
+use super::counts::STATES;
+use hansa_model::event::{ExecutorView, FrameworkView, OfferEnd, TaskView};
+use hansa_model::framework::Offer;
+use hansa_model::task::{TaskState, TaskStatus};
+use hansa_model::{AgentId, FrameworkId, InstanceId, OfferId, TaskId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// Frameworks that are gone and remembered.
+pub const COMPLETED_FRAMEWORKS: usize = 50;
+
+/// Tasks that are gone and remembered, of each framework.
+pub const COMPLETED_TASKS: usize = 1_000;
+
+/// Statuses of one task that are remembered.
+const MARKS: usize = 16;
+
+/// One state that a task was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The state.
+    pub state: TaskState,
+    /// What its checks said last in that state.
+    pub healthy: Option<bool>,
+    /// When it was last told to be in it.
+    pub at: Timestamp,
+}
+
+/// The states that a task was in, one after the other; what was told of one state in a row counts once, and staging,
+/// which nobody tells, not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks(Option<Arc<[Mark]>>);
+
+impl Marks {
+    /// In order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Mark> {
+        self.0.iter().flat_map(|marks| marks.iter())
+    }
+
+    /// When the first was told.
+    pub fn first_at(&self) -> Option<Timestamp> {
+        self.iter().next().map(|mark| mark.at)
+    }
+
+    fn with(&self, status: &TaskStatus) -> Self {
+        if status.state == TaskState::Staging {
+            return self.clone();
+        }
+        let mut marks: Vec<Mark> = self.iter().copied().collect();
+        if marks.last().is_some_and(|last| last.state == status.state) {
+            marks.pop();
+        }
+        marks.push(Mark { state: status.state, healthy: status.healthy, at: status.at });
+        if marks.len() > MARKS {
+            marks.remove(0);
+        }
+        Self(Some(marks.into()))
+    }
+}
+
+/// A task and its past.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// As it is now, or was last.
+    pub view: Arc<TaskView>,
+    /// The states it was in, the present one last.
+    pub marks: Marks,
+}
+
+impl Told {
+    /// What is known now, after what was known before.
+    pub(super) fn after(before: Option<&Told>, view: &Arc<TaskView>) -> Self {
+        let marks = before.map(|before| before.marks.clone()).unwrap_or_default();
+        Self { view: view.clone(), marks: marks.with(&view.status) }
+    }
+}
+
+/// What became of a framework's offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OfferTally {
+    /// How many it was made.
+    pub sent: u64,
+    /// How many it took.
+    pub accepted: u64,
+    /// How many it gave back.
+    pub declined: u64,
+    /// How many were taken back, or ran out.
+    pub rescinded: u64,
+}
+
+/// A framework, and what is remembered of it.
+#[derive(Clone, Debug)]
+pub struct Framework {
+    /// As published.
+    pub view: Arc<FrameworkView>,
+    /// Its tasks that are gone, the oldest first.
+    pub ended: VecDeque<Told>,
+    /// When it was removed, if it was.
+    pub removed_at: Option<Timestamp>,
+    /// What became of its offers.
+    pub offers: OfferTally,
+}
+
+/// What was counted since this master began to lead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tallies {
+    /// Tasks by the terminal state that they ended in, in the order of [`STATES`].
+    ended: [u64; STATES.len()],
+    /// Agents that were seen for the first time.
+    pub agents_registered: u64,
+    /// Agents that came back.
+    pub agents_reregistered: u64,
+    /// Agents that were forgotten.
+    pub agents_removed: u64,
+    /// Agents that became unreachable.
+    pub agents_unreachable: u64,
+    /// Updates of tasks that were taken.
+    pub updates: u64,
+}
+
+impl Tallies {
+    /// Tasks that ended in this state.
+    pub fn ended_in(&self, state: TaskState) -> u64 {
+        self.ended.get(state as usize).copied().unwrap_or_default()
+    }
+
+    /// A task was told to be in a state.
+    pub(super) fn told(&mut self, before: Option<TaskState>, now: TaskState) {
+        self.updates += u64::from(now != TaskState::Staging);
+        if now.is_terminal()
+            && before.is_none_or(|before| !before.is_terminal())
+            && let Some(count) = self.ended.get_mut(now as usize)
+        {
+            *count += 1;
+        }
+    }
+}
+
+/// Everything that the picture keeps of frameworks besides their tasks.
+#[derive(Debug, Default)]
+pub(super) struct Frameworks {
+    pub(super) known: BTreeMap<FrameworkId, Framework>,
+    /// The oldest first.
+    pub(super) completed: VecDeque<Framework>,
+    pub(super) tasks: BTreeMap<FrameworkId, BTreeSet<TaskId>>,
+    pub(super) executors: BTreeMap<InstanceId, Arc<ExecutorView>>,
+    pub(super) offers: BTreeMap<OfferId, Arc<Offer>>,
+    /// Ended tasks of the services, the oldest first.
+    pub(super) ended: VecDeque<Told>,
+}
+
+impl Frameworks {
+    pub(super) fn put(&mut self, view: &Arc<FrameworkView>) {
+        match self.known.get_mut(&view.info.id) {
+            Some(framework) => framework.view = view.clone(),
+            None => {
+                let framework = Framework {
+                    view: view.clone(),
+                    ended: VecDeque::new(),
+                    removed_at: None,
+                    offers: OfferTally::default(),
+                };
+                self.known.insert(view.info.id.clone(), framework);
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: &FrameworkId, at: Timestamp) {
+        let Some(mut framework) = self.known.remove(id) else { return };
+        framework.removed_at = Some(at);
+        self.completed.push_back(framework);
+        while self.completed.len() > COMPLETED_FRAMEWORKS {
+            self.completed.pop_front();
+        }
+    }
+
+    pub(super) fn offered(&mut self, offer: &Arc<Offer>) {
+        if let Some(framework) = self.known.get_mut(&offer.framework) {
+            framework.offers.sent += 1;
+        }
+        self.offers.insert(offer.id.clone(), offer.clone());
+    }
+
+    pub(super) fn offer_ended(&mut self, id: &OfferId, why: OfferEnd) {
+        let Some(offer) = self.offers.remove(id) else { return };
+        let Some(framework) = self.known.get_mut(&offer.framework) else { return };
+        match why {
+            OfferEnd::Accepted => framework.offers.accepted += 1,
+            OfferEnd::Declined => framework.offers.declined += 1,
+            OfferEnd::Rescinded | OfferEnd::Expired => framework.offers.rescinded += 1,
+            OfferEnd::Discarded => {}
+        }
+    }
+
+    pub(super) fn put_task(&mut self, view: &TaskView) {
+        if let Some(id) = framework_of(view) {
+            let task = &view.status.task;
+            match self.tasks.get_mut(id) {
+                Some(tasks) if tasks.contains(task) => {}
+                Some(tasks) => drop(tasks.insert(task.clone())),
+                None => drop(self.tasks.insert(id.clone(), BTreeSet::from([task.clone()]))),
+            }
+        }
+    }
+
+    /// A task is forgotten by the kernel; for a while it is remembered here.
+    pub(super) fn task_gone(&mut self, told: Told) {
+        let ended = match framework_of(&told.view) {
+            Some(id) => {
+                if let Some(tasks) = self.tasks.get_mut(id) {
+                    tasks.remove(&told.view.status.task);
+                    if tasks.is_empty() {
+                        self.tasks.remove(id);
+                    }
+                }
+                let completed = self.completed.iter_mut().rev();
+                let framework = match self.known.get_mut(id) {
+                    Some(framework) => Some(framework),
+                    None => completed.into_iter().find(|framework| framework.view.info.id == *id),
+                };
+                match framework {
+                    Some(framework) => &mut framework.ended,
+                    None => return,
+                }
+            }
+            None => &mut self.ended,
+        };
+        ended.push_back(told);
+        if ended.len() > COMPLETED_TASKS {
+            ended.pop_front();
+        }
+    }
+
+    /// Nothing stays offered, and nothing runs, on an agent that is forgotten.
+    pub(super) fn agent_gone(&mut self, agent: &AgentId) {
+        self.offers.retain(|_, offer| offer.agent != *agent);
+        self.executors.retain(|_, executor| executor.agent != *agent);
+    }
+}
+
+/// The framework that a task belongs to; None: a service's.
+pub fn framework_of(view: &TaskView) -> Option<&FrameworkId> {
+    view.framework.as_ref().map(|of| &of.launch.framework.id)
+}

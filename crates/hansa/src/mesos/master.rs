@@ -1,0 +1,80 @@
+//! A master, from Mesos' flags.
+
+use super::flags::Flags;
+use super::listen;
+use crate::serve::stop_signal;
+use anyhow::anyhow;
+use hansa_master::Options;
+
+/// Mesos' own: how often an agent is pinged, in milliseconds …
+const PING_MS: u64 = 15_000;
+
+/// … and how many pings it may miss.
+const PINGS: u64 = 5;
+
+/// Runs it until it is told to stop.
+pub async fn run(flags: &Flags) -> anyhow::Result<()> {
+    let (options, durable) = options(flags).map_err(|why| anyhow!(why))?;
+    let stop = stop_signal()?;
+    if durable {
+        return hansa_master::run(options, stop).await;
+    }
+    hansa_master::run_in_memory(options, stop).await
+}
+
+/// The options, and whether anything is kept on disk.
+fn options(flags: &Flags) -> Result<(Options, bool), String> {
+    let durable = match (flags.text("registry"), flags.text("work_dir")) {
+        (None | Some("replicated_log" | "log_storage"), Some(_)) => true,
+        (None | Some("replicated_log" | "log_storage"), None) => {
+            return Err("--work_dir needed for replicated log based registry".into());
+        }
+        (Some("in_memory"), _) => false,
+        (Some(other), _) => {
+            return Err(format!("'{other}' is not a supported option for registry persistence"));
+        }
+    };
+    let mut options = Options::new(listen(flags, 5050)?, flags.text("work_dir").unwrap_or_default());
+    // Mesos has no such switch: who names no address wants them all.
+    options.insecure = true;
+    let ping = flags.time_ms("agent_ping_timeout").unwrap_or(PING_MS);
+    let pings = flags.count("max_agent_ping_timeouts").unwrap_or(PINGS);
+    if ping < 1_000 || pings == 0 {
+        return Err(
+            "--agent_ping_timeout must be at least 1secs, and --max_agent_ping_timeouts at least 1".into()
+        );
+    }
+    options.unreachable_after_ms = ping.saturating_mul(pings);
+    Ok((options, durable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesos::{flags, tables};
+
+    fn read(words: &[&str]) -> Result<(Options, bool), String> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        flags::load(&tables::master(), &words, []).and_then(|flags| options(&flags))
+    }
+
+    #[test]
+    fn flags_become_options() {
+        let (options, durable) = read(&["--ip=127.0.0.1", "--port=0", "--work_dir=/w"]).unwrap();
+        assert_eq!(
+            (options.data_dir.to_str(), options.unreachable_after_ms, durable),
+            (Some("/w"), 75_000, true)
+        );
+        let words =
+            ["--ip=127.0.0.1", "--work_dir=/w", "--agent_ping_timeout=2secs", "--max_slave_ping_timeouts=3"];
+        assert_eq!(read(&words).unwrap().0.unreachable_after_ms, 6_000);
+        assert!(!read(&["--ip=127.0.0.1", "--registry=in_memory"]).unwrap().1);
+    }
+
+    #[test]
+    fn what_mesos_asks_for_is_asked_for() {
+        assert_eq!(read(&[]).unwrap_err(), "--work_dir needed for replicated log based registry");
+        assert!(read(&["--registry=paper", "--work_dir=/w"]).unwrap_err().contains("'paper'"));
+        assert!(read(&["--work_dir=/w", "--agent_ping_timeout=1ms"]).is_err());
+    }
+}
