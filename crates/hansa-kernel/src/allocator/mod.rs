@@ -48,6 +48,7 @@ use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
 use holds::Holds;
 use order::Order;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 /// Where a seat is: one framework in one role.
 type SeatAt = u32;
@@ -185,9 +186,27 @@ pub(crate) struct Allocator {
     claiming: BTreeSet<RoleAt>,
     causes: Causes,
     /// Machines that had something idle when they were looked at last, which nobody wanted.
-    resting: BTreeSet<AgentId>,
+    resting: BTreeMap<AgentId, Rested>,
     stopped: quota::Stopped,
     look_for_hoards_at: Option<Timestamp>,
+}
+
+/// A machine as it was when nobody wanted what was left there.
+#[derive(Debug)]
+struct Rested {
+    /// What was left. Of less, nobody wants anything either.
+    left: Vec<Part>,
+    /// Whatever else about the machine matters.
+    facts: u64,
+}
+
+impl Idle<'_> {
+    /// Its facts as a number; other facts are another number, for all that is likely.
+    fn facts(&self) -> u64 {
+        let mut hasher = rustc_hash::FxHasher::default();
+        (self.attributes, self.hostname, self.region, self.zone, self.has_gpus).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 impl Causes {
@@ -337,7 +356,7 @@ impl Allocator {
     /// Weights, guarantees or limits are new: everything is looked at again.
     pub fn roles_changed(&mut self) {
         let resting = std::mem::take(&mut self.resting);
-        self.causes.machines.extend(resting);
+        self.causes.machines.extend(resting.into_keys());
     }
 
     /// When to propose next even if nothing happens.
