@@ -10,7 +10,8 @@ use hansa_link::{ToAgent, ToAgentBody, ToMaster, ToMasterBody};
 use hansa_model::agent::Usage;
 use hansa_model::event::Published;
 use hansa_model::explain::{Explanation, QueueItem};
-use hansa_model::framework::{FrameworkCall, Operation, StreamId};
+use hansa_model::framework::{FrameworkCall, FrameworkExplanation, Operation, StreamId};
+use hansa_model::id::uuid_text;
 use hansa_model::record::{Mutation, Table};
 use hansa_model::role::Role;
 use hansa_model::scheduler::{self, Call, Notice};
@@ -145,6 +146,8 @@ pub enum Request {
     Queue,
     /// Where one more instance of the app would go, or why nowhere.
     Explain(AppId),
+    /// Why a framework is offered what it is offered, or nothing.
+    ExplainFramework(FrameworkId),
 }
 
 /// What a client is told.
@@ -160,6 +163,8 @@ pub enum Answer {
     Queue(Vec<QueueItem>),
     /// The explanation.
     Explanation(Box<Explanation>),
+    /// How a framework stands with the allocator.
+    Framework(Box<FrameworkExplanation>),
 }
 
 /// Why a request was refused; nothing has changed.
@@ -282,6 +287,7 @@ impl Cell {
         let cluster = cluster.unwrap_or_else(|| settings.new_cluster_id.clone());
         let now = now.max(durable_time);
         settings.services.id_seed = seed(cluster.as_str(), term);
+        settings.kernel.leadership = uuid_text(seed(cluster.as_str(), term), term.0);
         let mut cell = Self {
             kernel: Kernel::new(settings.kernel.clone()),
             services: Services::new(settings.services.clone()),
@@ -466,6 +472,10 @@ impl Cell {
             Request::Explain(app) => match self.services.explain(&app, self.kernel.cluster()) {
                 Some(explanation) => Ok(Answer::Explanation(Box::new(explanation))),
                 None => Err(Failure::Service(ServiceRefusal::UnknownApp(app))),
+            },
+            Request::ExplainFramework(id) => match self.kernel.explain_framework(&id) {
+                Some(explanation) => Ok(Answer::Framework(Box::new(explanation))),
+                None => Err(Failure::Kernel(kernel::Refusal::UnknownFramework)),
             },
         };
         let index = self.pipeline.next_index();

@@ -9,7 +9,7 @@ use hansa_kernel::{self as kernel, AssignmentRecord};
 use hansa_model::app::AppVersion;
 use hansa_model::group::GroupVersion;
 use hansa_model::record::{Mutation, Table};
-use hansa_model::{Allocation, AppId, DeploymentId, SpecId, Timestamp};
+use hansa_model::{AgentId, Allocation, AppId, DeploymentId, SpecId, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
@@ -83,6 +83,10 @@ pub fn encode_kernel(record: kernel::Record) -> Mutation {
         DeleteGivenUp(number) => delete(Table::GivenUp, number.to_be_bytes()),
         PutRole(role) => put(Table::Roles, role.name.as_str(), json(&role)),
         DeleteRole(name) => delete(Table::Roles, name.as_str()),
+        PutFramework(record) => put(Table::Frameworks, record.info.id.as_str(), json(&record)),
+        DeleteFramework(id) => delete(Table::Frameworks, id.as_str()),
+        PutParts(agent, parts) if parts.is_empty() => delete(Table::Reservations, agent.as_str()),
+        PutParts(agent, parts) => put(Table::Reservations, agent.as_str(), json(&parts)),
     }
 }
 
@@ -149,6 +153,11 @@ pub fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<Decoded, DecodeE
             let (app, at) =
                 read_version_key(key).ok_or_else(|| wrong("its key is not an app and a time".into()))?;
             Decoded::Services(services::Record::PutRemoval(app, at))
+        }
+        Table::Frameworks => Decoded::Kernel(kernel::Record::PutFramework(from_json(table, body)?)),
+        Table::Reservations => {
+            let agent = AgentId::from(text(key)?);
+            Decoded::Kernel(kernel::Record::PutParts(agent, from_json(table, body)?))
         }
         Table::Failing => {
             Decoded::Services(services::Record::PutFailing(AppId::from(text(key)?), from_json(table, body)?))

@@ -4,15 +4,17 @@
 
 use crate::book::{minus, plus, totals, what_remains};
 use crate::command::{AgentOrder, Effect, Refusal};
+use crate::frameworks::Pots;
 use crate::record::{AgentRecord, GivenUpRecord, Record};
 use crate::{Kernel, Step, Timer};
 use hansa_model::agent::Hello;
 use hansa_model::event::{AgentState, AgentView, Event};
+use hansa_model::framework::FrameworkEvent;
 use hansa_model::planted::{Bug, planted};
 use hansa_model::role::Totals;
 use hansa_model::scheduler::{Answer, Notice};
 use hansa_model::task::{Reason, TaskState, TaskStatus};
-use hansa_model::{AgentId, Allocation, BootId, Timestamp};
+use hansa_model::{AgentId, Allocation, BootId, InstanceId, Timestamp};
 use hansa_placement::Node;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,6 +52,12 @@ pub(crate) struct Agent {
     pub settling: bool,
     /// When it gets out of reach if nothing is heard; None once it is.
     pub deadline: Option<Timestamp>,
+    /// Whether it has said hello to this leader.
+    pub greeted: bool,
+    /// Its reservations and volumes.
+    pub pots: Pots,
+    /// Runs of frameworks' executors on it.
+    pub executors: BTreeSet<InstanceId>,
 }
 
 impl Agent {
@@ -71,6 +79,9 @@ impl Agent {
             overcommitted: false,
             settling: false,
             deadline: None,
+            greeted: false,
+            pots: Pots::default(),
+            executors: BTreeSet::new(),
         }
     }
 
@@ -209,10 +220,12 @@ impl Kernel {
     }
 
     /// Its group is to move.
-    pub(crate) fn tell_drain(&self, step: &mut Step, number: u64) {
-        if let Some(group) = self.groups.get(number)
-            && group.killing.is_none()
-        {
+    pub(crate) fn tell_drain(&mut self, step: &mut Step, number: u64) {
+        let Some(group) = self.groups.get(number).filter(|group| group.killing.is_none()) else { return };
+        if group.framework.is_some() {
+            // Frameworks are not asked.
+            self.drain_framework_group(step, number);
+        } else {
             step.notice(group.owner().clone(), Notice::Drain { instance: group.instance().clone() });
         }
     }
@@ -226,7 +239,21 @@ impl Kernel {
                 status.because(Reason::ReasonAgentRemoved, "an operator declared the agent gone")
             });
         }
+        // Of what has ended there, nobody else can tell.
+        for number in self.numbers_on(id) {
+            self.forget_group(step, number);
+        }
+        let runs = self.agents.get(id).map(|agent| agent.executors.clone()).unwrap_or_default();
+        for container in runs {
+            self.end_executor(step, &container, None);
+        }
         let Some(agent) = self.agents.remove(id) else { return Ok(Answer::Done) };
+        if !agent.pots.is_empty() {
+            self.charge_pots(&agent.pots, false);
+            step.record(Record::PutParts(id.clone(), Vec::new()));
+        }
+        self.frameworks.agent_gone(id.clone());
+        self.tell_all(step, &FrameworkEvent::Failure { agent: id.clone(), executor: None });
         if let Some(deadline) = agent.deadline {
             self.timers.remove(&(deadline, Timer::Agent(id.clone())));
         }
@@ -315,9 +342,16 @@ impl Kernel {
         self.dirty.agents.remove(id);
         let Some(agent) = self.agents.get(id) else { return };
         let allocated = match self.book.cluster().node(id) {
-            Some(node) if !agent.overcommitted => minus(Totals::of(&node.total), Totals::of(&node.free)),
+            Some(node) if !agent.overcommitted => {
+                let kept = Self::kept_on(agent).map(totals).fold(Totals::default(), plus);
+                minus(minus(Totals::of(&node.total), Totals::of(&node.free)), kept)
+            }
             _ => self.held_on(agent).map(totals).fold(Totals::default(), plus),
         };
+        let allocated = agent
+            .pots
+            .iter()
+            .fold(allocated, |sum, pot| plus(sum, pot.part.amount.without(pot.free()).totals()));
         let hello = &agent.hello;
         step.event(Event::Agent(Arc::new(AgentView {
             id: id.clone(),
@@ -327,7 +361,7 @@ impl Kernel {
             since: agent.since,
             total: hello.resources.clone(),
             allocated,
-            reserved: Vec::new(),
+            reserved: agent.pots.parts(),
             attributes: hello.attributes.clone(),
             region: hello.region.clone(),
             zone: hello.zone.clone(),
@@ -337,16 +371,22 @@ impl Kernel {
         })));
     }
 
-    /// Everything that is held on a machine, live or given up.
+    /// Everything that is kept on a machine for a role, used or not.
+    pub(crate) fn kept_on(agent: &Agent) -> impl Iterator<Item = &Allocation> {
+        agent.pots.iter().map(|pot| &pot.allocation)
+    }
+
+    /// Everything that is held on a machine of what is nobody's in particular: by live groups, executors, and what was
+    /// given up.
     pub(crate) fn held_on<'a>(&'a self, agent: &'a Agent) -> impl Iterator<Item = &'a Allocation> {
-        let live = agent
-            .groups
-            .iter()
-            .filter_map(|&number| self.groups.get(number))
-            .map(|group| &**group.allocation());
+        let live = agent.groups.iter().filter_map(|&number| self.groups.get(number)?.held());
         let given_up = agent.given_up.iter().filter(|_| !planted(Bug::OverCommitted));
-        let given_up = given_up.filter_map(|&number| self.given_up.get(number)?.held.as_ref());
-        live.chain(given_up)
+        let given_up =
+            given_up.filter_map(|&number| self.given_up.get(number)?.held.as_ref().map(|held| &held.open));
+        let executors = agent.executors.iter();
+        let executors = executors
+            .filter_map(|run| self.frameworks.executors.get(run).map(|executor| &executor.held.open));
+        live.chain(given_up).chain(executors)
     }
 
     /// Counts afresh what is free on a machine.
@@ -355,7 +395,8 @@ impl Kernel {
         if agent.settling {
             return;
         }
-        let (free, fits) = what_remains(&agent.hello.resources, self.held_on(agent));
+        let taken = self.held_on(agent).chain(Self::kept_on(agent));
+        let (free, fits) = what_remains(&agent.hello.resources, taken);
         self.book.set_free(id, free);
         if let Some(agent) = self.agents.get_mut(id) {
             agent.overcommitted = !fits;

@@ -10,6 +10,7 @@ use hansa_model::resources::NotEnough;
 use hansa_model::role::Totals;
 use hansa_model::{AgentId, Allocation, Demand, Resources};
 use hansa_placement::{Cluster, Node};
+use std::collections::BTreeSet;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -17,12 +18,34 @@ pub(crate) struct Book {
     cluster: Cluster,
     capacity: Totals,
     free: Totals,
+    /// Machines on which something changed, if anybody watches.
+    touched: BTreeSet<AgentId>,
+    watched: bool,
 }
 
 impl Book {
     /// The machines.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// From now on it is known which machines change; all of them have.
+    pub fn watch(&mut self) {
+        if !std::mem::replace(&mut self.watched, true) {
+            self.touched = self.cluster.nodes().map(|node| node.id.clone()).collect();
+        }
+    }
+
+    /// Something about a machine changed that is not in this book.
+    pub fn touch(&mut self, id: &AgentId) {
+        if self.watched && !self.touched.contains(id) {
+            self.touched.insert(id.clone());
+        }
+    }
+
+    /// The machines that changed since this was asked last.
+    pub fn take_touched(&mut self) -> BTreeSet<AgentId> {
+        std::mem::take(&mut self.touched)
     }
 
     /// For the packing policy, which counts what arrives.
@@ -84,6 +107,7 @@ impl Book {
         let after = counted(&self.cluster, id);
         self.capacity = minus(plus(self.capacity, after.0), before.0);
         self.free = minus(plus(self.free, after.1), before.1);
+        self.touch(id);
         result
     }
 }

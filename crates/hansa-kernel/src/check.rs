@@ -1,13 +1,12 @@
 //! What must always hold. Tests and the simulator call it after every step; a master in production never does.
 
 use crate::agents::Agent;
-use crate::book::{counted, plus, totals, what_remains};
-use crate::offers::left;
+use crate::book::{counted, plus, what_remains};
+use crate::frameworks::FrameworkRecord;
 use crate::record::Record;
 use crate::{Kernel, Timer};
-use hansa_model::event::AgentState;
+use hansa_model::AgentId;
 use hansa_model::role::Totals;
-use hansa_model::{AgentId, RoleName};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Kernel {
@@ -16,12 +15,7 @@ impl Kernel {
         self.check_machines();
         self.check_groups();
         self.check_roles_and_specs();
-        for offer in self.offers.iter() {
-            let node = self.book.cluster().node(&offer.agent).expect("an offer's agent is known");
-            assert_eq!(node.state, AgentState::Active, "{:?} is of a machine that takes work", offer.id);
-            let timer = (offer.expires_at, Timer::Offer(offer.id));
-            assert!(self.timers.contains(&timer), "{:?} ends", offer.id);
-        }
+        self.check_frameworks();
         for (at, timer) in &self.timers {
             let due = match timer {
                 Timer::Agent(id) => self.agents.get(id).and_then(|agent| agent.deadline),
@@ -31,8 +25,11 @@ impl Kernel {
                     live.map(|killing| killing.again_at).or(given_up)
                 }
                 Timer::GivenUp(number) => self.given_up.get(*number).map(|entry| entry.forget_at),
-                Timer::Offer(offer) => {
-                    self.offers.iter().find(|other| other.id == *offer).map(|o| o.expires_at)
+                Timer::Offer(offer) => self.frameworks.offers.get(*offer).map(|offer| offer.expires_at),
+                Timer::Framework(id) => self.frameworks.get(id).and_then(|framework| framework.removal_at),
+                Timer::Update(number, at) => {
+                    let launched = self.groups.get(*number).and_then(|group| group.framework.as_ref());
+                    launched.and_then(|launched| launched.waiting[*at].again_at)
                 }
             };
             assert_eq!(due, Some(*at), "{timer:?} is for something");
@@ -44,14 +41,20 @@ impl Kernel {
         let agents = self.agents.values().map(|agent| Record::PutAgent(Box::new(agent.record())));
         let specs = self.specs.iter().filter(|(_, spec)| spec.stored);
         let specs = specs.map(|(id, spec)| Record::PutSpec(id, spec.group.clone()));
-        let groups = self.groups.iter();
+        let groups = self.groups.iter().filter(|(_, group)| group.framework.is_none());
         let groups = groups.map(|(number, group)| Record::PutAssignment(number, Box::new(group.record())));
         let given_up = self.given_up.iter();
         let given_up =
             given_up.map(|(number, entry)| Record::PutGivenUp(number, Box::new(entry.record.clone())));
         let roles = self.roles.iter().filter(|state| state.is_configured());
         let roles = roles.map(|state| Record::PutRole(state.role.clone()));
-        agents.chain(specs).chain(groups).chain(given_up).chain(roles).collect()
+        let frameworks = self.frameworks.iter().map(|(_, framework)| FrameworkRecord::of(framework));
+        let frameworks = frameworks.chain(self.frameworks.removed().cloned());
+        let frameworks = frameworks.map(|record| Record::PutFramework(Box::new(record)));
+        let parts = self.agents.iter().filter(|(_, agent)| !agent.pots.is_empty());
+        let parts = parts.map(|(id, agent)| Record::PutParts(id.clone(), agent.pots.records()));
+        let all = agents.chain(specs).chain(groups).chain(given_up).chain(roles);
+        all.chain(frameworks).chain(parts).collect()
     }
 
     fn check_machines(&self) {
@@ -61,14 +64,12 @@ impl Kernel {
             let node = self.book.cluster().node(id).expect("every agent is a machine");
             assert_eq!(node.state, agent.state(), "state of {id}");
             assert_eq!(node.total, agent.hello.resources, "total of {id}");
-            let (remains, fits) = what_remains(&node.total, self.held_on(agent));
+            let taken = self.held_on(agent).chain(Self::kept_on(agent));
+            let (remains, fits) = what_remains(&node.total, taken);
             assert_eq!(node.free, remains, "free on {id}");
             assert!(fits || agent.overcommitted, "{id} holds more than it has, and does not know");
             assert!(!agent.settling, "{id} is settled between commands");
-            let offered =
-                self.offers.on(id).fold(Totals::default(), |sum, o| plus(sum, Totals::of(&o.resources)));
-            let rest = Totals::of(&left(&node.free, self.offers.on(id)));
-            assert_eq!(plus(offered, rest), Totals::of(&node.free), "what is offered on {id} is free");
+            self.check_idle(id, agent);
             let (more_capacity, more_free) = counted(self.book.cluster(), id);
             (capacity, free) = (plus(capacity, more_capacity), plus(free, more_free));
             self.check_held(id, agent);
@@ -101,7 +102,7 @@ impl Kernel {
             assert!(number <= self.last_number, "numbers rise");
             assert!(instances.insert(group.instance()), "{} lives twice", group.instance());
             assert_eq!(self.groups.number_of(group.instance()), Some(number));
-            assert!(!group.is_over(), "{} is over and still there", group.instance());
+            self.check_framework_group(number, group);
             let agent = self.agents.get(group.agent()).expect("a group's agent is known");
             assert!(agent.groups.contains(&number), "{} knows its groups", group.agent());
             for task in &group.tasks {
@@ -134,22 +135,23 @@ impl Kernel {
     }
 
     fn check_roles_and_specs(&self) {
-        let mut used: BTreeMap<&RoleName, Totals> = BTreeMap::new();
+        let mut used = self.sums_of_roles();
         let mut specs = BTreeMap::new();
         for (_, group) in self.groups.iter() {
-            let sum = used.entry(group.role()).or_default();
-            *sum = plus(*sum, totals(group.allocation()));
             *specs.entry(group.spec()).or_insert(0) += 1;
         }
         for state in self.roles.iter() {
             let sum = used.remove(&state.role.name).unwrap_or_default();
-            assert_eq!(state.own.used, sum, "use of role {}", state.role.name);
+            assert_eq!(state.own, sum, "use of role {}", state.role.name);
         }
         assert!(used.is_empty(), "roles that nobody knows: {used:?}");
         for (id, spec) in self.specs.iter() {
             assert_eq!(spec.groups, specs.remove(&id).unwrap_or(0), "groups of spec {id:?}");
             assert!(spec.groups > 0 || spec.holders > 0, "spec {id:?} is needed by nobody");
-            assert!(spec.stored || spec.groups == 0, "spec {id:?} is stored with its first group");
+            assert!(
+                spec.stored || spec.passing || spec.groups == 0,
+                "spec {id:?} is stored with its first group"
+            );
         }
         assert!(specs.is_empty(), "specs that nobody knows: {specs:?}");
     }

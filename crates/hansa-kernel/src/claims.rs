@@ -5,11 +5,10 @@
 
 use crate::command::Refusal;
 use crate::groups::{Group, Task};
-use crate::offers::OfferId;
 use crate::record::Record;
 use crate::{Kernel, Step};
 use hansa_model::app::Constraint;
-use hansa_model::event::{AgentState, Event, TaskChange, TaskView};
+use hansa_model::event::{AgentState, Event, OfferEnd, TaskChange, TaskView};
 use hansa_model::scheduler::{Answer, Claim, Placement, Rejection};
 use hansa_model::task::{TaskState, TaskStatus};
 use hansa_model::{Owner, RoleName};
@@ -20,7 +19,7 @@ enum Granted {
     /// Earlier already.
     Before,
     /// Now, under this number, once these offers are rescinded.
-    Now(u64, Vec<OfferId>),
+    Now(u64, Vec<u64>),
 }
 
 impl Kernel {
@@ -147,7 +146,8 @@ impl Kernel {
             };
             Task { view: Arc::new(view), seen: 0 }
         });
-        let group = Group { tasks: tasks.collect(), boot, killing: None, accepted: false, adopted: false };
+        let tasks = tasks.collect();
+        let group = Group { tasks, boot, killing: None, accepted: false, adopted: false, framework: None };
         self.groups.insert(number, group);
         Ok(Granted::Now(number, rescinded))
     }
@@ -156,7 +156,7 @@ impl Kernel {
     fn publish(&mut self, step: &mut Step, granted: Granted) {
         let Granted::Now(number, rescinded) = granted else { return };
         for offer in rescinded {
-            self.rescind(step, offer);
+            self.end_offer(step, offer, OfferEnd::Rescinded);
         }
         let Some(group) = self.groups.get(number) else { return };
         let (agent, role, spec) = (group.agent().clone(), group.role().clone(), group.spec());

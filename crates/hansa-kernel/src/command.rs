@@ -1,6 +1,5 @@
 //! What goes into the kernel and what comes out: commands, outcomes, effects. Data only.
 
-use crate::offers::{OfferId, OfferNews};
 use crate::record::Record;
 use hansa_model::agent::Hello;
 use hansa_model::event::Event;
@@ -124,24 +123,6 @@ pub enum Command {
         /// The settings.
         role: Role,
     },
-    /// Offers what is idle on a machine to a framework.
-    Offer {
-        /// To whom.
-        framework: Owner,
-        /// The role that would pay.
-        role: RoleName,
-        /// Where.
-        agent: AgentId,
-        /// For how long, in milliseconds.
-        lease_ms: u64,
-    },
-    /// A framework gives an offer back.
-    DeclineOffer {
-        /// Who.
-        framework: Owner,
-        /// Which.
-        offer: OfferId,
-    },
 }
 
 /// What an operator can order about an agent.
@@ -170,8 +151,6 @@ pub struct Outcome {
     pub notices: Vec<(Owner, Notice)>,
     /// For the agents, once durable.
     pub effects: Vec<Effect>,
-    /// For the frameworks, once durable.
-    pub offers: Vec<OfferNews>,
     /// For the frameworks' streams, once durable, in order.
     pub streams: Vec<(StreamId, ToStream)>,
 }

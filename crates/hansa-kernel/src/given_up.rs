@@ -6,8 +6,9 @@
 //! A machine may never return. What was given up there is forgotten after [`KEPT_MS`]: should the machine come back later
 //! than that, with the group still running, the group is one that nobody knows, and lives on as such.
 
+use crate::frameworks::Held;
 use crate::record::GivenUpRecord;
-use hansa_model::{AgentId, Allocation, InstanceId, TaskId, Timestamp};
+use hansa_model::{AgentId, InstanceId, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ pub(crate) struct GivenUp {
     /// Tasks that are not known to have ended.
     pub open: Vec<TaskId>,
     /// What it holds on its machine, once that has reported it.
-    pub held: Option<Allocation>,
+    pub held: Option<Held>,
     /// When its kill is sent again.
     pub again_at: Option<Timestamp>,
     /// When it is forgotten, if its machine is not there then.

@@ -3,6 +3,7 @@
 //! A task is kept as the view that the world is shown: one allocation, shared with the read model. Tables that are only
 //! looked up are hash maps; whatever is iterated is ordered.
 
+use crate::frameworks::Launched;
 use crate::record::AssignmentRecord;
 use hansa_model::event::TaskView;
 use hansa_model::scheduler::Placed;
@@ -48,6 +49,8 @@ pub(crate) struct Group {
     pub accepted: bool,
     /// Whether nobody knew of it when its agent first told of it.
     pub adopted: bool,
+    /// What it is to the framework that launched it, if one did.
+    pub framework: Option<Box<Launched>>,
 }
 
 impl Group {
@@ -78,6 +81,15 @@ impl Group {
     /// Where.
     pub fn agent(&self) -> &AgentId {
         &self.any().agent
+    }
+
+    /// What it holds of what is nobody's in particular on its machine. (Of a framework's group the allocation may be in
+    /// reservations, too, and nothing is held once it has ended.)
+    pub fn held(&self) -> Option<&Allocation> {
+        match &self.framework {
+            None => Some(self.allocation()),
+            Some(launched) => launched.held.as_ref().map(|held| &held.open),
+        }
     }
 
     /// What it has there.

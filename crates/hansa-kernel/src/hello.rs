@@ -14,6 +14,7 @@ use crate::record::{AgentRecord, GivenUpRecord, Record};
 use crate::{Kernel, Step};
 use hansa_model::agent::{GroupReport, Hello};
 use hansa_model::event::{AgentState, Event, TaskChange, TaskView};
+use hansa_model::framework::Part;
 use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::{Answer, Notice};
 use hansa_model::spec::Launch;
@@ -39,11 +40,12 @@ impl Kernel {
             return Err(Refusal::HostnameTaken(hello.hostname));
         }
         let reports = std::mem::take(&mut hello.groups);
+        let (executors, volumes) = (std::mem::take(&mut hello.executors), std::mem::take(&mut hello.volumes));
         let was_told = self.is_told_unreachable(&id);
         let is_new = !self.agents.contains_key(&id);
         self.rescind_on(step, &id);
         self.admit(step, &id, hello);
-        if is_new && !reports.is_empty() {
+        if is_new && !(reports.is_empty() && executors.is_empty()) {
             // The world knows a machine before its tasks.
             self.show_agent(step, &id);
         }
@@ -68,16 +70,19 @@ impl Kernel {
                 self.not_held(step, number, &boot, was_told, adopted > 0);
             }
         }
+        self.converge_executors(step, &id, executors);
         let given_up: Vec<u64> = self.agents[&id].given_up.iter().copied().collect();
         for number in given_up {
             if self.given_up.get(number).is_some_and(|entry| !reported.contains(&entry.record.instance)) {
                 self.forget_given_up(step, number);
             }
         }
+        self.converge_volumes(step, &id, volumes);
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.settling = false;
         }
         self.recount(&id);
+        self.book.touch(&id);
         self.show_agent(step, &id);
         if adopted > 0 {
             step.event(Event::Alarm {
@@ -130,6 +135,7 @@ impl Kernel {
         self.hostnames.insert(agent.hostname.clone(), id.clone());
         agent.hello = hello;
         agent.connected = true;
+        agent.greeted = true;
         agent.last_contact = now;
         agent.returns_by = None;
         let unreachable_since = agent.unreachable_since.take();
@@ -159,13 +165,19 @@ impl Kernel {
             self.take_report(step, number, was_told, report);
             return Held::Assigned(number);
         }
+        let here = here.is_some();
         if let Some(number) = self.given_up.number_of(id, instance) {
             self.report_given_up(step, id, number, over, report);
+        } else if over
+            && self.waits_for_framework(&report)
+            && let Some(number) = self.adopt_for_framework(step, id, report.clone(), true)
+        {
+            return Held::Assigned(number);
         } else if over {
             // Its end is known already, or nobody waits for it.
             acknowledge_all(step, id, &report);
             step.effect(Effect::Release { agent: id.clone(), instance: instance.clone() });
-        } else if here.is_some() {
+        } else if here {
             // Other tasks under the name of a group that is to run here: they make room.
             step.effect(Effect::Kill {
                 agent: id.clone(),
@@ -177,6 +189,7 @@ impl Kernel {
         } else if assigned.is_some()
             || report.launch.tasks.iter().any(|task| self.groups.is_taken(task))
             || !is_sound(&report.launch)
+            || !self.is_adoptable(&report.launch)
         {
             let number = self.new_number();
             let record = GivenUpRecord {
@@ -188,6 +201,13 @@ impl Kernel {
             self.remember_given_up(step, number, record, None);
             self.report_given_up(step, id, number, false, report);
         } else {
+            if report.launch.framework.is_some() {
+                // Nothing of frameworks' groups is stored: all of them are found like this.
+                return match self.adopt_for_framework(step, id, report, false) {
+                    Some(number) => Held::Assigned(number),
+                    None => Held::Unwanted,
+                };
+            }
             return Held::Adopted(self.adopt(step, id, report));
         }
         Held::Unwanted
@@ -197,10 +217,12 @@ impl Kernel {
     fn take_report(&mut self, step: &mut Step, number: u64, was_told: bool, report: GroupReport) {
         let Some(group) = self.groups.get_mut(number) else { return };
         group.accepted = true;
+        let group_of_framework = group.framework.is_some();
         let (owner, id, instance) = (group.owner().clone(), group.agent().clone(), group.instance().clone());
         if was_told && !is_over(&report) {
             step.notice(owner, Notice::Reachable { instance: instance.clone() });
         }
+        let returns = was_told && group_of_framework && !is_over(&report);
         let waiting = report.unacknowledged.len();
         for (at, status) in report.unacknowledged.into_iter().chain(report.statuses).enumerate() {
             let Some(group) = self.groups.get(number) else {
@@ -218,7 +240,27 @@ impl Kernel {
             }
         }
         self.back_to_staging(step, number);
+        if returns {
+            self.tell_framework_reachable(step, number);
+        }
         self.send_kill(step, number);
+    }
+
+    /// Whether a framework is still to hear of what an agent holds, and is there to hear it.
+    fn waits_for_framework(&self, report: &GroupReport) -> bool {
+        let launch = &report.launch;
+        !report.unacknowledged.is_empty()
+            && launch.framework.is_some()
+            && self.groups.number_of(&launch.instance).is_none()
+            && !launch.tasks.iter().any(|task| self.groups.is_taken(task))
+            && is_sound(launch)
+            && self.is_adoptable(launch)
+    }
+
+    /// Whether, if the group is a framework's, that is not gone.
+    fn is_adoptable(&self, launch: &Launch) -> bool {
+        let of_framework = launch.framework.as_ref();
+        of_framework.is_none_or(|of_framework| self.can_adopt_for(of_framework, launch.tasks.len()))
     }
 
     /// Tasks that were shown as out of reach, and of which nothing more is known now than before.
@@ -258,11 +300,24 @@ impl Kernel {
             step.effect(Effect::Release { agent: id.clone(), instance });
             return;
         }
-        entry.held = Some(report.launch.allocation.clone());
+        let before = entry.held.take();
         entry.open = entry.record.tasks.clone();
         entry.open.retain(|task| {
             !report.statuses.iter().any(|status| status.task == *task && status.state.is_terminal())
         });
+        if let Some(before) = before {
+            self.unhold(step, id, &before);
+        }
+        let of_framework = report.launch.framework.as_ref();
+        let parts: Vec<Part> = of_framework
+            .iter()
+            .flat_map(|launch| &launch.tasks)
+            .flat_map(|task| task.parts.clone())
+            .collect();
+        let held = self.take_reported(step, id, &report.launch.allocation, &parts);
+        if let Some(entry) = self.given_up.get_mut(number) {
+            entry.held = Some(held);
+        }
         acknowledge_all(step, id, &report);
         self.kill_given_up(step, number);
     }
@@ -307,7 +362,8 @@ impl Kernel {
             };
             Task { view: Arc::new(view), seen }
         });
-        let group = Group { tasks: tasks.collect(), boot, killing: None, accepted: true, adopted: true };
+        let tasks = tasks.collect();
+        let group = Group { tasks, boot, killing: None, accepted: true, adopted: true, framework: None };
         self.specs.refer(spec, step);
         step.record(Record::PutAssignment(number, Box::new(group.record())));
         step.notice(owner, Notice::Placed(Box::new(group.placed(None))));
@@ -329,6 +385,11 @@ impl Kernel {
     /// A group that is assigned to the agent and that it does not hold.
     fn not_held(&mut self, step: &mut Step, number: u64, boot: &BootId, was_told: bool, adopted: bool) {
         let Some(group) = self.groups.get(number) else { return };
+        if group.is_over() {
+            // Of its end its framework has not said that it knows; nobody else is left to ask.
+            self.forget_group(step, number);
+            return;
+        }
         let killing = group.killing.is_some();
         if group.boot != *boot {
             let state = if killing { TaskState::Killed } else { TaskState::Gone };
@@ -362,7 +423,10 @@ impl Kernel {
 
     /// Whether what a machine is to hold is more than it has.
     fn is_too_full(&self, id: &AgentId) -> bool {
-        self.agents.get(id).is_some_and(|agent| !what_remains(&agent.hello.resources, self.held_on(agent)).1)
+        self.agents.get(id).is_some_and(|agent| {
+            let taken = self.held_on(agent).chain(Self::kept_on(agent));
+            !what_remains(&agent.hello.resources, taken).1
+        })
     }
 
     /// Sends the launch of a group.
@@ -377,7 +441,7 @@ impl Kernel {
             group: spec.group.clone(),
             tasks: group.task_ids().cloned().collect(),
             allocation: (**group.allocation()).clone(),
-            framework: None,
+            framework: group.framework.as_ref().map(|launched| launched.launch.clone()),
         };
         let (agent, boot) = (group.agent().clone(), group.boot.clone());
         step.effect(Effect::Launch { agent, boot, launch: Box::new(launch) });

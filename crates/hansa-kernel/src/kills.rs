@@ -1,6 +1,7 @@
 //! Ending groups: kills, and giving up what is out of reach.
 
 use crate::command::{Effect, Refusal};
+use crate::frameworks::Held;
 use crate::given_up::{GivenUp, KEPT_MS};
 use crate::groups::Killing;
 use crate::record::{GivenUpRecord, Record};
@@ -9,7 +10,7 @@ use hansa_model::event::{AgentState, Event};
 use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::Answer;
 use hansa_model::task::{Reason, TaskState};
-use hansa_model::{AgentId, Allocation, InstanceId, Owner, TaskId};
+use hansa_model::{AgentId, InstanceId, Owner, TaskId};
 
 /// A kill is sent again after this time, until the agent says that it is over.
 pub(crate) const AGAIN_MS: u64 = 10_000;
@@ -90,7 +91,7 @@ impl Kernel {
         step: &mut Step,
         number: u64,
         record: GivenUpRecord,
-        held: Option<Allocation>,
+        held: Option<Held>,
     ) {
         step.record(Record::PutGivenUp(number, Box::new(record.clone())));
         self.add_given_up(step, number, GivenUp { held, ..GivenUp::new(record) });
@@ -140,7 +141,7 @@ impl Kernel {
             instance: record.instance.clone(),
             tasks: record.tasks.clone(),
             grace_ms: None,
-            message: "it was given up while its machine was out of reach".into(),
+            message: "nobody wants it any more".into(),
         });
     }
 
@@ -185,8 +186,7 @@ impl Kernel {
             agent.given_up.remove(&number);
         }
         if let Some(held) = &entry.held {
-            self.give_back(id, held);
-            self.agent_use_changed(step.now, id);
+            self.unhold(step, id, held);
         }
     }
 

@@ -7,21 +7,20 @@
 //! (`hansa-link`).
 //!
 //! Where to start: [`Command`] and [`Outcome`] (the boundary); then a file for each family of commands: `hello` (master
-//! and agent converge), `reach` (machines get lost), `claims`, `updates`, `kills`, `roles`, `offers`, `restore`. `groups`
+//! and agent converge), `reach` (machines get lost), `claims`, `updates`, `kills`, `roles`, `frameworks`, `restore`. `groups`
 //! and `agents` hold the state, `book` what is free; [`Kernel::check`] says what must always hold.
 
 mod agents;
-#[expect(dead_code, reason = "the frameworks that it is for come next")]
 mod allocator;
 mod book;
 mod check;
 mod claims;
 mod command;
+mod frameworks;
 mod given_up;
 mod groups;
 mod hello;
 mod kills;
-mod offers;
 mod reach;
 mod record;
 mod restore;
@@ -30,13 +29,15 @@ mod roles;
 mod specs;
 mod updates;
 
+pub use allocator::AllocatorSettings;
 pub use command::{AgentOrder, Command, Effect, Outcome, Refusal, ToStream};
-pub use offers::{Offer, OfferId, OfferNews};
+pub use frameworks::{FrameworkRecord, PotRecord};
 pub use record::{AgentRecord, AssignmentRecord, GivenUpRecord, Record};
 
 use hansa_model::event::Event;
+use hansa_model::framework::StreamId;
 use hansa_model::scheduler::{Answer, Call, Notice};
-use hansa_model::{AgentId, Owner, RoleName, Timestamp};
+use hansa_model::{AgentId, FrameworkId, Owner, RoleName, Timestamp};
 use hansa_placement::Cluster;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,11 +52,23 @@ pub struct Settings {
     pub unreachable_after_ms: u64,
     /// Milliseconds that are added to an agent's stop deadline before its tasks may be replaced: clock drift.
     pub drift_margin_ms: u64,
+    /// A name of this leadership that no other of any cluster has: what it makes for frameworks is called after it.
+    pub leadership: String,
+    /// Milliseconds after which an offer that its framework does not answer ends.
+    pub offer_timeout_ms: u64,
+    /// What holds for all offers.
+    pub allocator: AllocatorSettings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { unreachable_after_ms: 5_000, drift_margin_ms: 500 }
+        Self {
+            unreachable_after_ms: 5_000,
+            drift_margin_ms: 500,
+            leadership: "leadership".into(),
+            offer_timeout_ms: 60_000,
+            allocator: AllocatorSettings::default(),
+        }
     }
 }
 
@@ -71,7 +84,10 @@ pub struct Kernel {
     given_up: given_up::GivenUps,
     specs: specs::Specs,
     roles: roles::Roles,
-    offers: offers::Offers,
+    frameworks: frameworks::Frameworks,
+    allocator: allocator::Allocator,
+    /// Makes the ids of this leadership unlike those of all others.
+    seed: u64,
     losses: reach::Losses,
     timers: BTreeSet<(Timestamp, Timer)>,
     dirty: Dirty,
@@ -90,7 +106,11 @@ enum Timer {
     /// A group was given up so long ago that it is forgotten.
     GivenUp(u64),
     /// An offer's lease ends.
-    Offer(OfferId),
+    Offer(u64),
+    /// A framework that is away is removed.
+    Framework(FrameworkId),
+    /// An update of a framework's task is told again.
+    Update(u64, usize),
 }
 
 /// What the world has not heard yet: the use of these changed.
@@ -125,15 +145,17 @@ impl Step {
         self.outcome.effects.push(effect);
     }
 
-    fn offer(&mut self, news: OfferNews) {
-        self.outcome.offers.push(news);
+    fn stream(&mut self, stream: StreamId, message: ToStream) {
+        self.outcome.streams.push((stream, message));
     }
 }
 
 impl Kernel {
     /// An empty cluster.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, ..Self::default() }
+        let seed = seed(&settings.leadership);
+        let allocator = allocator::Allocator::new(settings.allocator.clone());
+        Self { settings, seed, allocator, ..Self::default() }
     }
 
     /// Takes over what was stored (Put records only, any order), at the beginning of a leadership. The outcome has the
@@ -148,6 +170,7 @@ impl Kernel {
     pub fn apply(&mut self, now: Timestamp, command: Command) -> Outcome {
         let mut step = self.step(now);
         let answer = self.dispatch(&mut step, command);
+        self.offer_what_is_idle(&mut step);
         step.outcome.answer = Some(answer);
         step.outcome
     }
@@ -172,17 +195,19 @@ impl Kernel {
             Command::AdminAgent { principal: _, agent, order } => self.admin_agent(step, &agent, order),
             Command::Call { owner, principal: _, call } => self.call(step, &owner, call),
             Command::SetRole { principal: _, role } => self.set_role(step, role),
-            Command::ExecutorEnded { agent, container: _, wait_status: _ } => {
-                self.agent_contact(step, &agent)
+            Command::ExecutorEnded { agent, container, wait_status } => {
+                self.executor_ended(step, &agent, &container, wait_status)
             }
-            Command::FromExecutor { agent, .. } => self.agent_contact(step, &agent),
-            Command::Framework { .. } | Command::AgentParts { .. } | Command::SetRoles { .. } => {
-                Err(Refusal::Invalid("frameworks are not supported yet".into()))
+            Command::FromExecutor { agent, framework, executor, data } => {
+                self.from_executor(step, agent, &framework, executor, data)
             }
-            Command::Offer { framework, role, agent, lease_ms } => {
-                self.offer(step, framework, role, &agent, lease_ms)
+            Command::Framework { framework, principal, call } => {
+                self.framework_call(step, framework, principal, call)
             }
-            Command::DeclineOffer { framework, offer } => self.decline(&framework, offer),
+            Command::AgentParts { principal: _, agent, operation } => {
+                self.agent_parts(step, &agent, &operation)
+            }
+            Command::SetRoles { .. } => Err(Refusal::Invalid("not supported yet".into())),
         }
     }
 
@@ -218,7 +243,9 @@ impl Kernel {
                 Timer::Agent(agent) => self.agent_timed_out(step, &agent),
                 Timer::Kill(number) => self.kill_again(step, number),
                 Timer::GivenUp(number) => self.given_up_long_ago(step, number),
-                Timer::Offer(offer) => self.rescind(step, offer),
+                Timer::Offer(offer) => self.offer_ran_out(step, offer),
+                Timer::Framework(framework) => self.failover_timed_out(step, &framework),
+                Timer::Update(number, at) => self.repeat_timed(step, number, at),
             }
         }
         if self.losses.tell_at.is_some_and(|at| at <= step.now) {
@@ -238,7 +265,8 @@ impl Kernel {
     /// When `Command::Tick` should next be applied.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let timer = self.timers.first().map(|&(at, _)| at);
-        [timer, self.losses.tell_at, self.dirty.show_at].into_iter().flatten().min()
+        let refusal = self.allocator.next_deadline().filter(|_| !self.frameworks.is_empty());
+        [timer, self.losses.tell_at, self.dirty.show_at, refusal].into_iter().flatten().min()
     }
 
     /// The machines, for schedulers to read.
@@ -266,4 +294,11 @@ impl Kernel {
         }
         self.dirty.show_at.get_or_insert(now + SHOW_USE_MS);
     }
+}
+
+/// FNV-1a.
+fn seed(leadership: &str) -> u64 {
+    leadership
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

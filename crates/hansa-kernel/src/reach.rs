@@ -203,6 +203,7 @@ impl Kernel {
                 let instance = group.instance().clone();
                 step.notice(group.owner().clone(), Notice::Unreachable { instance, since });
             }
+            self.tell_frameworks_unreachable(step, &id, since);
         }
         true
     }

@@ -1,10 +1,13 @@
 //! What the kernel stores, as data; how it is encoded is the business of `hansa-cell`.
 
+use crate::frameworks::{FrameworkRecord, PotRecord};
 use hansa_model::agent::Hello;
 use hansa_model::event::AgentState;
 use hansa_model::role::Role;
 use hansa_model::spec::GroupSpec;
-use hansa_model::{AgentId, Allocation, BootId, InstanceId, Owner, RoleName, SpecId, TaskId, Timestamp};
+use hansa_model::{
+    AgentId, Allocation, BootId, FrameworkId, InstanceId, Owner, RoleName, SpecId, TaskId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -31,6 +34,12 @@ pub enum Record {
     PutRole(Role),
     /// Default settings again.
     DeleteRole(RoleName),
+    /// A framework subscribed, changed or was removed.
+    PutFramework(Box<FrameworkRecord>),
+    /// A framework was removed so long ago that it is forgotten.
+    DeleteFramework(FrameworkId),
+    /// All reservations and volumes of a machine; none if there is none any more.
+    PutParts(AgentId, Vec<PotRecord>),
 }
 
 /// A stored agent.

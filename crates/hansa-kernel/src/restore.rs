@@ -4,6 +4,7 @@
 //! until the agents say hello. Agents that were out of reach still are.
 
 use crate::agents::Agent;
+use crate::frameworks::Pots;
 use crate::given_up::GivenUp;
 use crate::groups::{Group, Killing, Task};
 use crate::record::{AssignmentRecord, Record};
@@ -19,6 +20,7 @@ impl Kernel {
     pub(crate) fn take_over(&mut self, step: &mut Step, records: Vec<Record>) {
         let mut assignments = Vec::new();
         let mut given_up = Vec::new();
+        let (mut frameworks, mut parts) = (Vec::new(), Vec::new());
         for record in records {
             match record {
                 Record::PutAgent(record) => {
@@ -30,15 +32,25 @@ impl Kernel {
                 Record::PutAssignment(number, record) => assignments.push((number, *record)),
                 Record::PutGivenUp(number, record) => given_up.push((number, *record)),
                 Record::PutRole(role) => self.roles.set(role),
+                Record::PutFramework(record) => frameworks.push(*record),
+                Record::PutParts(agent, records) => parts.push((agent, records)),
                 Record::DeleteAgent(_)
                 | Record::DeleteSpec(_)
                 | Record::DeleteAssignment(_)
                 | Record::DeleteGivenUp(_)
+                | Record::DeleteFramework(_)
                 | Record::DeleteRole(_) => {}
             }
         }
         assignments.sort_unstable_by_key(|&(number, _)| number);
         given_up.sort_unstable_by_key(|&(number, _)| number);
+        for (agent, records) in parts {
+            if let Some(agent) = self.agents.get_mut(&agent) {
+                agent.pots = Pots::restored(records);
+                let pots = agent.pots.clone();
+                self.charge_pots(&pots, true);
+            }
+        }
         let ids: Vec<AgentId> = self.agents.keys().cloned().collect();
         for id in &ids {
             self.restore_agent(id);
@@ -59,6 +71,7 @@ impl Kernel {
         for id in unused {
             self.specs.collect(id, step);
         }
+        self.restore_frameworks(step, frameworks);
         self.show_restored(step, &ids);
     }
 
@@ -125,7 +138,8 @@ impl Kernel {
         let killing = record
             .killing
             .map(|(grace_ms, message)| Box::new(Killing { grace_ms, message, again_at: step.now }));
-        let group = Group { tasks: tasks.collect(), boot, killing, accepted: false, adopted: record.adopted };
+        let (tasks, adopted) = (tasks.collect(), record.adopted);
+        let group = Group { tasks, boot, killing, accepted: false, adopted, framework: None };
         self.groups.insert(number, group);
         self.specs.refer_restored(record.spec);
         if let Some(agent) = self.agents.get_mut(&id) {

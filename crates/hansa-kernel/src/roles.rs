@@ -346,6 +346,7 @@ impl Kernel {
         let before = self.roles.get(&role.name).is_some_and(RoleState::is_configured);
         let name = role.name.clone();
         self.roles.set(role.clone());
+        self.allocator.roles_changed();
         let configured = self.roles.get(&name).is_some_and(RoleState::is_configured);
         if configured {
             step.record(Record::PutRole(role));

@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+/// Numbers from here on are of groups that are never stored. (Small enough for every reader of JSON.)
+const FIRST_PASSING: u64 = 1 << 52;
+
 /// One spec.
 #[derive(Debug)]
 pub(crate) struct Spec {
@@ -26,6 +29,8 @@ pub(crate) struct Spec {
     pub groups: u32,
     /// Whether the store has it.
     pub stored: bool,
+    /// Whether it is never stored, nor found by its content: a framework's.
+    pub passing: bool,
 }
 
 /// All specs.
@@ -35,6 +40,7 @@ pub(crate) struct Specs {
     /// (hash of the content, id): the same content is registered once.
     by_content: BTreeSet<(u64, SpecId)>,
     next: u64,
+    next_passing: u64,
 }
 
 impl Specs {
@@ -57,6 +63,16 @@ impl Specs {
     /// All, by number.
     pub fn iter(&self) -> impl Iterator<Item = (SpecId, &Spec)> {
         self.by_id.iter().map(|(&id, spec)| (id, spec))
+    }
+
+    /// A group of a framework: launched once and never stored. It goes with its last group.
+    pub fn pass(&mut self, group: Arc<GroupSpec>) -> SpecId {
+        let id = SpecId(FIRST_PASSING + self.next_passing);
+        self.next_passing += 1;
+        let demand = group.demand();
+        let spec = Spec { group, demand, last: None, holders: 0, groups: 0, stored: false, passing: true };
+        self.by_id.insert(id, spec);
+        id
     }
 
     /// Registers a group; the same group again has the same number.
@@ -83,7 +99,7 @@ impl Specs {
     pub fn refer(&mut self, id: SpecId, step: &mut Step) {
         if let Some(spec) = self.by_id.get_mut(&id) {
             spec.groups += 1;
-            if !spec.stored {
+            if !spec.stored && !spec.passing {
                 spec.stored = true;
                 step.record(Record::PutSpec(id, spec.group.clone()));
             }
@@ -122,7 +138,9 @@ impl Specs {
         if spec.stored {
             step.record(Record::DeleteSpec(id));
         }
-        self.by_content.remove(&(content(&spec.group), id));
+        if !spec.passing {
+            self.by_content.remove(&(content(&spec.group), id));
+        }
         self.by_id.remove(&id);
     }
 
@@ -142,7 +160,7 @@ impl Specs {
             return id;
         }
         let id = match wanted {
-            Some(id) if !self.by_id.contains_key(&id) && id.0 < u64::MAX => id,
+            Some(id) if !self.by_id.contains_key(&id) && id.0 < FIRST_PASSING => id,
             _ => SpecId(self.next.max(1)),
         };
         self.add(id, group, false);
@@ -153,7 +171,8 @@ impl Specs {
         self.next = self.next.max(id.0.saturating_add(1));
         self.by_content.insert((content(&group), id));
         let demand = group.demand();
-        self.by_id.insert(id, Spec { group, demand, last: None, holders: 0, groups: 0, stored });
+        let spec = Spec { group, demand, last: None, holders: 0, groups: 0, stored, passing: false };
+        self.by_id.insert(id, spec);
     }
 }
 

@@ -50,6 +50,9 @@ impl Kernel {
     ) {
         let Some(group) = self.groups.get_mut(number) else { return };
         status.instance = group.instance().clone();
+        if group.framework.is_some() {
+            return self.framework_task_said(step, number, at, status, acknowledge);
+        }
         group.accepted |= status.state != TaskState::Gone && status.state != TaskState::Dropped;
         let id = group.agent().clone();
         let task = &mut group.tasks[at];
@@ -75,6 +78,10 @@ impl Kernel {
     /// Moves a task, which may move so, and tells owner and world. Whether it is over.
     pub(crate) fn move_task(&mut self, step: &mut Step, number: u64, at: usize, status: TaskStatus) -> bool {
         let over = status.state.is_terminal();
+        if self.groups.get(number).is_some_and(|group| group.framework.is_some()) {
+            self.framework_task_is(step, number, at, status);
+            return over;
+        }
         if let Some(group) = self.groups.get(number) {
             step.notice(group.owner().clone(), Notice::Status(status.clone()));
         }
@@ -99,8 +106,9 @@ impl Kernel {
 
     /// If nothing of a group runs any more: its end is stored, its resources are free, its agent may forget it.
     pub(crate) fn finish_if_over(&mut self, step: &mut Step, number: u64) {
-        if !self.groups.get(number).is_some_and(|group| group.is_over()) {
-            return;
+        let Some(group) = self.groups.get(number).filter(|group| group.is_over()) else { return };
+        if group.framework.is_some() {
+            return self.finish_framework_group(step, number);
         }
         let Some(group) = self.forget_group(step, number) else { return };
         let agent = group.agent();
@@ -119,17 +127,23 @@ impl Kernel {
 
     /// Removes a live group: from the store, from its machine, from the world.
     pub(crate) fn forget_group(&mut self, step: &mut Step, number: u64) -> Option<crate::groups::Group> {
+        self.free_group(step, number);
         let group = self.groups.remove(number)?;
-        step.record(Record::DeleteAssignment(number));
         if let Some(killing) = &group.killing {
             self.timers.remove(&(killing.again_at, Timer::Kill(number)));
         }
         if let Some(agent) = self.agents.get_mut(group.agent()) {
             agent.groups.remove(&number);
         }
-        self.give_back(group.agent(), group.allocation());
-        self.roles.subtract(group.role(), group.allocation());
-        self.use_changed(step.now, group.agent(), group.role());
+        match &group.framework {
+            Some(launched) => self.leave_framework(number, launched),
+            None => {
+                step.record(Record::DeleteAssignment(number));
+                self.give_back(group.agent(), group.allocation());
+                self.roles.subtract(group.role(), group.allocation());
+                self.use_changed(step.now, group.agent(), group.role());
+            }
+        }
         self.specs.unrefer(group.spec(), step);
         for task in group.task_ids() {
             step.event(Event::TaskRemoved(task.clone()));

@@ -32,11 +32,15 @@ pub enum Table {
     Removals,
     /// Apps that fail again and again, by app id.
     Failing,
+    /// Frameworks, also removed ones, by framework id.
+    Frameworks,
+    /// Reservations and volumes of machines, by agent id.
+    Reservations,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 12] = [
+    pub const ALL: [Table; 14] = [
         Table::Cluster,
         Table::Agents,
         Table::Specs,
@@ -49,6 +53,8 @@ impl Table {
         Table::Groups,
         Table::Removals,
         Table::Failing,
+        Table::Frameworks,
+        Table::Reservations,
     ];
 
     /// The stored name.
@@ -66,6 +72,8 @@ impl Table {
             Table::Groups => "groups",
             Table::Removals => "removals",
             Table::Failing => "failing",
+            Table::Frameworks => "frameworks",
+            Table::Reservations => "reservations",
         }
     }
 }

@@ -146,7 +146,7 @@ impl Allocator {
             return "it asked for no offers in this role (suppressed)".into();
         }
         if let [first, rest @ ..] = obstacles {
-            let mut words = format!("{} idle: {}", machines(first.machines), first.words);
+            let mut words = format!("{}: {}", machines(first.machines), first.words);
             for group in rest {
                 words += &format!("; {}: {}", machines(group.machines), group.words);
             }
@@ -191,7 +191,7 @@ fn dominant(totals: Totals, capacity: Totals) -> (u64, Option<Kind>) {
 }
 
 fn machines(count: u32) -> String {
-    if count == 1 { "1 machine".into() } else { format!("{count} machines") }
+    if count == 1 { "1 idle machine".into() } else { format!("{count} idle machines") }
 }
 
 fn words_of(obstacle: &Obstacle, roles: &Roles) -> String {

@@ -34,9 +34,7 @@ mod propose;
 mod quota;
 mod rescind;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "the frameworks that it is for come next"))]
 pub(crate) use propose::Proposal;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the frameworks that it is for come next"))]
 pub(crate) use rescind::Outstanding;
 
 use crate::book::{minus, plus};
@@ -109,7 +107,7 @@ pub(crate) struct Idle<'a> {
 
 /// What holds for the whole cluster.
 #[derive(Clone, Debug)]
-pub(crate) struct AllocatorSettings {
+pub struct AllocatorSettings {
     /// An offer contains at least one of these, unless its framework says otherwise. None: any is sent.
     pub min_allocatable: Vec<Amount>,
     /// The region that is everybody's; machines of others are for those that know of regions. None: all are.
@@ -258,9 +256,9 @@ impl Allocator {
         self.is_new(id, role);
     }
 
-    /// A framework gave back parts of a machine that it was offered in this role (or let their time run out), and does
-    /// not want them, or less, for so many milliseconds: at least a second, 365 days at most. The caller says that the
-    /// machine changed.
+    /// A framework wants nothing of what it was offered of a machine in this role (or let its time run out), and not to
+    /// see the same, or less, for so many milliseconds: at least a second, 365 days at most. Whoever else wants it comes
+    /// before it is asked again. The caller says that the machine changed.
     pub fn refuse(
         &mut self,
         now: Timestamp,
@@ -270,14 +268,34 @@ impl Allocator {
         refused: Vec<Part>,
         refuse_ms: u64,
     ) {
-        if refused.is_empty() {
-            return;
-        }
-        let Some(at) = self.members.get(id).and_then(|member| member.seats.get(role)).copied() else {
-            return;
-        };
-        if let Some(seat) = &self.seats[at as usize] {
-            self.filters.refuse(now, (at, seat.epoch), agent, refused, refuse_ms);
+        self.filter(now, (id, role, agent), refused, true, refuse_ms);
+    }
+
+    /// The same for what is left of an offer that the framework took something of. It has not had its turn: how much it
+    /// has decides when it comes.
+    pub fn refuse_rest(
+        &mut self,
+        now: Timestamp,
+        id: &FrameworkId,
+        role: &RoleName,
+        agent: &AgentId,
+        refused: Vec<Part>,
+        refuse_ms: u64,
+    ) {
+        self.filter(now, (id, role, agent), refused, false, refuse_ms);
+    }
+
+    fn filter(
+        &mut self,
+        now: Timestamp,
+        (id, role, agent): (&FrameworkId, &RoleName, &AgentId),
+        refused: Vec<Part>,
+        whole: bool,
+        refuse_ms: u64,
+    ) {
+        let Some(&at) = self.members.get(id).and_then(|member| member.seats.get(role)) else { return };
+        if let Some(seat) = self.seats[at as usize].as_ref().filter(|_| !refused.is_empty()) {
+            self.filters.refuse(now, (at, seat.epoch), agent, refused, whole, refuse_ms);
         }
     }
 
@@ -441,6 +459,9 @@ impl Allocator {
                 self.claiming.remove(&role_at);
             } else {
                 self.claiming.insert(role_at);
+            }
+            for agent in self.holds.in_excess(role_at, |wish| holds::wanted(roles, wish)) {
+                self.machine_changed(&agent);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! One cycle: what has a cause is looked at, machine by machine, and idle resources go to whoever comes first.
 
 use super::evaluate::{Portion, kept_for};
-use super::holds::Wish;
+use super::filters::Refusals;
+use super::holds::{self, Wish};
 use super::order::CLAIMS;
 use super::quota::Room;
 use super::{Allocator, Idle, SeatAt};
@@ -64,7 +65,7 @@ struct Look<'a> {
     who: Who<'a>,
     /// Those that were served here already.
     served: &'a BTreeSet<SeatAt>,
-    /// Whether it is the turn of those that had theirs.
+    /// Whether it is also the turn of those that had theirs.
     again: bool,
     /// Roles that quota keeps from something here.
     stopped: Vec<(RoleAt, Room)>,
@@ -189,11 +190,7 @@ impl Allocator {
 
     /// What is left to claims on a machine for now.
     pub(super) fn held_on(&self, roles: &Roles, agent: &AgentId) -> Amount {
-        let wanted = |(role_at, owner, shape): &Wish| {
-            let demand = &roles.tree().node(*role_at).state.demand;
-            demand.get(&(owner.clone(), shape.clone())).copied().unwrap_or(0)
-        };
-        self.holds.on(agent, wanted)
+        self.holds.on(agent, |wish| holds::wanted(roles, wish))
     }
 
     fn give(&mut self, cycle: &mut Cycle<'_>, agent: &AgentId, at: SeatAt, parts: Vec<Part>) {
@@ -302,10 +299,11 @@ impl Allocator {
                 return self.claim_wants(look, role_at, &portion);
             }
             let seat = self.seats.get(at as usize)?.as_ref().filter(|seat| seat.wants)?;
-            if refusals.by(at, seat.epoch).is_some() != look.again
-                || !look.who.includes(at)
-                || look.served.contains(&at)
-            {
+            if !look.who.includes(at) || look.served.contains(&at) {
+                return None;
+            }
+            let had_turn = |refusals: &Refusals| refusals.had_turn(portion.parts(seat.refined));
+            if !look.again && refusals.by(at, seat.epoch).is_some_and(had_turn) {
                 return None;
             }
             let parts = self.evaluate(look.now, look.idle, refusals, &portion, (at, seat)).ok()?;

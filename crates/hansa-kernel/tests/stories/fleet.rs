@@ -116,7 +116,8 @@ impl Fleet {
                 | Record::DeleteSpec(_)
                 | Record::DeleteAssignment(_)
                 | Record::DeleteGivenUp(_)
-                | Record::DeleteRole(_) => {
+                | Record::DeleteRole(_)
+                | Record::DeleteFramework(_) => {
                     self.store.remove(&key(&record));
                 }
                 put => {

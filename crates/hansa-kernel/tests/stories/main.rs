@@ -3,9 +3,9 @@
 mod agents;
 mod claims;
 mod fleet;
+mod frameworks;
 mod hello;
 mod kills;
-mod offers;
 mod random;
 mod reach;
 mod restore;

@@ -5,7 +5,7 @@
 //! live tasks. A new leader must find the same state, and the same commands must lead to the same outcomes.
 
 use crate::world::*;
-use hansa_kernel::{AgentOrder, Command, OfferId, Record};
+use hansa_kernel::{AgentOrder, Command, Record};
 use hansa_model::agent::{GroupReport, Hello};
 use hansa_model::resources::{GpuDemand, PortDemand};
 use hansa_model::role::Bound;
@@ -34,8 +34,6 @@ enum Op {
     GiveUp(u8),
     Demand(u8, u32),
     Role { name: u8, weight: u64, guarantee: Option<u64>, limit: Option<u64> },
-    Offer(u8, u8, u64),
-    Decline(u64),
     Pass(u64),
     Jump(u64),
     Restart,
@@ -86,8 +84,6 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..3u8, 0..3000u64, prop::option::of(0..6000u64), prop::option::of(0..9000u64)).prop_map(
             |(name, weight, guarantee, limit)| Op::Role { name, weight, guarantee, limit }
         ),
-        3 => (0..3u8, 0..5u8, 0..9000u64).prop_map(|(role, agent, lease)| Op::Offer(role, agent, lease)),
-        1 => (0..5u64).prop_map(Op::Decline),
         6 => (0..7000u64).prop_map(Op::Pass),
         1 => (0..100_000u64).prop_map(Op::Jump),
         2 => Just(Op::Restart),
@@ -234,13 +230,6 @@ fn run(world: &mut World, op: Op) -> String {
             let bound = |cpus_milli| Bound { cpus_milli, ..Bound::default() };
             return world.role(role(name), weight, bound(guarantee), bound(limit));
         }
-        Op::Offer(name, agent, lease_ms) => Command::Offer {
-            framework: "spark".into(),
-            role: role(name).into(),
-            agent: a(agent).into(),
-            lease_ms,
-        },
-        Op::Decline(offer) => Command::DeclineOffer { framework: "spark".into(), offer: OfferId(offer) },
         Op::Pass(ms) => return world.pass(ms),
         Op::Jump(ms) => {
             world.now = world.now + ms;

@@ -4,7 +4,6 @@ use crate::world::*;
 use hansa_kernel::Command;
 use hansa_model::Principal;
 use hansa_model::role::{Bound, Role};
-use hansa_model::scheduler::Call;
 use hansa_model::task::TaskState::*;
 
 fn cpu_bound(milli: u64) -> Bound {
@@ -98,26 +97,4 @@ fn settings_come_and_go() {
         wrong("x", 1, cpu_bound(2), cpu_bound(1)),
         r#"< Err(Invalid("a role's guarantee must not exceed its limit"))"#,
     );
-}
-
-#[test]
-fn the_next_role_has_the_lowest_weighted_share() {
-    let mut world = World::new();
-    world.hello(agent("a"));
-    let spec = world.spec(cpus(1000));
-    let demand = |world: &mut World, role: &str, count| {
-        world.call(Call::SetDemand { role: role.into(), shape: cpus(1000).demand(), count });
-        world.kernel.next_role().map(|role| role.to_string()).unwrap_or_default()
-    };
-    assert_eq!(demand(&mut world, "x", 1), "x");
-    assert_eq!(demand(&mut world, "b", 3), "b", "of equals the first");
-    let one = world.placement("1", spec, "a");
-    world.claim("b", false, vec![one]);
-    assert_eq!(world.kernel.next_role().unwrap().as_str(), "x");
-    let two: Vec<_> = ["2", "3"].map(|name| world.placement(name, spec, "a")).into();
-    world.claim("x", false, two);
-    assert_eq!(world.kernel.next_role().unwrap().as_str(), "b");
-    world.role("x", 3000, Bound::default(), Bound::default());
-    assert_eq!(world.kernel.next_role().unwrap().as_str(), "x", "two of three parts against one of one");
-    assert_eq!(demand(&mut world, "x", 0), "b", "who wants nothing gets nothing");
 }

@@ -4,6 +4,7 @@
 use hansa_kernel::*;
 use hansa_model::agent::{GroupReport, Hello};
 use hansa_model::event::{Event, TaskChange};
+use hansa_model::framework::{FrameworkEvent, FrameworkUpdate, Offer, StreamId};
 use hansa_model::role::{Bound, Role};
 use hansa_model::scheduler::{Answer, Call, Claim, Notice, Placement};
 use hansa_model::spec::{GroupSpec, Launch, Origin, TaskSpec};
@@ -24,6 +25,16 @@ pub struct World {
     pub launches: BTreeMap<String, Launch>,
     /// What the world was told last of each task: a fold of the events.
     pub tasks: BTreeMap<String, String>,
+    /// The same of frameworks' tasks, which are not stored.
+    pub framework_tasks: BTreeMap<String, String>,
+    /// Outstanding offers, by id: a fold of the events.
+    pub offers: BTreeMap<OfferId, Arc<Offer>>,
+    /// Where each framework listens: a fold of what its streams were told.
+    pub streams: BTreeMap<FrameworkId, StreamId>,
+    /// Number of the newest stream.
+    pub last_stream: StreamId,
+    /// The last update of each framework's task that is to be acknowledged.
+    pub updates: BTreeMap<(FrameworkId, String), FrameworkUpdate>,
     /// The machines that the world was told of.
     pub agents: BTreeSet<AgentId>,
     /// What of the outcome the text shows: the first letters of its lines.
@@ -31,7 +42,7 @@ pub struct World {
 }
 
 /// Shows all lines.
-const EVERYTHING: &str = "<renato";
+const EVERYTHING: &str = "<rents";
 
 pub fn key(record: &Record) -> String {
     match record {
@@ -44,23 +55,30 @@ pub fn key(record: &Record) -> String {
         Record::PutGivenUp(number, _) | Record::DeleteGivenUp(number) => format!("given up {number:06}"),
         Record::PutRole(role) => format!("role {}", role.name),
         Record::DeleteRole(name) => format!("role {name}"),
+        Record::PutFramework(record) => format!("framework {}", record.info.id),
+        Record::DeleteFramework(id) => format!("framework {id}"),
+        Record::PutParts(agent, _) => format!("parts {agent}"),
     }
 }
 
 fn is_put(record: &Record) -> bool {
-    matches!(
-        record,
-        Record::PutAgent(_)
-            | Record::PutSpec(..)
-            | Record::PutAssignment(..)
-            | Record::PutGivenUp(..)
-            | Record::PutRole(_)
-    )
+    match record {
+        Record::PutParts(_, parts) => !parts.is_empty(),
+        record => matches!(
+            record,
+            Record::PutAgent(_)
+                | Record::PutSpec(..)
+                | Record::PutAssignment(..)
+                | Record::PutGivenUp(..)
+                | Record::PutRole(_)
+                | Record::PutFramework(_)
+        ),
+    }
 }
 
 impl World {
     pub fn new() -> Self {
-        Self::with(Settings::default())
+        Self::with(Settings { leadership: "L1".into(), ..Settings::default() })
     }
 
     pub fn with(settings: Settings) -> Self {
@@ -72,6 +90,11 @@ impl World {
             specs: BTreeMap::new(),
             launches: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            framework_tasks: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            last_stream: 0,
+            updates: BTreeMap::new(),
             agents: BTreeSet::new(),
             show: EVERYTHING,
         }
@@ -105,16 +128,48 @@ impl World {
                 Event::AgentRemoved(id) => assert!(self.agents.remove(id), "{id} was shown before"),
                 Event::Task { view, .. } => {
                     assert!(self.agents.contains(&view.agent), "a machine is shown before its tasks");
-                    self.tasks.insert(view.status.task.to_string(), view.status.state.to_string());
+                    let tasks =
+                        if view.framework.is_some() { &mut self.framework_tasks } else { &mut self.tasks };
+                    tasks.insert(view.status.task.to_string(), view.status.state.to_string());
                 }
                 Event::TaskRemoved(id) => {
-                    assert!(self.tasks.remove(id.as_str()).is_some(), "{id} was shown before");
+                    let was =
+                        self.tasks.remove(id.as_str()).or_else(|| self.framework_tasks.remove(id.as_str()));
+                    assert!(was.is_some(), "{id} was shown before");
+                }
+                Event::Offer(offer) => {
+                    let was = self.offers.insert(offer.id.clone(), offer.clone());
+                    assert!(was.is_none(), "{} is offered twice", offer.id);
+                }
+                Event::OfferEnded { id, .. } => {
+                    assert!(self.offers.remove(id).is_some(), "{id} was shown before");
                 }
                 _ => {}
             }
         }
+        for (stream, message) in &outcome.streams {
+            self.heard(*stream, message);
+        }
         self.check();
         text(&outcome, self.show)
+    }
+
+    /// A framework hears something: on the stream that it has, and what it is offered it holds.
+    fn heard(&mut self, stream: StreamId, message: &ToStream) {
+        let id = self.streams.iter().find(|(_, own)| **own == stream).map(|(id, _)| id.clone());
+        match message {
+            ToStream::Close => drop(id.and_then(|id| self.streams.remove(&id))),
+            ToStream::Event(event) => match (&**event, id) {
+                (FrameworkEvent::Subscribed { framework }, _) => {
+                    self.streams.insert(framework.clone(), stream);
+                }
+                (FrameworkEvent::Error(_), _) => {}
+                (FrameworkEvent::Update(update), Some(id)) if update.uuid.is_some() => {
+                    self.updates.insert((id, update.task.clone()), (**update).clone());
+                }
+                (_, id) => assert!(id.is_some(), "stream {stream} hears {event:?} and is nobody's"),
+            },
+        }
     }
 
     pub fn check(&self) {
@@ -136,7 +191,16 @@ impl World {
     /// Another leader takes over from the store.
     pub fn restart(&mut self) -> String {
         self.kernel = Kernel::new(self.settings.clone());
+        self.settings.leadership =
+            match self.settings.leadership.strip_prefix('L').and_then(|n| n.parse::<u32>().ok()) {
+                Some(number) => format!("L{}", number + 1),
+                None => "L1".into(),
+            };
+        self.kernel = Kernel::new(self.settings.clone());
         self.tasks.clear();
+        self.framework_tasks.clear();
+        self.offers.clear();
+        self.streams.clear();
         self.agents.clear();
         // The order of records must not matter.
         let records: Vec<_> = self.store.values().rev().cloned().collect();
@@ -337,6 +401,21 @@ pub fn text(outcome: &Outcome, show: &str) -> String {
         }
         Event::TaskRemoved(id) => format!("event {id} removed"),
         Event::GivenUpEnded { instance, state } => format!("event given up {instance} ended: {state}"),
+        Event::Framework(view) => {
+            let state = match (view.connected, view.recovered) {
+                (true, _) => "connected",
+                (false, true) => "recovered",
+                (false, false) => "disconnected",
+            };
+            format!("event framework {} {state}", view.info.id)
+        }
+        Event::FrameworkRemoved(id) => format!("event framework {id} removed"),
+        Event::Executor(view) => {
+            format!("event executor {} of {} on {}", view.run.id, view.framework, view.agent)
+        }
+        Event::ExecutorRemoved(_) => "event executor removed".into(),
+        Event::Offer(offer) => format!("event offer {}", offer.id),
+        Event::OfferEnded { id, why } => format!("event offer {id} {why:?}"),
         Event::Role(view) => format!("event role {} {}", view.role.name, view.allocated.cpus_milli),
         Event::Alarm { code, .. } => format!("event alarm {code}"),
         other => format!("event {other:?}"),
@@ -371,10 +450,56 @@ pub fn text(outcome: &Outcome, show: &str) -> String {
         Effect::RemoveVolume { agent, role, id } => format!("to {agent} remove volume {id} of {role}"),
         Effect::Refuse { agent, reason } => format!("to {agent} refused: {reason}"),
     }));
-    lines.extend(outcome.offers.iter().map(|news| match news {
-        OfferNews::Made(offer) => format!("offer to {} {}", offer.framework, offer.resources),
-        OfferNews::Rescinded(offer) => format!("offer to {} rescinded", offer.framework),
+    lines.extend(outcome.streams.iter().map(|(stream, message)| match message {
+        ToStream::Close => format!("stream {stream} closed"),
+        ToStream::Event(event) => format!("stream {stream} {}", heard(event)),
     }));
     let initials = |line: &String| line.starts_with(|first| show.contains(first));
     lines.into_iter().filter(initials).map(|line| line + "\n").collect()
+}
+
+/// What a framework hears, in text.
+fn heard(event: &FrameworkEvent) -> String {
+    match event {
+        FrameworkEvent::Subscribed { framework } => format!("subscribed {framework}"),
+        FrameworkEvent::Offers(offers) => {
+            let offers = offers.iter().map(|offer| {
+                let parts: Vec<_> = offer.parts.iter().map(part).collect();
+                format!("{} on {} for {}: {}", offer.id, offer.agent, offer.role, parts.join(" + "))
+            });
+            format!("offers {}", offers.collect::<Vec<_>>().join(" | "))
+        }
+        FrameworkEvent::Rescind(offer) => format!("rescind {offer}"),
+        FrameworkEvent::Update(update) => {
+            let reason = update.status.reason.map(|reason| format!(" {}", reason.name())).unwrap_or_default();
+            let again = if update.uuid.is_some() { " !" } else { "" };
+            format!("update {} {}{reason}{again}", update.task, update.state())
+        }
+        FrameworkEvent::Failure { agent, executor: None } => format!("failure {agent}"),
+        FrameworkEvent::Failure { agent, executor: Some((id, status)) } => {
+            format!("failure {agent} {id} {status}")
+        }
+        FrameworkEvent::Message { agent, executor, data } => {
+            format!("message from {executor} on {agent}: {data:?}")
+        }
+        FrameworkEvent::Error(message) => format!("error: {message}"),
+    }
+}
+
+fn part(part: &hansa_model::framework::Part) -> String {
+    let amount = &part.amount;
+    let mut text = format!("{} {}", resources::milli_text(amount.cpus_milli), amount.mem / resources::MIB);
+    if part.volume.is_some() || amount.cpus_milli == 0 && amount.mem == 0 {
+        text = format!("disk {}", amount.disk / resources::MIB);
+    }
+    if amount.gpus > 0 {
+        text += &format!(" gpus {}", amount.gpus);
+    }
+    for reservation in &part.reservations {
+        text += &format!(" ({})", reservation.role);
+    }
+    if let Some(volume) = &part.volume {
+        text += &format!(" [{}]", volume.id);
+    }
+    text
 }

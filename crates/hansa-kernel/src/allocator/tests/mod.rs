@@ -1,4 +1,6 @@
 //! Stories of the allocator.
 
 mod fairness;
+mod offers;
+mod random;
 mod world;

@@ -1,0 +1,344 @@
+//! Reservations and volumes of one machine: pots beside what anybody may have.
+//!
+//! A pot is what is kept for one stack of reservations (or lies under one volume), the devices by name, and what of it is
+//! free. In the machine's book it is held, whether used or not.
+
+use hansa_model::framework::{Amount, Part};
+use hansa_model::resources::{Kind, NotEnough, WHOLE_GPU};
+use hansa_model::{Allocation, RoleName};
+use serde::{Deserialize, Serialize};
+
+/// A stored pot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PotRecord {
+    /// For whom it is kept, what lies on it, and how much it is.
+    pub part: Part,
+    /// Its GPUs.
+    #[serde(default)]
+    pub devices: Vec<u16>,
+}
+
+/// One pot.
+#[derive(Clone, Debug)]
+pub(crate) struct Pot {
+    /// All of it.
+    pub part: Part,
+    /// The same with devices by name: what it holds in its machine's book.
+    pub allocation: Allocation,
+    free: Amount,
+    free_devices: Vec<u16>,
+}
+
+/// A piece of a pot that somebody uses.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Taken {
+    /// Of which pot, and how much.
+    pub part: Part,
+    /// Its GPUs.
+    pub devices: Vec<u16>,
+}
+
+impl Pot {
+    fn new(part: Part, devices: Vec<u16>) -> Self {
+        let allocation = allocation_of(&part.amount, &devices);
+        let free = part.amount.clone();
+        Self { part, allocation, free, free_devices: devices }
+    }
+
+    /// The role that it is kept for, innermost.
+    pub fn role(&self) -> Option<&RoleName> {
+        self.part.role()
+    }
+
+    /// What of it is free.
+    pub fn free(&self) -> &Amount {
+        &self.free
+    }
+
+    fn key(
+        &self,
+    ) -> (&[hansa_model::framework::Reservation], Option<&hansa_model::framework::PersistentVolume>) {
+        (&self.part.reservations, self.part.volume.as_ref())
+    }
+
+    fn resize(&mut self, amount: Amount, free: Amount, devices: Vec<u16>) {
+        self.allocation = allocation_of(&amount, &devices);
+        self.part.amount = amount;
+        self.free = free;
+    }
+
+    fn devices(&self) -> Vec<u16> {
+        self.allocation.gpus.iter().map(|&(device, _)| device).collect()
+    }
+}
+
+/// All pots of a machine, in the order of what they are kept for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pots(Vec<Pot>);
+
+impl Pots {
+    /// As they were stored.
+    pub fn restored(records: Vec<PotRecord>) -> Self {
+        let mut pots = Self::default();
+        for record in records {
+            pots.grow(&record.part, record.devices);
+        }
+        pots
+    }
+
+    /// As they are to be stored.
+    pub fn records(&self) -> Vec<PotRecord> {
+        self.0.iter().map(|pot| PotRecord { part: pot.part.clone(), devices: pot.devices() }).collect()
+    }
+
+    /// All.
+    pub fn iter(&self) -> impl Iterator<Item = &Pot> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The pot that this part is of.
+    pub fn get(&self, part: &Part) -> Option<&Pot> {
+        self.0.iter().find(|pot| pot.part.is_like(part))
+    }
+
+    /// What is free, in parts.
+    pub fn free(&self) -> impl Iterator<Item = Part> + '_ {
+        self.0
+            .iter()
+            .filter(|pot| !pot.free.is_empty())
+            .map(|pot| Part { amount: pot.free.clone(), ..pot.part.clone() })
+    }
+
+    /// All of it, in parts.
+    pub fn parts(&self) -> Vec<Part> {
+        self.0.iter().map(|pot| pot.part.clone()).collect()
+    }
+
+    /// Whether a volume of this id is kept for the role.
+    pub fn has_volume(&self, role: &RoleName, id: &str) -> bool {
+        self.0.iter().any(|pot| {
+            pot.role() == Some(role) && pot.part.volume.as_ref().is_some_and(|volume| volume.id == id)
+        })
+    }
+
+    /// What could be taken for this part now, the lowest devices first.
+    pub fn pick(&self, part: &Part) -> Result<Taken, NotEnough> {
+        let Some(pot) = self.get(part) else { return Err(NotEnough(first_kind(&part.amount))) };
+        pot.free.contains(&part.amount)?;
+        let devices = pot.free_devices.iter().take(usize::from(part.amount.gpus)).copied().collect();
+        Ok(Taken { part: part.clone(), devices })
+    }
+
+    /// Somebody uses this from now on. It was picked, or is used already by the word of its agent: then the pot grows if
+    /// it is too small. Whether it did.
+    pub fn take(&mut self, taken: &Taken) -> bool {
+        let short = match self.get(&taken.part) {
+            None => taken.part.amount.clone(),
+            Some(pot) => taken.part.amount.without(&pot.free),
+        };
+        let unknown: Vec<u16> = match self.get(&taken.part) {
+            None => taken.devices.clone(),
+            Some(pot) => {
+                let known = pot.devices();
+                taken.devices.iter().filter(|device| !known.contains(device)).copied().collect()
+            }
+        };
+        let grows = !short.is_empty() || !unknown.is_empty();
+        if grows {
+            self.grow(&Part { amount: short, ..taken.part.clone() }, unknown);
+        }
+        if let Some(pot) = self.get_mut(&taken.part) {
+            pot.free = pot.free.without(&taken.part.amount);
+            pot.free_devices.retain(|device| !taken.devices.contains(device));
+        }
+        grows
+    }
+
+    /// Nobody uses it any more.
+    pub fn give_back(&mut self, taken: &Taken) {
+        if let Some(pot) = self.get_mut(&taken.part) {
+            pot.free.add(&taken.part.amount);
+            pot.free_devices.extend(&taken.devices);
+            pot.free_devices.sort_unstable();
+        }
+    }
+
+    /// So much more is kept: all of it is free.
+    pub fn grow(&mut self, part: &Part, mut devices: Vec<u16>) {
+        match self.get_mut(part) {
+            Some(pot) => {
+                let (mut amount, mut free) = (pot.part.amount.clone(), pot.free.clone());
+                amount.add(&part.amount);
+                free.add(&part.amount);
+                pot.free_devices.extend(&devices);
+                pot.free_devices.sort_unstable();
+                devices.extend(pot.devices());
+                devices.sort_unstable();
+                pot.resize(amount, free, devices);
+            }
+            None => {
+                devices.sort_unstable();
+                let pot = Pot::new(part.clone(), devices);
+                let at = self.0.partition_point(|other| other.key() < pot.key());
+                self.0.insert(at, pot);
+            }
+        }
+    }
+
+    /// So much less is kept; it was free. What it had of devices; None: it was not free.
+    pub fn shrink(&mut self, part: &Part) -> Option<Vec<u16>> {
+        let taken = self.pick(part).ok()?;
+        let pot = self.get_mut(part)?;
+        let (amount, free) = (pot.part.amount.without(&part.amount), pot.free.without(&part.amount));
+        pot.free_devices.retain(|device| !taken.devices.contains(device));
+        let mut devices = pot.devices();
+        devices.retain(|device| !taken.devices.contains(device));
+        pot.resize(amount, free, devices);
+        self.0.retain(|pot| !pot.part.amount.is_empty());
+        Some(taken.devices)
+    }
+
+    fn get_mut(&mut self, part: &Part) -> Option<&mut Pot> {
+        self.0.iter_mut().find(|pot| pot.part.is_like(part))
+    }
+
+    /// What of an allocation that covers these parts is of pots, and what of it is not.
+    pub fn split(&self, all: &Allocation, parts: &[Part]) -> Held {
+        let mut open = all.clone();
+        let mut pots: Vec<Taken> = Vec::new();
+        for part in parts.iter().filter(|part| !part.reservations.is_empty()) {
+            let own = self.get(part).map(Pot::devices);
+            let mut devices: Vec<u16> = Vec::new();
+            while devices.len() < usize::from(part.amount.gpus) {
+                let of_pot =
+                    |&(device, _): &(u16, u16)| own.as_ref().is_some_and(|own| own.contains(&device));
+                let at = open.gpus.iter().position(of_pot).or(open.gpus.len().checked_sub(1));
+                let Some(at) = at else { break };
+                devices.push(open.gpus.remove(at).0);
+            }
+            open.cpus_milli = open.cpus_milli.saturating_sub(part.amount.cpus_milli);
+            open.mem = open.mem.saturating_sub(part.amount.mem);
+            open.disk = open.disk.saturating_sub(part.amount.disk);
+            open.ports.retain(|&port| !part.amount.ports.contains(port));
+            pots.push(Taken { part: part.clone(), devices });
+        }
+        Held { open, pots }
+    }
+}
+
+/// What somebody has on a machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Held {
+    /// Of what is nobody's in particular.
+    pub open: Allocation,
+    /// Of pots.
+    pub pots: Vec<Taken>,
+}
+
+impl Held {
+    /// Nothing of pots.
+    pub fn open(open: Allocation) -> Self {
+        Self { open, pots: Vec::new() }
+    }
+
+    /// As parts, for shares and quota: ports do not count.
+    pub fn parts(&self) -> Vec<Part> {
+        let gpus = u16::try_from(self.open.gpus.len()).unwrap_or(u16::MAX);
+        let Allocation { cpus_milli, mem, disk, .. } = self.open;
+        let open = Part::unreserved(Amount { cpus_milli, mem, disk, gpus, ..Amount::default() });
+        std::iter::once(open).chain(self.pots.iter().map(|taken| taken.part.clone())).collect()
+    }
+}
+
+/// An amount with devices by name; the ports ascending.
+pub(crate) fn allocation_of(amount: &Amount, devices: &[u16]) -> Allocation {
+    Allocation {
+        cpus_milli: amount.cpus_milli,
+        mem: amount.mem,
+        disk: amount.disk,
+        gpus: devices.iter().map(|&device| (device, WHOLE_GPU)).collect(),
+        ports: amount.ports.iter().collect(),
+    }
+}
+
+fn first_kind(amount: &Amount) -> Kind {
+    match amount {
+        amount if amount.cpus_milli > 0 => Kind::Cpus,
+        amount if amount.mem > 0 => Kind::Mem,
+        amount if amount.disk > 0 => Kind::Disk,
+        amount if amount.gpus > 0 => Kind::Gpus,
+        _ => Kind::Ports,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hansa_model::framework::Reservation;
+    use hansa_model::resources::PortSet;
+
+    fn kept(role: &str, cpus_milli: u64, gpus: u16) -> Part {
+        let reservation =
+            Reservation { role: role.into(), principal: None, labels: Vec::new(), fixed: false };
+        Part {
+            reservations: vec![reservation],
+            volume: None,
+            amount: Amount { cpus_milli, gpus, ..Amount::default() },
+        }
+    }
+
+    #[test]
+    fn what_is_taken_comes_back() {
+        let mut pots = Pots::default();
+        pots.grow(&kept("b", 1000, 2), vec![3, 1]);
+        pots.grow(&kept("a", 500, 0), vec![]);
+        let before = pots.records();
+        assert_eq!(pots.iter().map(|pot| pot.role().unwrap().to_string()).collect::<Vec<_>>(), ["a", "b"]);
+        let taken = pots.pick(&kept("b", 400, 1)).unwrap();
+        assert_eq!(taken.devices, [1]);
+        assert!(!pots.take(&taken));
+        assert!(pots.pick(&kept("b", 700, 0)).is_err() && pots.pick(&kept("b", 0, 2)).is_err());
+        assert!(pots.shrink(&kept("b", 1000, 2)).is_none(), "some of it is used");
+        pots.give_back(&taken);
+        assert_eq!(pots.records(), before);
+        assert_eq!(pots.shrink(&kept("b", 1000, 1)), Some(vec![1]));
+        assert_eq!(pots.records()[1].devices, [3]);
+        assert_eq!(pots.shrink(&kept("b", 0, 1)), Some(vec![3]));
+        assert_eq!(pots.records().len(), 1, "an empty pot goes");
+    }
+
+    #[test]
+    fn a_pot_grows_to_what_is_used_of_it() {
+        let mut pots = Pots::default();
+        let taken = Taken { part: kept("a", 400, 1), devices: vec![2] };
+        assert!(pots.take(&taken));
+        assert_eq!(pots.free().count(), 0);
+        pots.give_back(&taken);
+        assert_eq!(pots.free().collect::<Vec<_>>(), [kept("a", 400, 1)]);
+        assert!(!pots.take(&taken));
+    }
+
+    #[test]
+    fn an_allocation_is_split_into_pots_and_the_rest() {
+        let mut pots = Pots::default();
+        pots.grow(&kept("a", 400, 1), vec![2]);
+        let ports = |low, high| PortSet::from_ranges([(low, high)]);
+        let open =
+            Part::unreserved(Amount { cpus_milli: 100, gpus: 1, ports: ports(5, 6), ..Amount::default() });
+        let all = Allocation {
+            cpus_milli: 500,
+            gpus: vec![(1, 1000), (2, 1000)],
+            ports: vec![5, 6],
+            ..Allocation::default()
+        };
+        let held = pots.split(&all, &[kept("a", 400, 1), open]);
+        assert_eq!(held.open.gpus, [(1, 1000)]);
+        assert_eq!((held.open.cpus_milli, held.open.ports.as_slice()), (100, [5, 6].as_slice()));
+        assert_eq!(held.pots, [Taken { part: kept("a", 400, 1), devices: vec![2] }]);
+    }
+}
