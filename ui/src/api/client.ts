@@ -164,17 +164,20 @@ export const schemas = () => {
 
 export type Output = "stdout" | "stderr";
 
-export const logPath = (task: string, file: Output) => `/hansa/v1/tasks/${part(task)}/logs/${file}`;
+/** `node`: where it ran, for a task that the master has forgotten. */
+export const logPath = (task: string, file: Output, node: string | null) =>
+  `/hansa/v1/tasks/${part(task)}/logs/${file}?${node ? `node=${part(node)}&` : ""}`;
 
 /** Reads the end of a log and then what is added to it, until `signal` aborts. */
 export async function followLog(
   task: string,
   file: Output,
+  node: string | null,
   tail: number,
   onText: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const response = await fetch(`${logPath(task, file)}?offset=-${tail}&follow=true`, { signal });
+  const response = await fetch(`${logPath(task, file, node)}offset=-${tail}&follow=true`, { signal });
   if (!response.ok || !response.body) throw await refusal(response, "the log");
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {

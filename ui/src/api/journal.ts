@@ -5,6 +5,7 @@ import { taskState } from "../lib/format";
 import type { Params } from "../lib/route";
 import type { Tone } from "../ui/tone";
 import type { Frame, Picture } from "./picture";
+import type { Task } from "./types";
 
 export type EntryKind = "task" | "service" | "machine" | "deployment" | "alarm";
 
@@ -43,7 +44,7 @@ export function past({ nodes, services, tasks }: Pick<Picture, "nodes" | "servic
   }
   for (const task of tasks.values()) {
     if (!task.started_at) continue;
-    const to = ["task", { id: task.id }] as const;
+    const to = ["task", { id: task.id, on: task.hostname }] as const;
     const words = `running on ${task.hostname}`;
     found.push({ at: task.started_at, kind: "task", subject: task.id, services: task.app ? [task.app] : [], words, tone: "good", to });
   }
@@ -77,13 +78,23 @@ function tell(before: Picture, frame: Frame): Told | null {
       if (!known.failing && service.failing) {
         return { ...base, words: `fails again and again: ${service.failing.last}`, tone: "bad" };
       }
-      if (known.version !== service.version) return { ...base, words: "has a new version", tone: "calm" };
       if (known.instances !== service.instances) {
         return { ...base, words: `scaled from ${known.instances} to ${service.instances}`, tone: "calm" };
+      }
+      if (known.version !== service.version) return { ...base, words: "has a new version", tone: "calm" };
+      if (service.last_failure_at !== known.last_failure_at && service.last_failure) {
+        return { ...base, words: `an instance failed: ${service.last_failure}`, tone: "bad" };
       }
       if (known.health === service.health) return null;
       const tone = service.health === "unhealthy" ? "bad" : service.health === "healthy" ? "good" : "calm";
       return { ...base, words: `${known.health} → ${service.health}`, tone };
+    }
+    case "task_removed": {
+      // Often the last that is heard of a task: it is forgotten as soon as it has ended.
+      const task = before.tasks.get(frame.data.id);
+      if (!task || isTerminal(task.state)) return null;
+      const to = ["task", { id: task.id, on: task.hostname }] as const;
+      return { kind: "task", subject: task.id, services: task.app ? [task.app] : [], words: `ended on ${task.hostname}`, tone: "calm", to };
     }
     case "service_removed": {
       const { id } = frame.data;
@@ -126,7 +137,9 @@ function tell(before: Picture, frame: Frame): Told | null {
   }
 }
 
-function taskTold(before: Picture, task: Picture["tasks"] extends ReadonlyMap<string, infer T> ? T : never): Told | null {
+const isTerminal = (state: string) => !/^TASK_(STAGING|STARTING|RUNNING|KILLING|UNREACHABLE)$/.test(state);
+
+function taskTold(before: Picture, task: Task): Told | null {
   const known = before.tasks.get(task.id);
   // While lists are read anew, a task that is new here may be an old one.
   if (known?.state === task.state && known.healthy === task.healthy) return null;
@@ -142,6 +155,6 @@ function taskTold(before: Picture, task: Picture["tasks"] extends ReadonlyMap<st
     services: task.app ? [task.app] : [],
     words: `${words}${moved && task.hostname ? ` on ${task.hostname}` : ""}`.replace(/^(\S+): (.*) on (\S+)$/, "$1 on $3: $2"),
     tone: bad ? "bad" : good ? "good" : "calm",
-    to: ["task", { id: task.id }],
+    to: ["task", { id: task.id, on: task.hostname }],
   };
 }

@@ -5,7 +5,7 @@ import type { Cluster, Deployment, Node, Progress, Service, Task } from "./types
 
 const task = (id: string, change: Partial<Task> = {}) => ({ id, state: "TASK_RUNNING", app: "/web", healthy: null, message: "", ...change }) as Task;
 const node = (change: Partial<Node> = {}) => ({ id: "a", hostname: "a", state: "active", used: null, machine: null, ...change }) as Node;
-const service = (change: Partial<Service> = {}) => ({ id: "/web", deployments: ["d"], failing: null, health: "healthy", ...change }) as Service;
+const service = (change: Partial<Service> = {}) => ({ id: "/web", deployments: ["d"], failing: null, health: "healthy", version: 1, instances: 1, ...change }) as Service;
 const progress: Progress = { id: "d", services: ["/web"], step: 0, steps: 1, waiting_for: "", state: "running" };
 const lists = { cluster: {} as Cluster, nodes: [], services: [], deployments: [] };
 
@@ -88,8 +88,13 @@ test("the journal tells what changed, once, and not what stayed", () => {
     { name: "task", data: task("t", { hostname: "n1" }) },
     { name: "task", data: task("t", { hostname: "n1", healthy: false }) },
     { name: "task", data: task("t", { hostname: "n1", state: "TASK_FAILED", message: "exit 1", healthy: false }) },
+    { name: "task_removed", data: { id: "t" } },
+    { name: "task", data: task("u", { hostname: "n2" }) },
+    { name: "task_removed", data: { id: "u" } },
     { name: "service", data: service() },
     { name: "service", data: service({ health: "unhealthy" }) },
+    { name: "service", data: service({ health: "unhealthy", last_failure: "exit 1", last_failure_at: 4 }) },
+    { name: "service", data: service({ health: "unhealthy", last_failure: "exit 1", last_failure_at: 4, version: 2, instances: 3 }) },
     { name: "node", data: node() },
     { name: "node", data: node({ state: "unreachable" }) },
     { name: "usage", data: { id: "a", used: none, machine: none } },
@@ -103,8 +108,12 @@ test("the journal tells what changed, once, and not what stayed", () => {
     "task t good: running on n1",
     "task t bad: unhealthy",
     "task t bad: failed on n1: exit 1",
+    "task u good: running on n2",
+    "task u calm: ended on n2",
     "service /web calm: created",
     "service /web bad: healthy → unhealthy",
+    "service /web bad: an instance failed: exit 1",
+    "service /web calm: scaled from 1 to 3",
     "machine a good: joined, active",
     "machine a bad: active → unreachable",
     "deployment d calm: step 1 of 1",

@@ -107,7 +107,7 @@ export function Frameworks() {
     <>
       <PageHead title="Frameworks" {...(answer && { count: answer.length })} />
       {problem && <p className="notice bad">{problem}</p>}
-      <section className="panel" aria-label="Frameworks">
+      <div className="panel">
         {!answer ? (
           !problem && <Waiting height={120} />
         ) : answer.length === 0 ? (
@@ -118,7 +118,7 @@ export function Frameworks() {
         ) : (
           <Table label="Frameworks" columns={columns} rows={answer} rowKey={(framework) => framework.id} first="name" />
         )}
-      </section>
+      </div>
     </>
   );
 }

@@ -82,7 +82,7 @@ function Shares(props: {
   const { roles, whole } = props;
   const weights = roles.reduce((sum, role) => sum + role.weight_milli, 0);
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label="Roles">
+    <div className="scroll" tabIndex={0} role="region" aria-label="Roles and what they have">
       <table className="table">
         <thead>
           <tr>

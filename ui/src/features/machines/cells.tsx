@@ -2,7 +2,7 @@
 
 import { useMemo } from "react";
 import type { Node } from "../../api/types";
-import { percent } from "../../lib/format";
+import { counted, percent } from "../../lib/format";
 import { kindNames, totalOf, type Kind } from "../../lib/sums";
 import { Link } from "../../ui/link";
 
@@ -15,33 +15,43 @@ export const shareOf = (node: Node, by: Kind, of: Of) =>
 
 export function Cells({ nodes, by, of, large = false }: { nodes: readonly Node[]; by: Kind; of: Of; large?: boolean }) {
   const sorted = useMemo(() => [...nodes].sort(byName), [nodes]);
+  const wordy = large && nodes.length <= withWords;
   return (
-    <ul className={`cells ${large && nodes.length <= 48 ? "large" : ""}`}>
+    <ul className={`cells ${wordy ? "large" : ""}`}>
       {sorted.map((node) => (
         <li key={node.id}>
-          <Cell node={node} share={shareOf(node, by, of)} words={`${kindNames[by]} ${of === "used" ? "used" : "given out"}`} />
+          <Cell node={node} wordy={wordy} share={shareOf(node, by, of)} words={`${kindNames[by]} ${of === "used" ? "used" : "given out"}`} />
         </li>
       ))}
     </ul>
   );
 }
 
-function Cell({ node, share, words }: { node: Node; share: number; words: string }) {
+/** Beyond this many machines a square has no words. */
+const withWords = 48;
+
+function Cell({ node, share, words, wordy }: { node: Node; share: number; words: string; wordy: boolean }) {
   const state = node.state === "active" ? "" : node.state;
-  const title = `${node.hostname}${state && `, ${state}`}: ${share} % of ${words}, ${node.tasks} ${node.tasks === 1 ? "task" : "tasks"}`;
+  const rest = `of ${words}, ${counted(node.tasks, "task")}`;
+  const title = `${node.hostname}${state && `, ${state}`}: ${share} % ${rest}`;
   return (
     <Link
       to="machine"
       params={{ id: node.hostname }}
-      className={`cell ${state} ${share >= 55 ? "full" : ""}`}
+      className={`cell ${state}`}
       style={{ "--share": `${Math.min(share, 100)}%` } as React.CSSProperties}
       title={title}
-      aria-label={title}
+      aria-label={wordy ? undefined : title}
     >
-      <span className="cell-words" aria-hidden="true">
-        <span className="cut">{node.hostname}</span>
-        <span className="number">{state && node.state !== "active" ? state : `${share} %`}</span>
-      </span>
+      {wordy && (
+        <span className="cell-words">
+          <span className="cut">{node.hostname} </span>
+          <span className="number">
+            {state || `${share} %`}
+            <span className="hidden"> {rest}</span>
+          </span>
+        </span>
+      )}
     </Link>
   );
 }

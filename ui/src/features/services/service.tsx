@@ -33,6 +33,7 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
   const tasks = useMemo(() => [...picture.tasks.values()].filter((task) => task.app === id), [picture.tasks, id]);
   if (!service) return <Unknown id={id} />;
   const tab = tabs.find(([name]) => name === param)?.[0] ?? "instances";
+  const ended = [...picture.ended.values()].filter((task) => task.app === id).reverse();
   const under = service.deployments.flatMap((id) => picture.deployments.get(id) ?? []);
   return (
     <>
@@ -52,6 +53,11 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
         })}
       </nav>
       <Tab tab={tab} service={service} tasks={tasks} picture={picture} />
+      {tab === "instances" && ended.length > 0 && (
+        <Panel title="Ended while the console was open" count={ended.length}>
+          <TaskTable label="Ended instances" tasks={ended} without="app" short param="ended" />
+        </Panel>
+      )}
     </>
   );
 }

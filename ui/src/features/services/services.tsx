@@ -97,7 +97,7 @@ export function Services({ picture }: { picture: Picture }) {
           </button>
         )}
       </div>
-      <section className="panel" aria-label="Services">
+      <div className="panel">
         {rows.length === 0 ? (
           <Empty>
             {filtered ? (
@@ -119,7 +119,7 @@ export function Services({ picture }: { picture: Picture }) {
         ) : (
           <Table label="Services" columns={columns} rows={rows} rowKey={(row) => `${row.kind} ${row.id}`} />
         )}
-      </section>
+      </div>
     </>
   );
 }

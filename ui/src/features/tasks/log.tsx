@@ -11,7 +11,7 @@ const kept = 20_000;
 const tails = [64 << 10, 1 << 20, 16 << 20] as const;
 const lineHeight = 18;
 
-export function Log({ task, file }: { task: string; file: Output }) {
+export function Log({ task, file, node }: { task: string; file: Output; node: string | null }) {
   const [tail, setTail] = useState<number>(tails[0]);
   const [log, setLog] = useState(noLines);
   const [problem, setProblem] = useState<string | null>(null);
@@ -38,7 +38,7 @@ export function Log({ task, file }: { task: string; file: Output }) {
     };
     setLog(noLines);
     setOver(false);
-    followLog(task, file, tail, add, abort.signal).then(
+    followLog(task, file, node, tail, add, abort.signal).then(
       () => setOver(true),
       (error: unknown) => {
         if (!abort.signal.aborted) setProblem(wordsOf(error));
@@ -48,7 +48,7 @@ export function Log({ task, file }: { task: string; file: Output }) {
       abort.abort();
       clearTimeout(timer);
     };
-  }, [task, file, tail]);
+  }, [task, file, node, tail]);
 
   // The last line is empty if the output ends with a line's end.
   const lines = useMemo(() => (log.lines.at(-1) === "" ? log.lines.slice(0, -1) : log.lines), [log]);

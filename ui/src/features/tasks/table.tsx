@@ -27,6 +27,7 @@ const app: Column<Task> = {
 const node: Column<Task> = {
   key: "machine",
   head: "Machine",
+  wide: true,
   by: (task) => task.hostname,
   cell: (task) => (
     <Link to="machine" params={{ id: task.hostname }}>
@@ -41,7 +42,7 @@ const rest = {
     head: "Task",
     by: (task) => task.id,
     cell: (task) => (
-      <Link to="task" params={{ id: task.id }} title={task.id} className="mono">
+      <Link to="task" params={{ id: task.id, on: task.hostname }} title={task.id} className="mono">
         {shortTask(task.id)}
       </Link>
     ),
@@ -84,7 +85,7 @@ const rest = {
   },
 } satisfies Record<string, Column<Task>>;
 
-export function TaskTable(props: { label: string; tasks: readonly Task[]; without?: "app" | "machine"; short?: boolean }) {
+export function TaskTable(props: { label: string; tasks: readonly Task[]; without?: "app" | "machine"; short?: boolean; param?: string }) {
   const { without } = props;
   const columns = useMemo(
     () => [
@@ -107,6 +108,7 @@ export function TaskTable(props: { label: string; tasks: readonly Task[]; withou
       rowKey={(task) => task.id}
       first={without === "app" ? "since" : "app"}
       {...(props.short && { short: true })}
+      {...(props.param && { param: props.param })}
     />
   );
 }

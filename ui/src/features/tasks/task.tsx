@@ -16,12 +16,15 @@ import { isOver, TaskState } from "../words";
 import { Log } from "./log";
 
 export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
+  const [on, setOn] = useParam("on");
   const known = picture.tasks.get(id) ?? picture.ended.get(id);
   const [asked, setAsked] = useState<Task | null>(null);
   const [missing, setMissing] = useState(false);
   // While the tasks of a large cluster are still being read, one of them can be asked for by itself.
+  const { complete } = picture;
   useEffect(() => {
     if (known) return;
+    if (complete) return setMissing(true);
     let current = true;
     api.task(id).then(
       (task) => current && setAsked(task),
@@ -30,7 +33,7 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
     return () => {
       current = false;
     };
-  }, [id, known]);
+  }, [id, known, complete]);
   const task = known ?? asked;
   const live = picture.tasks.has(id) || (task !== null && !picture.ended.has(id));
   return (
@@ -42,7 +45,7 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
             <p className={`notice ${/FAILED|ERROR|LOST|GONE|DROPPED/.test(task.state) ? "bad" : ""}`}>{task.message}</p>
           )}
           <div className="columns uneven">
-            <Output id={id} />
+            <Output id={id} node={task.hostname} />
             <div className="stack">
               <Facts task={task} />
               <History task={task} picture={picture} ended={picture.ended.has(id)} />
@@ -53,8 +56,19 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
       ) : (
         missing && (
           <>
-            <p className="notice">It has ended and is forgotten; its output may still be on its machine.</p>
-            <Output id={id} />
+            <div className="notice">
+              <span>It has ended and is forgotten; its output may still be on its machine.</span>
+              <label className="row small">
+                Machine
+                <select value={on ?? ""} onChange={(event) => setOn(event.target.value || null)}>
+                  <option value="">choose…</option>
+                  {[...picture.nodes.values()].map((node) => (
+                    <option key={node.id}>{node.hostname}</option>
+                  ))}
+                </select>
+              </label>
+            </div>
+            {on && <Output id={id} node={on} />}
           </>
         )
       )}
@@ -211,7 +225,7 @@ function Checks({ results }: { results: readonly HealthResult[] }) {
   );
 }
 
-function Output({ id }: { id: string }) {
+function Output({ id, node }: { id: string; node: string | null }) {
   const [param, setFile] = useParam("file");
   const file = param === "stderr" ? "stderr" : "stdout";
   return (
@@ -226,13 +240,13 @@ function Output({ id }: { id: string }) {
               </button>
             ))}
           </span>
-          <a className="button plain" href={api.logPath(id, file)} download={`${shortTask(id)}.${file}.txt`}>
+          <a className="button plain" href={api.logPath(id, file, node)} download={`${shortTask(id)}.${file}.txt`}>
             <Icon name="download" /> Download
           </a>
         </span>
       }
     >
-      <Log key={`${id} ${file}`} task={id} file={file} />
+      <Log key={`${id} ${file}`} task={id} file={file} node={node} />
     </Panel>
   );
 }

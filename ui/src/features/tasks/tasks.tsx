@@ -53,7 +53,7 @@ export function Tasks({ picture }: { picture: Picture }) {
           </span>
         )}
       </div>
-      <section className="panel" aria-label="Tasks">
+      <div className="panel">
         {shown.length === 0 ? (
           <Empty>
             {filtered ? (
@@ -70,7 +70,7 @@ export function Tasks({ picture }: { picture: Picture }) {
         ) : (
           <TaskTable label="Tasks" tasks={shown} />
         )}
-      </section>
+      </div>
     </>
   );
 }
