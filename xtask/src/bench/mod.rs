@@ -2,6 +2,7 @@
 //!
 //! - `cell`: a master with simulated agents in its process takes a million instances through its HTTP port.
 //! - `link`: the same with 1,000 simulated agents in another process, each with its own gRPC stream.
+//! - `offers`: a framework over HTTP that fills every offer, with 1,000 simulated agents.
 //! - `allocation`: who is offered what, a whole cycle and one freed machine.
 //! - `placement`: decisions a second, and packing on the openb traces beside first fit.
 //! - `store`: what a durable put costs.
@@ -20,7 +21,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// All benches.
-pub const NAMES: [&str; 7] = ["cell", "link", "allocation", "placement", "store", "machine", "images"];
+pub const NAMES: [&str; 8] =
+    ["cell", "link", "offers", "allocation", "placement", "store", "machine", "images"];
 
 /// Runs the named benches; all of them if none is named. Whether all of them ran.
 pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
@@ -33,6 +35,7 @@ pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
                 }
             }
             "link" => example(root, "hansa-master", "swarm", &["link", "1000", "1000", "1000"])?,
+            "offers" => example(root, "hansa-master", "swarm", &["offers", "1000", "20"])?,
             "allocation" => allocation(root)?,
             "placement" => example(root, "hansa-placement", "placement_bench", &[])?,
             "store" => {
@@ -159,6 +162,8 @@ fn machine(root: &Path) -> Result<()> {
     println!("with {STARTS} tasks:");
     memory(cluster.0.id())?;
     println!("{}", syncs(&text("/metrics", "text/plain")?)?);
+    println!("a framework that fills every offer with tasks of /bin/true:");
+    example(root, "hansa-master", "swarm", &["framework", &format!("http://{ADDRESS}"), "10"])?;
     drop(cluster);
     let _ = std::fs::remove_dir_all(folder);
     example(root, "hansa-master", "claims", &[&program.display().to_string(), "1000"])
