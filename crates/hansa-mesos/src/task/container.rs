@@ -10,6 +10,9 @@ use hansa_model::docker_run;
 use hansa_model::resources::PortDemand;
 use hansa_model::spec::TaskSpec;
 
+/// Where volumes are that only have a name, on each machine.
+const NAMED_VOLUMES: &str = "/var/lib/hansa-volumes/docker";
+
 /// Adds a container to a spec whose demand is there already.
 pub(super) fn read(spec: &mut TaskSpec, container: Option<&v1::ContainerInfo>) -> Result<(), Invalid> {
     let Some(container) = container else { return Ok(()) };
@@ -25,9 +28,6 @@ pub(super) fn read(spec: &mut TaskSpec, container: Option<&v1::ContainerInfo>) -
     let parameters = &mut spec.container.parameters;
     if let Some(hostname) = container.hostname.as_ref().filter(|hostname| !hostname.is_empty()) {
         parameters.push(Parameter { key: "hostname".into(), value: hostname.clone() });
-    }
-    if let Some(linux) = &container.linux_info {
-        linux_info(parameters, linux)?;
     }
     if let Some(limits) = &container.rlimit_info {
         for limit in &limits.rlimits {
@@ -56,8 +56,7 @@ fn docker(spec: &mut TaskSpec, container: &v1::ContainerInfo) -> Result<(), Inva
     spec.container.privileged = docker.privileged();
     let parameter = |one: &v1::Parameter| Parameter { key: one.key.clone(), value: one.value.clone() };
     spec.container.parameters = docker.parameters.iter().map(parameter).collect();
-    let on_info = container.network_infos.iter().flat_map(|info| &info.port_mappings);
-    let mappings = docker.port_mappings.iter().map(Mapping::from).chain(on_info.map(Mapping::from));
+    let mappings = docker.port_mappings.iter().map(Mapping::from);
     spec.network = match docker.network() {
         Network::Host => NetworkSpec::Host,
         Network::Bridge | Network::User => bridge(spec, mappings)?,
@@ -70,6 +69,10 @@ fn mesos(spec: &mut TaskSpec, container: &v1::ContainerInfo) -> Result<(), Inval
     spec.container.engine = Engine::Mesos;
     if let Some(image) = container.mesos.as_ref().and_then(|mesos| mesos.image.as_ref()) {
         spec.container.image = Some(image_of(image)?);
+    }
+    // Docker's containers never heeded it: clients send half of it there.
+    if let Some(linux) = &container.linux_info {
+        linux_info(&mut spec.container.parameters, linux)?;
     }
     // Without a name it is the machine's own.
     let named: Vec<&v1::NetworkInfo> = container
@@ -202,11 +205,36 @@ fn volume_of(volume: &v1::Volume) -> Result<Volume, Invalid> {
                 secret.ok_or_else(|| Invalid::new("'source.secret' is not set for SECRET volume"))?;
             Ok(Volume::Secret { source: secret_source(secret)?, container_path })
         }
-        Source::DockerVolume => {
-            Err(Invalid::new("volumes of Docker plugins (DOCKER_VOLUME) are not supported"))
-        }
+        Source::DockerVolume => docker_volume(source).map(host),
         Source::CsiVolume => Err(Invalid::new("volumes of storage plugins (CSI_VOLUME) are not supported")),
         Source::Unknown => Err(Invalid::new("'source.type' is unknown")),
+    }
+}
+
+/// The machine's path of a volume of Docker: as with `docker run --volume`, a path is itself.
+fn docker_volume(source: &v1::volume::Source) -> Result<String, Invalid> {
+    let volume = source.docker_volume.as_ref();
+    let volume =
+        volume.ok_or_else(|| Invalid::new("'source.docker_volume' is not set for DOCKER_VOLUME volume"))?;
+    let driver = volume.driver.as_deref().unwrap_or_default();
+    if !["", "local"].contains(&driver) {
+        return Err(Invalid(format!("the volume driver '{driver}' is not supported: only local is")));
+    }
+    if volume.driver_options.as_ref().is_some_and(|options| !options.parameter.is_empty()) {
+        return Err(Invalid::new("options of volume drivers are not supported"));
+    }
+    let name = &volume.name;
+    if name.starts_with('/') {
+        return path(name, "source.docker_volume.name");
+    }
+    let usual = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    if name.starts_with(|letter: char| letter.is_ascii_alphanumeric()) && name.chars().all(usual) {
+        Ok(format!("{NAMED_VOLUMES}/{name}"))
+    } else {
+        Err(Invalid(format!(
+            "'{}' is no name of a volume: letters, digits, _ . and - are",
+            name.escape_debug()
+        )))
     }
 }
 

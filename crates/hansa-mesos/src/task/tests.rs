@@ -118,7 +118,11 @@ fn a_docker_task_as_mesos_compose_sends_it() {
                 {"host_port":31000,"container_port":53,"protocol":"UDP"}],
             "parameters":[{"key":"cap-add","value":"NET_ADMIN"}]},
             "volumes":[{"container_path":"/data","host_path":"/srv","mode":"RO"},
-                {"container_path":"/x","mode":"RW","source":{"type":"HOST_PATH","host_path":{"path":"x"}}}],
+                {"container_path":"/x","mode":"RW","source":{"type":"HOST_PATH","host_path":{"path":"x"}}},
+                {"container_path":"/y","mode":"RW","source":{"type":"DOCKER_VOLUME",
+                    "docker_volume":{"driver":"local","name":"/srv/y"}}},
+                {"container_path":"/z","mode":"RO","source":{"type":"DOCKER_VOLUME","docker_volume":{"name":"z.1"}}}],
+            "linux_info":{"effective_capabilities":{}},
             "rlimit_info":{"rlimits":[{"type":"RLMT_NOFILE","soft":1024,"hard":2048},{"type":"RLMT_CORE"}]},
             "tty_info":{}}"#,
     );
@@ -131,7 +135,15 @@ fn a_docker_task_as_mesos_compose_sends_it() {
         host_path: host.into(),
         read_only,
     };
-    assert_eq!(volumes, [host("/data", "/srv", true), host("/x", "x", false)]);
+    assert_eq!(
+        volumes,
+        [
+            host("/data", "/srv", true),
+            host("/x", "x", false),
+            host("/y", "/srv/y", false),
+            host("/z", "/var/lib/hansa-volumes/docker/z.1", true),
+        ]
+    );
     assert_eq!(
         parameters,
         [
@@ -373,8 +385,19 @@ fn what_cannot_be_run_says_why() {
         ),
         (volume(""), "`ContainerInfo` is invalid: Invalid volume: Only one of them should be set"),
         (
-            volume(r#","source":{"type":"DOCKER_VOLUME","docker_volume":{"name":"v"}}"#),
-            "`ContainerInfo` is invalid: Invalid volume: volumes of Docker plugins (DOCKER_VOLUME) are not supported",
+            volume(r#","source":{"type":"DOCKER_VOLUME","docker_volume":{"name":"v","driver":"rexray"}}"#),
+            "`ContainerInfo` is invalid: Invalid volume: the volume driver 'rexray' is not supported",
+        ),
+        (
+            volume(r#","source":{"type":"DOCKER_VOLUME","docker_volume":{"name":"a/../b"}}"#),
+            "`ContainerInfo` is invalid: Invalid volume: 'a/../b' is no name of a volume",
+        ),
+        (
+            volume(
+                r#","source":{"type":"DOCKER_VOLUME","docker_volume":{"name":"v",
+                    "driver_options":{"parameter":[{"key":"type","value":"nfs"}]}}}"#,
+            ),
+            "`ContainerInfo` is invalid: Invalid volume: options of volume drivers are not supported",
         ),
         (
             volume(r#","source":{"type":"SECRET","secret":{"type":"REFERENCE","reference":{"name":"v"}}}"#),
