@@ -197,3 +197,109 @@ pub fn framework<'a>(
         offer_constraints: constraints::write(&view.constraints),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Codec, decode, encode};
+    use hansa_model::Timestamp;
+    use hansa_model::framework::{Raw, Reservation};
+    use hansa_model::resources::{MIB, PortSet, Resources};
+    use hansa_model::role::Totals;
+    use hansa_model::task::TaskState;
+    use prost::Message;
+
+    fn of_framework() -> FrameworkInfo {
+        let json = br#"{"user":"u","name":"n","id":{"value":"F"},"role":"web"}"#;
+        framework::read(&decode(Codec::Json, json).unwrap()).unwrap()
+    }
+
+    fn cpus(cpus_milli: u64) -> Amount {
+        Amount { cpus_milli, ..Amount::default() }
+    }
+
+    #[test]
+    fn a_task_to_the_byte() {
+        let json = br#"{"name":"t","task_id":{"value":"1"},"agent_id":{"value":"S"},"command":{"value":"x"},
+            "labels":{"labels":[{"key":"k","value":"v"}]},"limits":{"mem":{"value":64}}}"#;
+        let info: v1::TaskInfo = decode(Codec::Json, json).unwrap();
+        let framework = of_framework();
+        let task = FrameworkTask {
+            id: "1".into(),
+            name: "t".into(),
+            parts: vec![Part::unreserved(cpus(500))],
+            info: Raw::new(info.encode_to_vec()),
+        };
+        let group = InstanceId::from("g");
+        let (agent, role) = (AgentId::from("S"), RoleName::from("web"));
+        let status =
+            TaskStatus::new("g-1".into(), group.clone(), 0, TaskState::Unreachable, Timestamp(2_000));
+        let of = TaskOf {
+            framework: &framework,
+            task: &task,
+            executor: None,
+            group: &group,
+            agent: &agent,
+            address: "10.0.0.1:5051",
+            role: &role,
+            status: &status,
+        };
+        assert_eq!(
+            String::from_utf8(encode(Codec::Json, &of.write())).unwrap(),
+            concat!(
+                r#"{"name":"t","task_id":{"value":"1"},"framework_id":{"value":"F"},"agent_id":{"value":"S"},"#,
+                r#""state":"TASK_LOST","resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":0.5},"#,
+                r#""allocation_info":{"role":"web"}}],"statuses":[{"task_id":{"value":"1"},"#,
+                r#""state":"TASK_LOST","source":"SOURCE_MASTER","agent_id":{"value":"S"},"#,
+                r#""executor_id":{"value":"1"},"timestamp":2.0,"container_status":{"container_id":{"value":"g"},"#,
+                r#""network_infos":[{"ip_addresses":[{"protocol":"IPv4","ip_address":"10.0.0.1"}]}]}}],"#,
+                r#""status_update_state":"TASK_LOST","labels":{"labels":[{"key":"k","value":"v"}]},"#,
+                r#""user":"u","limits":{"mem":{"value":64.0}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn an_agent_has_what_is_reserved_and_what_is_not() {
+        let reservation =
+            Reservation { role: "db".into(), principal: None, labels: Vec::new(), fixed: false };
+        let view = AgentView {
+            id: "S".into(),
+            hostname: "h".into(),
+            address: "10.0.0.1:7777".into(),
+            state: AgentState::Deactivated,
+            since: Timestamp(0),
+            total: Resources {
+                cpus_milli: 4_000,
+                mem: 10 * MIB + 5,
+                ports: PortSet::from_ranges([(1, 2)]),
+                ..Resources::default()
+            },
+            allocated: Totals::default(),
+            reserved: vec![Part { reservations: vec![reservation], volume: None, amount: cpus(1_000) }],
+            attributes: BTreeMap::new(),
+            region: None,
+            zone: None,
+            version: "0.1.0".into(),
+            registered_at: Timestamp(1),
+            missing_isolation: Vec::new(),
+        };
+        let told = agent(&view, "1.11.0", &[Part::unreserved(cpus(500))], &[]);
+        let json = String::from_utf8(encode(Codec::Json, &told)).unwrap();
+        let total = concat!(
+            r#""total_resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":3.0}},"#,
+            r#"{"name":"mem","type":"SCALAR","scalar":{"value":10.0}},"#,
+            r#"{"name":"ports","type":"RANGES","ranges":{"range":[{"begin":1,"end":2}]}},"#,
+            r#"{"name":"cpus","type":"SCALAR","scalar":{"value":1.0},"reservations":[{"type":"DYNAMIC","role":"db"}]}]"#
+        );
+        assert!(json.contains(total), "{json}");
+        for part in [
+            r#""agent_info":{"hostname":"h","port":7777,"#,
+            r#""active":false,"deactivated":true,"version":"1.11.0","pid":"slave(1)@10.0.0.1:7777""#,
+            r#""registered_time":{"nanoseconds":1000000}"#,
+            r#""allocated_resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":0.5}}]"#,
+        ] {
+            assert!(json.contains(part), "{part}: {json}");
+        }
+    }
+}

@@ -118,7 +118,7 @@ impl Kernel {
                 self.show_status(step, number, at, status);
             }
         } else if may {
-            let runs = !status.state.is_terminal();
+            let runs = began(&status);
             if waits {
                 launched.waiting[at].push(status.clone());
             }
@@ -373,6 +373,15 @@ impl Kernel {
                 self.tell_status(step, number, at, status, None);
             }
         }
+    }
+}
+
+/// Whether a task got so far that its executor, if it has one, has begun.
+fn began(status: &TaskStatus) -> bool {
+    match status.state {
+        TaskState::Gone | TaskState::Dropped | TaskState::Error => false,
+        TaskState::Killed => status.reason != Some(Reason::ReasonTaskKilledDuringLaunch),
+        _ => true,
     }
 }
 
