@@ -111,16 +111,18 @@ pub(crate) struct Idle<'a> {
 pub struct AllocatorSettings {
     /// An offer contains at least one of these, unless its framework says otherwise. None: any is sent.
     pub min_allocatable: Vec<Amount>,
+    /// Whether machines with GPUs are only for frameworks that know of GPUs.
+    pub filter_gpus: bool,
     /// The region that is everybody's; machines of others are for those that know of regions. None: all are.
     pub region: Option<String>,
 }
 
 impl Default for AllocatorSettings {
-    /// A hundredth of a CPU or 32 MiB of memory; all regions.
+    /// A hundredth of a CPU or 32 MiB of memory; GPUs for those that know of them; all regions.
     fn default() -> Self {
         let cpus = Amount { cpus_milli: 10, ..Amount::default() };
         let mem = Amount { mem: 32 * MIB, ..Amount::default() };
-        Self { min_allocatable: vec![cpus, mem], region: None }
+        Self { min_allocatable: vec![cpus, mem], filter_gpus: true, region: None }
     }
 }
 

@@ -125,6 +125,11 @@ impl Order {
         })
     }
 
+    /// Whether nobody is at or below a role.
+    pub fn is_empty(&self, role_at: RoleAt) -> bool {
+        self.nodes.get(role_at as usize).is_none_or(|node| node.branches.is_empty())
+    }
+
     /// A role's own, in order; [`CLAIMS`] is one of them.
     pub fn own(&self, role_at: RoleAt) -> impl Iterator<Item = SeatAt> {
         self.nodes.get(role_at as usize).into_iter().flat_map(|node| &node.own).map(|&(_, at)| at)

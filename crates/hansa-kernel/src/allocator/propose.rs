@@ -142,8 +142,12 @@ impl Allocator {
     fn refusals_end(&mut self, now: Timestamp) {
         while let Some((agent, at, epoch)) = self.filters.pop_ended(now) {
             let seat = self.seats.get(at as usize).and_then(Option::as_ref);
-            if seat.is_some_and(|seat| seat.wants && seat.epoch == epoch) {
-                self.causes.pairs.entry(agent).or_default().insert(at);
+            match seat.filter(|seat| seat.epoch == epoch) {
+                None => self.filters.forget(&agent, at),
+                Some(seat) if seat.wants => {
+                    self.causes.pairs.entry(agent).or_default().insert(at);
+                }
+                Some(_) => {}
             }
         }
     }
@@ -288,8 +292,9 @@ impl Allocator {
             return Vec::new();
         }
         let here = numbers(unreserved(look.left).totals());
+        let somebody = |at: &RoleAt| !self.order.is_empty(*at);
         let misses = |at: &RoleAt| (0..KINDS.len()).any(|kind| here[kind] > 0 && tree.missing(*at)[kind] > 0);
-        let mut roles: Vec<RoleAt> = tree.below_guarantee().filter(misses).collect();
+        let mut roles: Vec<RoleAt> = tree.below_guarantee().filter(somebody).filter(misses).collect();
         roles.sort_by_cached_key(|&at| self.order.path(look.roles, at, CLAIMS));
         roles
     }
