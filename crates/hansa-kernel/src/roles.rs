@@ -271,17 +271,6 @@ impl Roles {
         })
     }
 
-    /// The weighted share of a role, and of all below it, if it had `more` besides what its groups have.
-    pub fn share_with(&self, name: &RoleName, more: Totals, capacity: Totals) -> Share {
-        match self.tree.find(name.as_str()) {
-            None => share(more, capacity, DEFAULT_WEIGHT),
-            Some(at) => {
-                let node = self.tree.node(at);
-                share(plus(node.whole.used, more), capacity, node.state.role.weight_milli)
-            }
-        }
-    }
-
     /// The weighted share of a role, and of all below it, with what it is offered.
     pub fn share_at(&self, at: RoleAt, capacity: Totals) -> Share {
         let node = self.tree.node(at);

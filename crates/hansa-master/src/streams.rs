@@ -7,7 +7,7 @@
 use crate::Master;
 use crate::engine::Event;
 use hansa_model::FrameworkId;
-use hansa_model::framework::{FrameworkEvent, StreamId};
+use hansa_model::framework::{FrameworkEvent, FrameworkInfo, StreamId};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,6 +40,8 @@ pub(crate) struct StreamOutbox {
     events: mpsc::UnboundedSender<FrameworkEvent>,
     shared: Arc<Shared>,
     key: Arc<str>,
+    /// What it said of itself; its id only once `framework` is known.
+    info: Arc<FrameworkInfo>,
     /// Whose it is, once it is told.
     framework: Option<FrameworkId>,
 }
@@ -86,15 +88,6 @@ impl FrameworkStream {
         self.taken(event)
     }
 
-    /// What is there already.
-    pub(crate) fn ready(&mut self) -> Option<Next> {
-        match self.received.try_recv() {
-            Ok(event) => Some(self.taken(Some(event))),
-            Err(mpsc::error::TryRecvError::Disconnected) => Some(self.taken(None)),
-            Err(mpsc::error::TryRecvError::Empty) => None,
-        }
-    }
-
     fn taken(&self, event: Option<FrameworkEvent>) -> Next {
         if self.shared.cut.load(Relaxed) {
             return Next::Cut;
@@ -122,13 +115,17 @@ impl Drop for FrameworkStream {
 }
 
 impl Master {
-    /// Opens a stream; to subscribe with it is the next thing to do. `key` is what other calls must name.
-    pub(crate) async fn open_stream(&self, key: Arc<str>) -> Result<FrameworkStream, Stopping> {
+    /// Opens a stream; to subscribe with it, as `info`, is the next thing to do. `key` is what other calls must name.
+    pub(crate) async fn open_stream(
+        &self,
+        key: Arc<str>,
+        info: Arc<FrameworkInfo>,
+    ) -> Result<FrameworkStream, Stopping> {
         let id = self.new_session_id();
         let (events, received) = mpsc::unbounded_channel();
         let shared = Arc::<Shared>::default();
         let to_loop = self.inner().events.clone();
-        let outbox = StreamOutbox { events, shared: shared.clone(), key, framework: None };
+        let outbox = StreamOutbox { events, shared: shared.clone(), key, info, framework: None };
         to_loop.send(Event::StreamOpened { stream: id, outbox }).await.map_err(|_| Stopping)?;
         Ok(FrameworkStream { id, received, shared, to_loop })
     }
@@ -151,12 +148,14 @@ fn weight(event: &FrameworkEvent) -> usize {
 }
 
 /// Which stream is a framework's newest, and what its calls must name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Subscription {
     /// The stream.
     pub(crate) stream: StreamId,
     /// The `Mesos-Stream-Id`.
     pub(crate) key: Arc<str>,
+    /// What the framework says of itself.
+    pub(crate) info: Arc<FrameworkInfo>,
 }
 
 /// The subscriptions of all frameworks: the loop writes, who reads calls looks up.
@@ -167,6 +166,13 @@ impl Directory {
     /// The newest stream of a framework that is subscribed.
     pub(crate) fn of(&self, framework: &FrameworkId) -> Option<Subscription> {
         self.lock().get(framework).cloned()
+    }
+
+    /// It says something else of itself from now on.
+    pub(crate) fn update(&self, info: Arc<FrameworkInfo>) {
+        if let Some(subscription) = self.lock().get_mut(&info.id) {
+            subscription.info = info;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, FxHashMap<FrameworkId, Subscription>> {
@@ -197,7 +203,8 @@ impl Streams {
         let Some(outbox) = self.outboxes.get_mut(&stream) else { return true };
         if let FrameworkEvent::Subscribed { framework } = &event {
             outbox.framework = Some(framework.clone());
-            let subscription = Subscription { stream, key: outbox.key.clone() };
+            let info = Arc::new(FrameworkInfo { id: framework.clone(), ..outbox.info.as_ref().clone() });
+            let subscription = Subscription { stream, key: outbox.key.clone(), info };
             self.directory.lock().insert(framework.clone(), subscription);
         }
         let sent = outbox.send(event);
@@ -230,8 +237,26 @@ mod tests {
         let shared = Arc::<Shared>::default();
         let (to_loop, loop_end) = mpsc::channel(1);
         let key = Arc::from(format!("key-{id}"));
-        streams.opened(id, StreamOutbox { events, shared: shared.clone(), key, framework: None });
+        let info = Arc::new(info());
+        streams.opened(id, StreamOutbox { events, shared: shared.clone(), key, info, framework: None });
         (FrameworkStream { id, received, shared, to_loop }, loop_end)
+    }
+
+    fn info() -> FrameworkInfo {
+        FrameworkInfo {
+            id: "".into(),
+            name: String::new(),
+            user: String::new(),
+            roles: [hansa_model::RoleName::any()].into(),
+            capabilities: Default::default(),
+            failover_timeout_ms: 0,
+            checkpoint: false,
+            hostname: String::new(),
+            webui_url: None,
+            principal: None,
+            labels: Vec::new(),
+            min_allocatable: Default::default(),
+        }
     }
 
     fn subscribed() -> FrameworkEvent {
@@ -248,6 +273,7 @@ mod tests {
         assert_eq!(newest(), None);
         assert!(streams.send(1, subscribed()));
         assert_eq!(newest().as_deref(), Some("key-1"));
+        assert_eq!(directory.of(&"f".into()).unwrap().info.id, "f".into(), "it is told its id");
         assert!(streams.send(2, subscribed()));
         assert!(streams.ended(1));
         assert_eq!(newest().as_deref(), Some("key-2"), "the end of the old one does not matter");
@@ -272,7 +298,6 @@ mod tests {
         assert!((0..3).all(|_| streams.send(7, big())));
         assert!(!streams.send(7, big()));
         assert_eq!(reader.next().await, Next::Cut);
-        assert_eq!(reader.ready(), Some(Next::Cut));
         drop(reader);
         assert!(matches!(loop_end.recv().await, Some(Event::StreamClosed { stream: 7 })));
     }
@@ -281,7 +306,6 @@ mod tests {
     async fn what_was_sent_before_the_end_is_heard() {
         let mut streams = Streams::new(Arc::default());
         let (mut reader, _loop_end) = stream(&mut streams, 1);
-        assert_eq!(reader.ready(), None);
         streams.send(1, FrameworkEvent::Error("enough".into()));
         streams.ended(1);
         assert_eq!(reader.next().await, Next::Event(Box::new(FrameworkEvent::Error("enough".into()))));

@@ -5,6 +5,9 @@
 
 pub mod operation;
 
+#[cfg(test)]
+mod tests;
+
 use crate::proto::v1;
 use crate::proto::v1::scheduler::call::Type;
 use crate::proto::v1::scheduler::{self, Call};

@@ -4,8 +4,8 @@ use crate::proto::v1::scheduler::Event;
 use crate::proto::v1::scheduler::event::{self, Type};
 use crate::proto::v1::{self};
 use crate::{offer, status};
+use core::net::IpAddr;
 use hansa_model::framework::{FrameworkEvent, FrameworkInfo};
-use std::net::IpAddr;
 
 /// Seconds between heartbeats, as the SUBSCRIBED event promises them.
 pub const HEARTBEAT_SECS: u64 = 15;
@@ -79,7 +79,7 @@ pub fn master_info(id: &str, hostname: &str, address: IpAddr, port: u16, version
         id: id.to_owned(),
         ip,
         port: port.into(),
-        pid: Some(format!("master@{}", std::net::SocketAddr::new(address, port))),
+        pid: Some(format!("master@{}", core::net::SocketAddr::new(address, port))),
         hostname: Some(hostname.to_owned()),
         version: Some(version.to_owned()),
         address: Some(v1::Address {

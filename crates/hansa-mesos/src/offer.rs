@@ -3,9 +3,9 @@
 use crate::proto::v1;
 use crate::proto::v1::value::{Range, Ranges, Scalar, Text, Type};
 use crate::resources::{self, Form};
+use core::net::IpAddr;
 use hansa_model::framework::{Capability, FrameworkInfo, Offer};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 /// What agents' addresses are followed by.
 const AGENT_PATH: &str = "/slave(1)";

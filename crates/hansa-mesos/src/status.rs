@@ -8,10 +8,10 @@ use crate::proto::v1::network_info::{IpAddress, Protocol};
 use crate::proto::v1::task_status;
 use crate::proto::v1::value::{Scalar, Type as ValueType};
 use crate::resources::mib_of_bytes;
+use core::net::IpAddr;
 use hansa_model::Timestamp;
 use hansa_model::framework::{Capability, FrameworkInfo, FrameworkUpdate, Source};
 use hansa_model::task::{CheckResult, Reason, TaskState, TaskStatus};
-use std::net::IpAddr;
 
 /// An update as this framework is able to read it. What an executor of its own said is passed on; who, where and which
 /// container is ours to say.

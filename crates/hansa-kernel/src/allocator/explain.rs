@@ -9,7 +9,7 @@ use hansa_model::framework::{FilterInForce, FrameworkExplanation, OfferObstacle,
 use hansa_model::resources::Kind;
 use hansa_model::role::{Bound, Totals};
 use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Host names that are given as examples.
 const EXAMPLES: usize = 5;
@@ -101,7 +101,8 @@ impl Allocator {
         let Some(role_at) = seat.role_at else { return Vec::new() };
         let room = Room::of(roles, role_at, free);
         let mut by_words: BTreeMap<String, (u32, Vec<String>)> = BTreeMap::new();
-        for agent in self.resting.union(&self.causes.machines) {
+        let agents: BTreeSet<&AgentId> = self.resting.keys().chain(&self.causes.machines).collect();
+        for agent in agents {
             let Some(idle) = machine(agent).filter(|idle| !idle.parts.is_empty()) else { continue };
             let mut left = idle.parts.clone();
             lessen(&mut left, &self.held_on(roles, agent));
@@ -146,7 +147,7 @@ impl Allocator {
             return "it asked for no offers in this role (suppressed)".into();
         }
         if let [first, rest @ ..] = obstacles {
-            let mut words = format!("{} idle: {}", machines(first.machines), first.words);
+            let mut words = format!("{}: {}", machines(first.machines), first.words);
             for group in rest {
                 words += &format!("; {}: {}", machines(group.machines), group.words);
             }
@@ -191,7 +192,7 @@ fn dominant(totals: Totals, capacity: Totals) -> (u64, Option<Kind>) {
 }
 
 fn machines(count: u32) -> String {
-    if count == 1 { "1 machine".into() } else { format!("{count} machines") }
+    if count == 1 { "1 idle machine".into() } else { format!("{count} idle machines") }
 }
 
 fn words_of(obstacle: &Obstacle, roles: &Roles) -> String {

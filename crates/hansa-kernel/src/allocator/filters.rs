@@ -1,8 +1,8 @@
 //! What frameworks refused, machine by machine.
 //!
 //! A refusal holds for a while, for one framework in one role on one machine, and only against offers that have nothing
-//! beyond what was refused: once there is more, the offer goes out again. Whoever gave something back there has also had
-//! its **turn**: before it is offered the machine again, everybody else who wants it is.
+//! beyond what was refused: once there is more, the offer goes out again. Whoever wanted nothing at all of it has also had
+//! its **turn**: before it is offered as much there again, everybody else who wants it is.
 
 use super::SeatAt;
 use hansa_model::framework::{Part, parts};
@@ -17,11 +17,16 @@ pub(crate) const LEAST_REFUSAL_MS: u64 = 1_000;
 /// The longest that something can be refused, in milliseconds: 365 days.
 pub(crate) const LONGEST_REFUSAL_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
 
+/// How many refusals of one seat on one machine are kept in mind.
+const MOST_KEPT: usize = 8;
+
 /// What was refused, and until when.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Refusal {
     pub parts: Vec<Part>,
     pub until: Timestamp,
+    /// Whether nothing of it was wanted.
+    pub whole: bool,
 }
 
 /// All that a seat refused on one machine.
@@ -47,6 +52,7 @@ impl Filters {
         (seat, epoch): (SeatAt, u64),
         agent: &AgentId,
         parts: Vec<Part>,
+        whole: bool,
         refuse_ms: u64,
     ) {
         let until = now + refuse_ms.clamp(LEAST_REFUSAL_MS, LONGEST_REFUSAL_MS);
@@ -59,8 +65,15 @@ impl Filters {
             *refusals = Refusals { epoch, list: Vec::new() };
         }
         // What it refused before, and is no more and no longer than this, adds nothing.
-        refusals.list.retain(|old| old.until > now && !(old.until <= until && within(&old.parts, &parts)));
-        refusals.list.push(Refusal { parts, until });
+        let adds = |old: &Refusal| {
+            (old.until > now || old.whole)
+                && !(old.until <= until && old.whole <= whole && within(&old.parts, &parts))
+        };
+        refusals.list.retain(adds);
+        if refusals.list.len() >= MOST_KEPT {
+            refusals.list.remove(0);
+        }
+        refusals.list.push(Refusal { parts, until, whole });
         self.ends.insert((until, agent.clone(), seat));
     }
 
@@ -72,7 +85,10 @@ impl Filters {
     /// A new round begins on the machine: of those that had their turn only those count that still refuse something.
     pub fn new_round(&mut self, now: Timestamp, agent: &AgentId) {
         if let Some(machine) = self.machines.get_mut(agent) {
-            machine.retain(|_, refusals| refusals.list.iter().any(|refusal| refusal.until > now));
+            machine.retain(|_, refusals| {
+                refusals.list.retain(|refusal| refusal.until > now);
+                !refusals.list.is_empty()
+            });
         }
     }
 
@@ -82,7 +98,7 @@ impl Filters {
             let (_, agent, seat) = self.ends.pop_first()?;
             let refusals = self.machines.get_mut(&agent).and_then(|machine| machine.get_mut(&seat));
             if let Some(refusals) = refusals {
-                refusals.list.retain(|refusal| refusal.until > now);
+                refusals.list.retain(|refusal| refusal.until > now || refusal.whole);
                 let epoch = refusals.epoch;
                 return Some((agent, seat, epoch));
             }
@@ -120,7 +136,7 @@ impl Filters {
 pub(super) struct OnMachine<'a>(Option<&'a FxHashMap<SeatAt, Refusals>>);
 
 impl<'a> OnMachine<'a> {
-    /// What a seat refused there, also if that has ended: then it still has had its turn.
+    /// What a seat refused there, also if that has ended.
     pub fn by(self, at: SeatAt, epoch: u64) -> Option<&'a Refusals> {
         self.0?.get(&at).filter(|refusals| refusals.epoch == epoch)
     }
@@ -131,6 +147,11 @@ impl Refusals {
     pub fn refused(&self, now: Timestamp, parts: &[Part]) -> Option<Timestamp> {
         let holds = |refusal: &&Refusal| refusal.until > now && within(parts, &refusal.parts);
         self.list.iter().filter(holds).map(|refusal| refusal.until).max()
+    }
+
+    /// Whether the seat had its turn with these parts.
+    pub fn had_turn(&self, parts: &[Part]) -> bool {
+        self.list.iter().any(|refusal| refusal.whole && within(parts, &refusal.parts))
     }
 }
 

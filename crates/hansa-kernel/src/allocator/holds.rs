@@ -4,7 +4,7 @@
 //! to them for a moment: they hear at once that something became free. What they do not take in that time (a constraint
 //! may forbid it) is offered to others, and for a while not left to them again.
 
-use crate::roles::RoleAt;
+use crate::roles::{RoleAt, Roles};
 use hansa_model::framework::Amount;
 use hansa_model::resources::{MIB, PortDemand, PortSet};
 use hansa_model::{AgentId, Demand, Owner, Timestamp};
@@ -76,6 +76,16 @@ impl Holds {
         sum
     }
 
+    /// The machines on which more is left to claims in a role than they still want.
+    pub fn in_excess(&self, role_at: RoleAt, wanted: impl Fn(&Wish) -> u32) -> Vec<AgentId> {
+        if !self.counts.keys().any(|wish| wish.0 == role_at) {
+            return Vec::new();
+        }
+        let is_more = |(wish, hold): (&Wish, &Hold)| wish.0 == role_at && hold.count > wanted(wish);
+        let held = self.held.iter().filter(|(_, held)| held.iter().any(is_more));
+        held.map(|(agent, _)| agent.clone()).collect()
+    }
+
     /// A machine on which claims had their time; [`Holds::end`] follows.
     pub fn pop_ended(&mut self, now: Timestamp) -> Option<AgentId> {
         let (until, agent) = self.ends.first().filter(|(until, _)| *until <= now)?.clone();
@@ -123,6 +133,12 @@ impl Holds {
     pub fn next_end(&self) -> Option<Timestamp> {
         self.ends.first().map(|&(until, _)| until)
     }
+}
+
+/// How many of a wish wait now.
+pub(super) fn wanted(roles: &Roles, (role_at, owner, shape): &Wish) -> u32 {
+    let demand = &roles.tree().node(*role_at).state.demand;
+    demand.get(&(owner.clone(), shape.clone())).copied().unwrap_or(0)
 }
 
 /// A shape in what offers are made of: whole MiB and whole GPUs.

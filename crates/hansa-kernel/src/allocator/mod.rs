@@ -48,6 +48,7 @@ use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
 use holds::Holds;
 use order::Order;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 /// Where a seat is: one framework in one role.
 type SeatAt = u32;
@@ -185,9 +186,27 @@ pub(crate) struct Allocator {
     claiming: BTreeSet<RoleAt>,
     causes: Causes,
     /// Machines that had something idle when they were looked at last, which nobody wanted.
-    resting: BTreeSet<AgentId>,
+    resting: BTreeMap<AgentId, Rested>,
     stopped: quota::Stopped,
     look_for_hoards_at: Option<Timestamp>,
+}
+
+/// A machine as it was when nobody wanted what was left there.
+#[derive(Debug)]
+struct Rested {
+    /// What was left. Of less, nobody wants anything either.
+    left: Vec<Part>,
+    /// Whatever else about the machine matters.
+    facts: u64,
+}
+
+impl Idle<'_> {
+    /// Its facts as a number; other facts are another number, for all that is likely.
+    fn facts(&self) -> u64 {
+        let mut hasher = rustc_hash::FxHasher::default();
+        (self.attributes, self.hostname, self.region, self.zone, self.has_gpus).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 impl Causes {
@@ -256,9 +275,9 @@ impl Allocator {
         self.is_new(id, role);
     }
 
-    /// A framework gave back parts of a machine that it was offered in this role (or let their time run out), and does
-    /// not want them, or less, for so many milliseconds: at least a second, 365 days at most. The caller says that the
-    /// machine changed.
+    /// A framework wants nothing of what it was offered of a machine in this role (or let its time run out), and not to
+    /// see the same, or less, for so many milliseconds: at least a second, 365 days at most. Whoever else wants it comes
+    /// before it is asked again. The caller says that the machine changed.
     pub fn refuse(
         &mut self,
         now: Timestamp,
@@ -268,14 +287,34 @@ impl Allocator {
         refused: Vec<Part>,
         refuse_ms: u64,
     ) {
-        if refused.is_empty() {
-            return;
-        }
-        let Some(at) = self.members.get(id).and_then(|member| member.seats.get(role)).copied() else {
-            return;
-        };
-        if let Some(seat) = &self.seats[at as usize] {
-            self.filters.refuse(now, (at, seat.epoch), agent, refused, refuse_ms);
+        self.filter(now, (id, role, agent), refused, true, refuse_ms);
+    }
+
+    /// The same for what is left of an offer that the framework took something of. It has not had its turn: how much it
+    /// has decides when it comes.
+    pub fn refuse_rest(
+        &mut self,
+        now: Timestamp,
+        id: &FrameworkId,
+        role: &RoleName,
+        agent: &AgentId,
+        refused: Vec<Part>,
+        refuse_ms: u64,
+    ) {
+        self.filter(now, (id, role, agent), refused, false, refuse_ms);
+    }
+
+    fn filter(
+        &mut self,
+        now: Timestamp,
+        (id, role, agent): (&FrameworkId, &RoleName, &AgentId),
+        refused: Vec<Part>,
+        whole: bool,
+        refuse_ms: u64,
+    ) {
+        let Some(&at) = self.members.get(id).and_then(|member| member.seats.get(role)) else { return };
+        if let Some(seat) = self.seats[at as usize].as_ref().filter(|_| !refused.is_empty()) {
+            self.filters.refuse(now, (at, seat.epoch), agent, refused, whole, refuse_ms);
         }
     }
 
@@ -317,7 +356,7 @@ impl Allocator {
     /// Weights, guarantees or limits are new: everything is looked at again.
     pub fn roles_changed(&mut self) {
         let resting = std::mem::take(&mut self.resting);
-        self.causes.machines.extend(resting);
+        self.causes.machines.extend(resting.into_keys());
     }
 
     /// When to propose next even if nothing happens.
@@ -439,6 +478,9 @@ impl Allocator {
                 self.claiming.remove(&role_at);
             } else {
                 self.claiming.insert(role_at);
+            }
+            for agent in self.holds.in_excess(role_at, |wish| holds::wanted(roles, wish)) {
+                self.machine_changed(&agent);
             }
         }
     }

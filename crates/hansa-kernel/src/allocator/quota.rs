@@ -43,7 +43,8 @@ impl Room {
         Self { most, stops }
     }
 
-    /// As much of it as there is room for; or why nothing useful: nobody can use memory without CPUs.
+    /// As much of it as there is room for; or why nothing at all: nobody can use memory without CPUs,
+    /// nor the other way round.
     pub fn shrink(&self, amount: &Amount) -> Result<Amount, Stop> {
         let [cpus, mem, disk, gpus] = self.most;
         let gpus = u16::try_from(gpus / u64::from(WHOLE_GPU)).unwrap_or(u16::MAX);
@@ -54,9 +55,8 @@ impl Room {
             gpus: amount.gpus.min(gpus),
             ports: amount.ports.clone(),
         };
-        let (before, after) = (numbers(amount.totals()), numbers(less.totals()));
-        let lost = (0..2).find(|&kind| before[kind] > 0 && after[kind] == 0);
-        match lost.and_then(|kind| self.stops[kind].clone()) {
+        let none = [cpus == 0, mem < MIB].into_iter().position(|none| none);
+        match none.and_then(|kind| self.stops[kind].clone()) {
             Some(stop) => Err(stop),
             None => Ok(less),
         }

@@ -52,6 +52,7 @@ impl Allocator {
     /// Which offers should be taken back now. To be asked after whatever changed use, quota or machines, and with ticks;
     /// then the caller rescinds them, says which machines changed, and asks for proposals. `offers` is only called if it
     /// matters; `machine` and the totals are those of [`Allocator::propose`].
+    #[expect(clippy::wrong_self_convention, reason = "nothing is converted: these are to be rescinded")]
     pub fn to_rescind<'o, 'm>(
         &mut self,
         now: Timestamp,

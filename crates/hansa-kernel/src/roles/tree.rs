@@ -293,22 +293,23 @@ impl Tree {
         self.missing.iter().copied()
     }
 
-    /// What of each kind a role misses to its guarantee.
+    /// What of each kind a role misses to its guarantee beyond what those below it miss to theirs, as offers see it.
     pub fn missing(&self, at: RoleAt) -> Four {
-        missing(self.node(at), View::Offers)
+        let (node, view) = (self.node(at), View::Offers as usize);
+        narrow(std::array::from_fn(|kind| node.kept.whole[view][kind] - node.kept.below[view][kind]))
     }
 
     fn keep(&mut self, from: RoleAt) {
         let mut at = from;
         loop {
+            let before = self.node(at).kept.whole;
+            let after = whole(self.node(at));
+            self.nodes[at as usize].kept.whole = after;
             if self.missing(at) == [0; 4] {
                 self.missing.remove(&at);
             } else {
                 self.missing.insert(at);
             }
-            let before = self.node(at).kept.whole;
-            let after = whole(self.node(at));
-            self.nodes[at as usize].kept.whole = after;
             if at == ROOT {
                 return;
             }

@@ -46,6 +46,11 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
+    /// What it says.
+    pub(super) fn words(self) -> String {
+        self.body.message
+    }
+
     /// The same, naming the field or parameter that caused it.
     pub fn about(mut self, field: &str) -> Self {
         self.body.field = Some(field.into());

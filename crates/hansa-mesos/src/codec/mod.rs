@@ -5,6 +5,7 @@
 //! required and missing.
 
 mod from_json;
+mod maps;
 mod required;
 mod schema;
 mod to_json;
@@ -118,6 +119,9 @@ pub fn from_value<M: Message + Name + Default>(value: &Value) -> Result<M, Decod
 pub fn encode<M: Message + Name>(codec: Codec, message: &M) -> Vec<u8> {
     let bytes = message.encode_to_vec();
     match codec {
+        Codec::Protobuf if table::<M>().has_maps => {
+            maps::complete(table::<M>(), &bytes).expect("prost writes fields as they are declared")
+        }
         Codec::Protobuf => bytes,
         Codec::Json => {
             to_json::message(table::<M>(), &bytes).expect("prost writes fields as they are declared")

@@ -1,5 +1,6 @@
 //! What the codec knows of each message: made once from the embedded descriptors.
 
+use super::wire::{put_bytes, put_double, put_number};
 use crate::proto::DESCRIPTORS;
 use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label as ProtoLabel, Type};
@@ -33,6 +34,10 @@ pub(super) struct Message {
     pub may_lack: bool,
     /// `google.protobuf.Duration`, which people also write as text.
     pub is_duration: bool,
+    /// The bytes of one whose required fields are zero, and that has nothing else.
+    pub zero: Vec<u8>,
+    /// Whether there are maps in it, however deep, to messages that have required fields.
+    pub has_maps: bool,
 }
 
 /// One field.
@@ -78,7 +83,7 @@ pub(super) enum Kind {
 
 /// One enum: (number, name) in ascending order of numbers.
 pub(super) struct Enum {
-    values: Vec<(i32, String)>,
+    pub values: Vec<(i32, String)>,
 }
 
 impl Enum {
@@ -136,7 +141,53 @@ impl Schema {
             schema.messages.push(message);
         }
         schema.mark_what_may_lack();
+        for at in 0..schema.messages.len() {
+            schema.messages[at].zero = schema.zero(at);
+        }
+        schema.mark_what_has_maps();
         schema
+    }
+
+    fn zero(&self, at: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        for field in self.messages[at].fields.iter().filter(|field| field.label == Label::Required) {
+            match field.kind {
+                Kind::Double => put_double(&mut out, field.number, 0.0),
+                Kind::Text | Kind::Bytes => put_bytes(&mut out, field.number, b""),
+                Kind::Message(inner) => put_bytes(&mut out, field.number, &self.zero(inner)),
+                _ => put_number(&mut out, field.number, 0),
+            }
+        }
+        out
+    }
+
+    fn mark_what_has_maps(&mut self) {
+        loop {
+            let has = |message: &Message| {
+                message.fields.iter().any(|field| match (field.label, field.kind) {
+                    (Label::Map, Kind::Message(entry)) => {
+                        self.map_value(entry).is_some_and(|inner| !inner.zero.is_empty() || inner.has_maps)
+                    }
+                    (_, Kind::Message(inner)) => self.messages[inner].has_maps,
+                    _ => false,
+                })
+            };
+            let more: Vec<usize> = (0..self.messages.len())
+                .filter(|at| !self.messages[*at].has_maps && has(&self.messages[*at]))
+                .collect();
+            if more.is_empty() {
+                return;
+            }
+            more.into_iter().for_each(|at| self.messages[at].has_maps = true);
+        }
+    }
+
+    /// The message that the entries of a map lead to, if it is one.
+    pub fn map_value(&self, entry: usize) -> Option<&Message> {
+        match self.messages[entry].field(2)?.1.kind {
+            Kind::Message(inner) => Some(&self.messages[inner]),
+            _ => None,
+        }
     }
 
     /// A message may lack something if it has a required field, or a message that may.
@@ -206,7 +257,7 @@ fn message_of(
     }
     let is_duration =
         places.get(".google.protobuf.Duration").is_some_and(|at| std::ptr::eq(messages[*at].1, descriptor));
-    Message { fields, by_number, by_name, may_lack: false, is_duration }
+    Message { fields, by_number, by_name, may_lack: false, is_duration, zero: Vec::new(), has_maps: false }
 }
 
 fn field_of(
@@ -258,7 +309,7 @@ fn field_of(
 }
 
 /// `task_infos` as protobuf's own JSON would write it: `taskInfos`.
-fn camel_case(name: &str) -> String {
+pub(super) fn camel_case(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut upper = false;
     for letter in name.chars() {

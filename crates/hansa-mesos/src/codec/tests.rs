@@ -1,5 +1,6 @@
 //! Rows of the wire's facts: what is written to the byte, and what is read however it was written.
 
+use super::schema::{Kind, Label};
 use super::*;
 use crate::proto::v1::{self, agent, executor, master, scheduler};
 use proptest::prelude::*;
@@ -176,6 +177,25 @@ fn maps_are_objects_and_numbers_of_no_name_are_left_out() {
     let odd = v1::CapabilityInfo { capabilities: vec![99, 1000, 98] };
     assert_eq!(text(&odd), r#"{"capabilities":["CHOWN"]}"#);
     assert_eq!(text(&v1::CapabilityInfo { capabilities: vec![99] }), "{}");
+}
+
+#[test]
+fn zeros_in_maps_are_written() {
+    let zero = v1::value::Scalar { value: 0.0 };
+    let config = v1::quota::QuotaConfig {
+        role: "r".into(),
+        limits: [("cpus".to_owned(), zero)].into(),
+        ..Default::default()
+    };
+    assert_eq!(text(&config), r#"{"role":"r","limits":{"cpus":{"value":0.0}}}"#);
+    let wire = encode(Codec::Protobuf, &config);
+    // role "r"; limits { key "cpus", value { value 0.0 } }
+    let expected = [&b"\x0a\x01r\x1a\x11\x0a\x04cpus\x12\x09\x09"[..], &[0; 8]].concat();
+    assert_eq!(wire, expected);
+    let status = v1::quota::QuotaStatus { configs: vec![config], ..Default::default() };
+    let call =
+        master::Response { get_quota: Some(master::response::GetQuota { status }), ..Default::default() };
+    assert_eq!(decode(Codec::Protobuf, &encode(Codec::Protobuf, &call)), Ok(call));
 }
 
 #[test]
@@ -362,6 +382,104 @@ fn fields_out_of_order_and_in_parts_are_one_message() {
     assert_eq!(String::from_utf8(json).unwrap(), text(&info));
 }
 
+/// Numbers that look random and are the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// A message of this type with whatever may stand in it, as bytes.
+fn any_message(message: &schema::Message, dice: &mut Dice, depth: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for field in &message.fields {
+        let times = match field.label {
+            Label::Required => 1,
+            Label::Optional => dice.roll(2),
+            Label::Repeated | Label::Map => dice.roll(3),
+        };
+        let is_deep = depth == 0 && matches!(field.kind, Kind::Message(_)) && field.label != Label::Required;
+        for _ in 0..if is_deep { 0 } else { times } {
+            any_value(&mut out, field, dice, depth);
+        }
+    }
+    out
+}
+
+fn any_value(out: &mut Vec<u8>, field: &schema::Field, dice: &mut Dice, depth: usize) {
+    let number = field.number;
+    match field.kind {
+        Kind::Double => wire::put_double(out, number, (dice.roll(2_000_000) as f64 - 1e6) / 1_000.0),
+        Kind::Int32 => wire::put_number(out, number, (dice.roll(1 << 31) as i64 - (1 << 30)) as u64),
+        Kind::Int64 => wire::put_number(out, number, (dice.roll(1 << 31) << 32) ^ dice.roll(1 << 31)),
+        Kind::Uint32 => wire::put_number(out, number, dice.roll(1 << 31)),
+        Kind::Uint64 => wire::put_number(out, number, (dice.roll(1 << 31) << 33) ^ dice.roll(1 << 31)),
+        Kind::Bool => wire::put_number(out, number, dice.roll(2)),
+        Kind::Text => {
+            let texts = ["", "a", "\"\\\n\u{1}", "ü\u{2028}😀", "Infinity", "null"];
+            wire::put_bytes(out, number, texts[dice.roll(texts.len() as u64) as usize].as_bytes());
+        }
+        Kind::Bytes => {
+            let bytes: Vec<u8> = (0..dice.roll(5)).map(|_| dice.roll(256) as u8).collect();
+            wire::put_bytes(out, number, &bytes);
+        }
+        Kind::Enum(at) => {
+            let all = &SCHEMA.enumeration(at).values;
+            wire::put_number(out, number, all[dice.roll(all.len() as u64) as usize].0 as u64);
+        }
+        Kind::Message(at) => {
+            let inner = any_message(SCHEMA.message(at), dice, depth.saturating_sub(1));
+            wire::put_bytes(out, number, &inner);
+        }
+    }
+}
+
+/// Whatever may stand in a message survives JSON.
+fn survives<M: Message + Name + Default + PartialEq>(seed: u64) {
+    let wire = any_message(table::<M>(), &mut Dice(seed), 6);
+    let message: M = decode(Codec::Protobuf, &wire).unwrap();
+    let json = encode(Codec::Json, &message);
+    let text = String::from_utf8_lossy(&json);
+    assert!(!text.contains(['\n', '\r']), "one line");
+    // What was not set but has a default is set now; everything else is as it was.
+    let again: M = decode(Codec::Json, &json).unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        encode(Codec::Json, &again) == json && again.encoded_len() >= message.encoded_len(),
+        "{}",
+        text.len()
+    );
+    let wire = encode(Codec::Protobuf, &message);
+    assert!(decode::<M>(Codec::Protobuf, &wire).is_ok_and(|read| read == message));
+    let camel: Value = camel_keys(serde_json::from_slice(&json).unwrap());
+    assert!(from_value::<M>(&camel).is_ok_and(|read| read == again));
+}
+
+/// The same with keys in camel case, except where they are no names of fields.
+fn camel_keys(value: Value) -> Value {
+    let maps = ["limits", "guarantees", "quantities", "offer_filters", "role_constraints"];
+    let maps = maps.into_iter().chain(["node_stage_secrets", "node_publish_secrets", "volume_context"]);
+    let maps: Vec<&str> = maps.collect();
+    match value {
+        Value::Object(object) => object
+            .into_iter()
+            .map(|(key, value)| {
+                let value = match value {
+                    Value::Object(entries) if maps.contains(&key.as_str()) => {
+                        entries.into_iter().map(|(key, value)| (key, camel_keys(value))).collect()
+                    }
+                    value => camel_keys(value),
+                };
+                (schema::camel_case(&key), value)
+            })
+            .collect(),
+        Value::Array(values) => values.into_iter().map(camel_keys).collect(),
+        value => value,
+    }
+}
+
 /// Any message of these types, by way of any bytes that happen to be one, or of its JSON.
 fn round_trip<M: Message + Name + Default + PartialEq>(bytes: &[u8]) {
     let _ = decode::<M>(Codec::Json, bytes);
@@ -413,5 +531,25 @@ proptest! {
         let value = milli as f64 / 1_000.0;
         let json = text(&v1::value::Scalar { value });
         prop_assert_eq!(read::<v1::value::Scalar>(&json).unwrap().value, value);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn whatever_may_stand_in_a_message_survives(seed in any::<u64>()) {
+        survives::<scheduler::Call>(seed);
+        survives::<scheduler::Event>(seed);
+        survives::<executor::Call>(seed);
+        survives::<executor::Event>(seed);
+        survives::<v1::Offer>(seed);
+        survives::<v1::TaskInfo>(seed);
+        survives::<v1::TaskStatus>(seed);
+        survives::<master::Call>(seed);
+        survives::<master::response::GetAgents>(seed);
+        survives::<agent::Call>(seed);
+        survives::<agent::ProcessIo>(seed);
+        survives::<v1::quota::QuotaStatus>(seed);
     }
 }

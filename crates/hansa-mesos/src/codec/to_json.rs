@@ -144,7 +144,8 @@ impl<'a> Writer<'a> {
         self.out.push(b':');
         let (_, field) = SCHEMA.message(entry).field(2).ok_or_else(mismatch)?;
         let absent = match field.kind {
-            Kind::Text | Kind::Bytes | Kind::Message(_) => Raw::Bytes(b""),
+            Kind::Message(inner) => Raw::Bytes(&SCHEMA.message(inner).zero),
+            Kind::Text | Kind::Bytes => Raw::Bytes(b""),
             Kind::Double => Raw::Fixed64(0),
             _ => Raw::Varint(0),
         };

@@ -105,6 +105,19 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
+/// Appends a field as it was read.
+pub(super) fn put_raw(out: &mut Vec<u8>, field: u32, value: Raw<'_>) {
+    match value {
+        Raw::Varint(value) => put_number(out, field, value),
+        Raw::Fixed64(bits) => put_double(out, field, f64::from_bits(bits)),
+        Raw::Fixed32(bits) => {
+            put_varint(out, u64::from(field) << 3 | 5);
+            out.extend_from_slice(&bits.to_le_bytes());
+        }
+        Raw::Bytes(bytes) => put_bytes(out, field, bytes),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

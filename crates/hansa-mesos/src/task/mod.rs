@@ -8,6 +8,9 @@ mod checks;
 mod command;
 mod container;
 
+#[cfg(test)]
+mod tests;
+
 use crate::Invalid;
 use crate::names::check_id;
 use crate::proto::v1;

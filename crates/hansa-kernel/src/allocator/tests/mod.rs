@@ -1,4 +1,7 @@
 //! Stories of the allocator.
 
+mod cost;
 mod fairness;
+mod offers;
+mod random;
 mod world;

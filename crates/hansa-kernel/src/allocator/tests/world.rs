@@ -23,6 +23,20 @@ pub(super) struct Machine {
     pub inactive: bool,
 }
 
+impl Machine {
+    pub fn idle_now<'a>(&'a self, id: &'a AgentId) -> Idle<'a> {
+        Idle {
+            parts: self.idle.clone(),
+            attributes: &self.attributes,
+            hostname: id.as_str(),
+            region: self.region.as_deref(),
+            zone: self.zone.as_deref(),
+            has_gpus: self.has_gpus,
+            rank: 0,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub offer: Proposal,
@@ -125,15 +139,7 @@ impl World {
         let machines: &'static BTreeMap<AgentId, Machine> = Box::leak(Box::new(self.machines.clone()));
         let machine = move |id: &AgentId| {
             let (id, machine) = machines.get_key_value(id).filter(|(_, machine)| !machine.inactive)?;
-            Some(Idle {
-                parts: machine.idle.clone(),
-                attributes: &machine.attributes,
-                hostname: id.as_str(),
-                region: machine.region.as_deref(),
-                zone: machine.zone.as_deref(),
-                has_gpus: machine.has_gpus,
-                rank: 0,
-            })
+            Some(machine.idle_now(id))
         };
         question(self, &machine)
     }
@@ -141,6 +147,7 @@ impl World {
     /// A cycle; what was proposed is offered. One line for each, as `f r a cpus:1.000;mem:10`.
     pub fn propose(&mut self) -> Vec<String> {
         let (now, capacity, free) = (self.now, self.capacity(), self.free());
+        let before = self.short_of_headroom();
         let proposals = self
             .ask(|world, machine| world.allocator.propose(now, &mut world.roles, capacity, free, machine));
         let mut lines = Vec::new();
@@ -153,7 +160,18 @@ impl World {
             self.offers.insert(id, Held { offer, made_at: self.now });
         }
         self.check();
+        for (before, after) in before.into_iter().zip(self.short_of_headroom()) {
+            assert!(after <= before, "what is guaranteed to others was offered: {after}, before {before}");
+        }
         lines
+    }
+
+    /// How much of each kind is guaranteed, not had yet, and not idle.
+    fn short_of_headroom(&self) -> [u64; 4] {
+        let tree = self.roles.tree();
+        let kept = tree.kept(View::Offers);
+        let idle = numbers(minus(self.free(), tree.node(ROOT).whole.offered_plain));
+        std::array::from_fn(|kind| kept[kind].saturating_sub(idle[kind]))
     }
 
     pub fn pass(&mut self, ms: u64) -> Vec<String> {
@@ -235,7 +253,8 @@ impl World {
             parts::take(&mut rest, &used).expect("it was offered");
             taken += amount.cpus_milli;
             self.run(&offer, used);
-            self.allocator.refuse(self.now, &offer.framework, &offer.role, &offer.agent, rest, refuse_ms);
+            let (now, agent) = (self.now, &offer.agent);
+            self.allocator.refuse_rest(now, &offer.framework, &offer.role, agent, rest, refuse_ms);
         }
         taken
     }
@@ -304,7 +323,9 @@ impl World {
         for (at, state) in tree.iter() {
             let consumed = numbers(tree.node(at).whole.consumed(View::Offers));
             for (kind, limit) in bounds(&state.role.limit).into_iter().enumerate() {
-                if let Some(limit) = limit {
+                // Reservations can be made beyond a limit; then nothing else is offered.
+                let offered = numbers(tree.node(at).whole.offered_plain)[kind];
+                if let Some(limit) = limit.filter(|_| offered > 0) {
                     let is = consumed[kind];
                     assert!(is <= limit, "{} has {is} of {limit} {}", state.role.name, KINDS[kind]);
                 }
@@ -340,7 +361,7 @@ impl World {
     }
 }
 
-fn allocation(amount: &Amount) -> Allocation {
+pub(super) fn allocation(amount: &Amount) -> Allocation {
     Allocation { cpus_milli: amount.cpus_milli, mem: amount.mem, disk: amount.disk, ..Allocation::default() }
 }
 
@@ -353,4 +374,8 @@ fn line(offer: &Proposal) -> String {
     };
     let parts: String = offer.parts.iter().map(part).collect();
     format!("{} {} {}{parts}", offer.framework, offer.role, offer.agent)
+}
+
+pub(super) fn role(name: &str, limit: Bound) -> Role {
+    Role { name: name.into(), weight_milli: 1000, guarantee: Bound::default(), limit }
 }

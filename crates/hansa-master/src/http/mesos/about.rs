@@ -4,6 +4,7 @@ use super::answers::{self, Refused};
 use crate::Master;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use hansa_mesos::event;
 use hansa_mesos::proto::v1;
 use hansa_model::Timestamp;
 use serde_json::{Map, Value, json};
@@ -91,29 +92,7 @@ impl Me {
 
     /// As protobuf.
     pub(super) fn info(&self) -> v1::MasterInfo {
-        let number = match self.ip {
-            // In network byte order, read as a little-endian number.
-            IpAddr::V4(ip) => u32::from_le_bytes(ip.octets()),
-            IpAddr::V6(_) => 0,
-        };
-        let capability = |name: &&str| v1::master_info::Capability {
-            r#type: v1::master_info::capability::Type::from_str_name(name).map(|kind| kind as i32),
-        };
-        v1::MasterInfo {
-            id: self.id.clone(),
-            ip: number,
-            port: u32::from(self.port),
-            pid: Some(self.pid()),
-            hostname: Some(self.hostname.clone()),
-            version: Some(VERSION.into()),
-            address: Some(v1::Address {
-                hostname: Some(self.hostname.clone()),
-                ip: Some(self.ip.to_string()),
-                port: i32::from(self.port),
-            }),
-            domain: None,
-            capabilities: CAPABILITIES.iter().map(capability).collect(),
-        }
+        event::master_info(&self.id, &self.hostname, self.ip, self.port, VERSION)
     }
 }
 

@@ -7,11 +7,17 @@
 
 mod about;
 mod answers;
+mod changes;
+mod feed;
 mod files;
+mod forms;
 mod legacy;
+mod metrics;
 mod negotiate;
+mod operator;
 mod paths;
 mod picture;
+mod scheduler;
 mod steward;
 mod translate;
 
@@ -21,8 +27,11 @@ use answers::{Query, Refused};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use changes::Act;
+use operator::Subscribers;
 use paths::Endpoint;
 use picture::{Picture, Wanted};
+use ring::rand::SystemRandom;
 use serde::Serialize;
 use std::sync::Arc;
 use steward::Steward;
@@ -37,6 +46,8 @@ pub(super) struct Mesos {
     master: Master,
     steward: Arc<Steward>,
     renderers: Arc<Semaphore>,
+    random: Arc<SystemRandom>,
+    subscribers: Arc<Subscribers>,
 }
 
 impl Mesos {
@@ -46,7 +57,13 @@ impl Mesos {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(steward::watch(master.clone(), steward.clone()));
         }
-        Self { master, steward, renderers: Arc::new(Semaphore::new(RENDERERS)) }
+        Self {
+            master,
+            steward,
+            renderers: Arc::new(Semaphore::new(RENDERERS)),
+            random: Arc::new(SystemRandom::new()),
+            subscribers: Arc::default(),
+        }
     }
 
     /// Answers a request. None: the path is not Mesos'.
@@ -60,6 +77,20 @@ impl Mesos {
         let me = Me::of(&self.master, request.headers());
         let query = Query::of(request.uri());
         match endpoint {
+            Endpoint::Scheduler => scheduler::answer(&self, me, request).await,
+            Endpoint::Operator => operator::answer(&self, me, request).await,
+            Endpoint::Metrics => Ok(answers::json(&metrics::numbers(&self))),
+            Endpoint::Reserve => forms::act(&self, Act::Reserve, request).await,
+            Endpoint::Unreserve => forms::act(&self, Act::Unreserve, request).await,
+            Endpoint::CreateVolumes => forms::act(&self, Act::Create, request).await,
+            Endpoint::DestroyVolumes => forms::act(&self, Act::Destroy, request).await,
+            Endpoint::Quota => forms::quota(&self, rest, request).await,
+            Endpoint::Weights => forms::weights(&self, request).await,
+            Endpoint::MaintenanceSchedule => forms::schedule(&self, request).await,
+            Endpoint::MaintenanceStatus => forms::status(&self, &request),
+            Endpoint::MachineDown => forms::machines(&self, true, request).await,
+            Endpoint::MachineUp => forms::machines(&self, false, request).await,
+            Endpoint::Teardown => forms::teardown(&self, request).await,
             Endpoint::Health => Ok(answers::empty(StatusCode::OK)),
             Endpoint::Version => Ok(answers::json(&about::version())),
             Endpoint::Flags => Ok(answers::json(&about::flags(&me))),
@@ -88,7 +119,6 @@ impl Mesos {
             }
             Endpoint::Roles => self.written(me, Wanted::default(), |picture| legacy::roles(&picture)).await,
             Endpoint::Unsupported(what) => Err(Refused::unsupported(what)),
-            _ => Err(Refused::unsupported("not yet")),
         }
     }
 

@@ -110,9 +110,13 @@ impl Wanted {
 impl Picture {
     /// Takes it.
     pub(super) fn take(master: &Master, steward: &Steward, me: Me, wanted: &Wanted) -> Self {
+        Self::of(&master.read(), master, steward, me, wanted)
+    }
+
+    /// The same, of a picture that stands still already.
+    pub(super) fn of(model: &ReadModel, master: &Master, steward: &Steward, me: Me, wanted: &Wanted) -> Self {
         let identity = master.identity();
         let services = FrameworkId::from(identity.cluster.as_str());
-        let model = master.read();
         let mut scenes = Vec::with_capacity(model.frameworks().len() + 1);
         let mut versions = FxHashMap::default();
         if wanted.framework(&services) {
@@ -141,7 +145,7 @@ impl Picture {
             let id = &framework.view.info.id;
             if wanted.framework(id) {
                 places.insert(id.clone(), scenes.len());
-                scenes.push(scene(&model, framework, wanted));
+                scenes.push(scene(model, framework, wanted));
             }
         }
         for executor in model.executors() {
@@ -155,12 +159,11 @@ impl Picture {
             }
         }
         let completed = model.completed_frameworks().filter(|gone| wanted.framework(&gone.view.info.id));
-        let completed = completed.map(|gone| scene(&model, gone, wanted)).collect();
+        let completed = completed.map(|gone| scene(model, gone, wanted)).collect();
         let agents = model.agents().map(|agent| (agent.view.id.clone(), agent.clone())).collect();
         let roles = model.roles().cloned().collect();
         let live = |agent: &&Agent| model.agent_counts(&agent.view.id).live() > 0;
         let busy = model.agents().filter(live).map(|agent| agent.view.id.clone()).collect();
-        drop(model);
         Self { me, agents, scenes, completed, roles, drains: steward.drains(), busy, versions }
     }
 

@@ -7,6 +7,7 @@ use crate::cell::{AgentOrder, Request};
 use crate::read_model::Agent;
 use hansa_mesos::proto::v1;
 use hansa_mesos::proto::v1::maintenance::{ClusterStatus, Schedule, Window, cluster_status::DrainingMachine};
+use hansa_model::event::AgentState;
 use hansa_model::{AgentId, Principal, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -66,9 +67,28 @@ impl Steward {
     pub(super) fn drain(&self, agent: &AgentId, config: Option<v1::DrainConfig>) {
         let mut state = self.lock();
         match config {
-            Some(config) => drop(state.drains.insert(agent.clone(), config)),
-            None => drop(state.drains.remove(agent)),
+            Some(config) => state.drains.insert(agent.clone(), config),
+            None => state.drains.remove(agent),
+        };
+    }
+
+    /// Agents that are drained by now and were to be declared gone then; each is given once.
+    fn emptied(&self, master: &Master) -> Vec<AgentId> {
+        let mut state = self.lock();
+        let waiting = state.drains.iter().filter(|(_, config)| config.mark_gone());
+        let waiting: Vec<AgentId> = waiting.map(|(agent, _)| agent.clone()).collect();
+        if waiting.is_empty() {
+            return waiting;
         }
+        let model = master.read();
+        let is_empty = |agent: &AgentId| {
+            let known = model.agent(agent.as_str());
+            known.is_some_and(|known| known.view.state == AgentState::Draining)
+                && model.agent_counts(agent).live() == 0
+        };
+        let emptied: Vec<AgentId> = waiting.into_iter().filter(is_empty).collect();
+        state.drains.retain(|agent, _| !emptied.contains(agent));
+        emptied
     }
 
     /// The schedule.
@@ -241,6 +261,13 @@ pub(super) async fn watch(master: Master, steward: std::sync::Arc<Steward>) {
             info!(machines = begun.len(), "a maintenance window begins; its machines are drained");
             let machines: Vec<_> = begun.iter().map(machine).collect();
             order(&master, &machines, AgentOrder::Drain).await;
+        }
+        for agent in steward.emptied(&master) {
+            info!(%agent, "drained; it is gone for good, as was asked for");
+            let request = Request::AdminAgent { agent: agent.clone(), order: AgentOrder::Gone };
+            if let Err(error) = master.submit(Principal::loopback(), request).await {
+                warn!(%agent, %error, "a drained agent could not be declared gone");
+            }
         }
     }
 }

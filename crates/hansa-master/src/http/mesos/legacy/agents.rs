@@ -4,15 +4,14 @@ use super::super::about::{self, seconds};
 use super::super::picture::{Picture, Scene, host_and_port, owner_of};
 use super::sums::Sum;
 use crate::read_model::{Agent, Told};
-use hansa_mesos::codec;
-use hansa_mesos::resources::{self, Form};
+use hansa_mesos::{codec, legacy, offer};
 use hansa_model::event::AgentState;
 use hansa_model::framework::parts::give;
 use hansa_model::framework::{Amount, Part};
 use hansa_model::resources::PortSet;
 use hansa_model::{AgentId, FrameworkId};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is used and offered on a machine, piece by piece, and how its tasks stand.
@@ -77,7 +76,7 @@ pub(super) struct AgentJson<'a> {
     id: &'a str,
     hostname: &'a str,
     port: u16,
-    attributes: BTreeMap<&'a str, Value>,
+    attributes: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<Value>,
     pid: String,
@@ -106,10 +105,10 @@ pub(super) struct AgentJson<'a> {
 /// Resources in every detail, as the endpoints that change them want them.
 #[derive(Serialize)]
 struct FullJson<'a> {
-    reserved_resources_full: BTreeMap<&'a str, Vec<Value>>,
-    unreserved_resources_full: Vec<Value>,
-    used_resources_full: Vec<Value>,
-    offered_resources_full: Vec<Value>,
+    reserved_resources_full: BTreeMap<&'a str, Value>,
+    unreserved_resources_full: Value,
+    used_resources_full: Value,
+    offered_resources_full: Value,
 }
 
 /// How tasks stand there, and whose.
@@ -140,15 +139,6 @@ pub(in super::super) fn unreserved(agent: &Agent) -> Vec<Part> {
     vec![Part::unreserved(left)]
 }
 
-/// Its name and place as text values, numbers as numbers.
-fn attributes(agent: &Agent) -> BTreeMap<&str, Value> {
-    let value = |text: &str| match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => json!(number),
-        _ => json!(text),
-    };
-    agent.view.attributes.iter().map(|(name, text)| (name.as_str(), value(text))).collect()
-}
-
 /// A machine of the picture.
 pub(super) fn agent<'a>(
     picture: &Picture,
@@ -175,11 +165,8 @@ pub(super) fn agent<'a>(
         id: view.id.as_str(),
         hostname: &view.hostname,
         port,
-        attributes: attributes(agent),
-        domain: view.region.as_ref().map(|region| {
-            let zone = view.zone.as_deref().unwrap_or_default();
-            json!({"fault_domain": {"region": {"name": region}, "zone": {"name": zone}}})
-        }),
+        attributes: legacy::attributes(&view.attributes),
+        domain: offer::domain(view.region.as_deref(), view.zone.as_deref()).as_ref().map(codec::to_value),
         pid: format!("slave(1)@{host}:{port}"),
         registered_time: seconds(view.registered_at),
         reregistered_time: is_back.then(|| seconds(view.since)),
@@ -195,10 +182,13 @@ pub(super) fn agent<'a>(
         estimated_drain_start_time_seconds: drain.as_ref().map(|_| seconds(view.since)),
         drain_info: drain.map(|drain| codec::to_value(&drain)),
         full: (detail == Detail::Full).then(|| FullJson {
-            reserved_resources_full: reserved.iter().map(|(role, parts)| (*role, full(parts))).collect(),
-            unreserved_resources_full: full(&unreserved(agent)),
-            used_resources_full: full(&used_parts),
-            offered_resources_full: full(&offered_parts),
+            reserved_resources_full: reserved
+                .iter()
+                .map(|(role, parts)| (*role, legacy::full(parts)))
+                .collect(),
+            unreserved_resources_full: legacy::full(&unreserved(agent)),
+            used_resources_full: legacy::full(&used_parts),
+            offered_resources_full: legacy::full(&offered_parts),
         }),
         summary: (detail == Detail::Summary).then(|| SummaryJson {
             states: used.map(|used| used.states.clone()).unwrap_or_else(no_tasks),
@@ -211,11 +201,6 @@ fn sum(parts: &[Part]) -> Sum {
     let mut sum = Sum::default();
     sum.parts(parts);
     sum
-}
-
-/// As protobuf's JSON, with everything that there is to say.
-fn full(parts: &[Part]) -> Vec<Value> {
-    resources::write(parts, Form::whole(None)).iter().map(codec::to_value).collect()
 }
 
 /// The states that are counted in summaries.

@@ -6,7 +6,7 @@ use super::agents::{no_tasks, of_scene};
 use super::sums::Sum;
 use super::tasks::{LabelJson, TaskJson, labels, labels_of, task};
 use crate::read_model::Told;
-use hansa_mesos::codec;
+use hansa_mesos::legacy;
 use hansa_mesos::proto::v1;
 use hansa_model::event::{ExecutorView, FrameworkView};
 use hansa_model::framework::{Capability, ExecutorKind, FrameworkInfo, Offer};
@@ -231,7 +231,7 @@ fn executor(view: &ExecutorView) -> ExecutorJson<'_> {
         executor_id: &run.id,
         name,
         framework_id: view.framework.as_str(),
-        command: command_json(&command),
+        command: legacy::command(&command),
         resources,
         role: view.role.as_str(),
         labels: labels_of(labels),
@@ -241,23 +241,4 @@ fn executor(view: &ExecutorView) -> ExecutorJson<'_> {
         },
         slave_id: view.agent.as_str(),
     }
-}
-
-/// A command as the older endpoints have it: `argv` instead of `arguments`.
-fn command_json(command: &v1::CommandInfo) -> Value {
-    let uri = |uri: &v1::command_info::Uri| json!({"value": uri.value, "executable": uri.executable()});
-    let mut shown = json!({
-        "argv": command.arguments,
-        "uris": command.uris.iter().map(uri).collect::<Vec<_>>(),
-    });
-    if let Some(shell) = command.shell {
-        shown["shell"] = shell.into();
-    }
-    if let Some(value) = &command.value {
-        shown["value"] = value.as_str().into();
-    }
-    if let Some(environment) = &command.environment {
-        shown["environment"] = codec::to_value(environment);
-    }
-    shown
 }

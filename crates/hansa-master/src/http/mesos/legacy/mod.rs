@@ -4,7 +4,7 @@
 pub(super) mod agents;
 mod frameworks;
 pub(super) mod sums;
-mod tasks;
+pub(super) mod tasks;
 
 use super::about::{self, CAPABILITIES, seconds};
 use super::answers::Query;

@@ -4,8 +4,8 @@ use super::super::about::seconds;
 use super::super::picture::{Picture, Scene, Who, container_of, name_of_app, state_name, task_id};
 use super::sums::Sum;
 use crate::read_model::{Mark, Told};
-use hansa_mesos::codec;
 use hansa_mesos::proto::v1;
+use hansa_mesos::{codec, legacy};
 use hansa_model::app::{AppSpec, AppVersion};
 use hansa_model::container::Engine;
 use hansa_model::event::TaskView;
@@ -15,7 +15,6 @@ use prost::Message;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// A task.
 #[derive(Serialize)]
@@ -27,8 +26,8 @@ pub(super) struct TaskJson<'a> {
     slave_id: &'a str,
     state: &'static str,
     resources: Sum,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    limits: BTreeMap<String, f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<Value>,
     role: &'a str,
     statuses: Vec<StatusJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +112,7 @@ pub(super) fn task<'a>(picture: &'a Picture, scene: &'a Scene, told: &'a Told) -
         slave_id: view.agent.as_str(),
         state: state_name(view.status.state, aware),
         resources: Sum::default(),
-        limits: BTreeMap::new(),
+        limits: None,
         role: view.role.as_str(),
         statuses: statuses(picture, told, aware),
         user: None,
@@ -144,7 +143,7 @@ fn of_framework<'a>(json: &mut TaskJson<'a>, task: &'a FrameworkTask) {
     json.resources.parts(&task.parts);
     // Checked when it came; what cannot be read is not shown.
     let Ok(info) = v1::TaskInfo::decode(task.info.bytes()) else { return };
-    json.limits = info.limits.into_iter().map(|(name, scalar)| (name, scalar.value)).collect();
+    json.limits = (!info.limits.is_empty()).then(|| legacy::limits(&info.limits));
     let of_executor = info.executor.and_then(|executor| executor.command);
     let user = info.command.or(of_executor).and_then(|command| command.user);
     json.user = user.map(Cow::Owned);
@@ -171,7 +170,7 @@ fn of_service<'a>(json: &mut TaskJson<'a>, picture: &'a Picture, view: &'a TaskV
 }
 
 /// What Marathon said of an instance's ports; DNS servers and balancers read it.
-fn discovery(name: &str, spec: &AppSpec, allocated: &[u16]) -> Value {
+pub(in super::super) fn discovery(name: &str, spec: &AppSpec, allocated: &[u16]) -> Value {
     let mut next = 0;
     let mut ports = Vec::new();
     for port in &spec.ports {
@@ -198,7 +197,8 @@ fn discovery(name: &str, spec: &AppSpec, allocated: &[u16]) -> Value {
     json!({"visibility": "FRAMEWORK", "name": name, "ports": {"ports": ports}})
 }
 
-fn container(spec: &AppSpec) -> Option<Value> {
+/// Its container, if it has one.
+pub(in super::super) fn container(spec: &AppSpec) -> Option<Value> {
     let container = spec.container.as_ref()?;
     let image = container.image.as_ref().map(|image| image.reference.as_str());
     Some(match (container.engine, image) {
