@@ -74,8 +74,9 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Adds a newer one.
+    /// Adds a newer one. (An end is the last word whatever its number is.)
     pub fn push(&mut self, status: TaskStatus) {
+        self.updates.retain(|update| update.sequence < status.sequence);
         if self.updates.len() >= MOST_WAITING {
             let old = (1..self.updates.len()).find(|&at| !self.updates[at].state.is_terminal());
             old.and_then(|at| self.updates.remove(at));
