@@ -6,6 +6,7 @@ import * as api from "./client";
 import { record } from "./history";
 import { complete, emptyPicture, fold, withLists, withTasks, type Frame, type Picture } from "./picture";
 import type { StreamName } from "./types";
+import { manyTasks } from "../ui/settled";
 
 const names: StreamName[] = [
   "node",
@@ -26,9 +27,7 @@ const readUsageEvery = 30_000;
 
 /** How long frames gather before they are folded, and with many tasks, where a fold is dear. */
 const pause = 50;
-const longPause = 250;
-const manyTasks = 20_000;
-
+const longPause = 400;
 const retryAfter = 3000;
 
 class Live {
@@ -162,6 +161,9 @@ const live = new Live();
 
 /** The picture as it is now; renders again when it changes. */
 export const usePicture = () => useSyncExternalStore(live.subscribe, live.snapshot);
+
+/** The name of a machine, for answers that have its id. */
+export const hostnameOf = (node: string) => live.snapshot().nodes.get(node)?.hostname ?? node;
 
 /** The picture without rendering again, for what is asked once. */
 export const pictureNow = () => live.snapshot();

@@ -101,8 +101,14 @@ const columns: readonly Column<Framework>[] = [
   { key: "offers", head: "Offers held", right: true, wide: true, by: (framework) => framework.offers, cell: (framework) => framework.offers },
 ];
 
+/** Of a master that does not know of frameworks nothing is asked. */
+const listed = async () => {
+  if ((await api.paths()).has("/hansa/v1/frameworks")) return api.frameworks();
+  throw new Error("This master does not tell of frameworks; a newer one does.");
+};
+
 export function Frameworks() {
-  const { answer, problem } = useAnswer(api.frameworks);
+  const { answer, problem } = useAnswer(listed);
   return (
     <>
       <PageHead title="Frameworks" {...(answer && { count: answer.length })} />

@@ -10,16 +10,18 @@ import { UsageChart } from "../ui/chart";
 import { Icon } from "../ui/icons";
 import { Link } from "../ui/link";
 import { Bar, Empty, PageHead, Panel, State } from "../ui/primitives";
+import { manyTasks, useSettled } from "../ui/settled";
 import { useNow } from "../ui/time";
 import { Cells } from "./machines/cells";
 import { Progresses } from "./progress";
-import { matters } from "./trouble";
+import { matters, unwellTasks } from "./trouble";
 import { taskTone, isOver } from "./words";
 
 /** Matters shown at once; the rest is counted. */
 const mostMatters = 12;
 
-export function Overview({ picture }: { picture: Picture }) {
+export function Overview({ picture: newest }: { picture: Picture }) {
+  const picture = useSettled(newest, newest.complete && newest.tasks.size > manyTasks);
   const nodes = useMemo(() => [...picture.nodes.values()], [picture.nodes]);
   return (
     <>
@@ -74,6 +76,7 @@ export function Meter(props: {
   const { kind, total, allocated, used, points } = props;
   const name = kindNames[kind];
   const show = (value: number) => amount(kind, value);
+  const unit = kind === "cpus_milli" ? " cpus" : kind === "gpus_milli" ? " GPUs" : "";
   return (
     <section className="panel meter" aria-label={name}>
       <div className="meter-head">
@@ -82,9 +85,10 @@ export function Meter(props: {
       </div>
       <Bar label={name} allocated={allocated} used={used} total={total} />
       <p className="soft small number">
-        {show(allocated)} of {show(total)} given out
+        {show(allocated)} of {show(total)}
+        {unit} given out
         <br />
-        {used === null ? "use not known yet" : `${show(used)} really used`}
+        {used === null ? "use not known yet" : `${show(used)}${unit} really used`}
       </p>
       <UsageChart label={name} points={points} total={total} show={show} />
     </section>
@@ -94,7 +98,8 @@ export function Meter(props: {
 function Matters({ picture }: { picture: Picture }) {
   const now = useNow();
   const { services, nodes, tasks, deployments, journal } = picture;
-  const found = useMemo(() => matters(picture, now), [services, nodes, tasks, deployments, journal, now]);
+  const unwell = useMemo(() => unwellTasks(tasks), [tasks]);
+  const found = useMemo(() => matters(picture, unwell, now), [services, nodes, unwell, deployments, journal, now]);
   const shown = found.slice(0, mostMatters);
   return (
     <Panel title="What needs attention" count={found.length}>
@@ -130,8 +135,10 @@ function Matters({ picture }: { picture: Picture }) {
 }
 
 function Pool({ picture, nodes }: { picture: Picture; nodes: readonly Node[] }) {
-  const live = useMemo(() => [...picture.tasks.values()].filter((task) => !isOver(task)), [picture.tasks]);
-  const needed = useMemo(() => enough(nodes, live), [nodes, live]);
+  const needed = useMemo(() => {
+    const tasks = picture.tasks.size > manyTasks ? null : [...picture.tasks.values()].filter((task) => !isOver(task));
+    return enough(nodes, tasks);
+  }, [nodes, picture.tasks]);
   const up = nodes.filter((node) => node.state !== "unreachable").length;
   return (
     <Panel

@@ -21,8 +21,15 @@ export interface Matter {
 export const needsPerson = (service: Service, deployments: ReadonlyMap<string, Progress>) =>
   service.health === "unhealthy" || trouble(service, deployments) === "failing";
 
-export function matters(picture: Picture, now: number): Matter[] {
-  const { services, nodes, tasks, deployments, journal } = picture;
+/** How many tasks of each service fail their health check. */
+export function unwellTasks(tasks: Picture["tasks"]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { healthy, app } of tasks.values()) if (healthy === false && app) counts.set(app, (counts.get(app) ?? 0) + 1);
+  return counts;
+}
+
+export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, now: number): Matter[] {
+  const { services, nodes, deployments, journal } = picture;
   const bad: Matter[] = [];
   const busy: Matter[] = [];
   for (const node of nodes.values()) {
@@ -49,11 +56,8 @@ export function matters(picture: Picture, now: number): Matter[] {
     }
   }
   const known = new Set(bad.map((matter) => matter.subject));
-  const perService = new Map<string, number>();
-  for (const task of tasks.values()) {
-    if (task.healthy === false && task.app && !known.has(task.app)) perService.set(task.app, (perService.get(task.app) ?? 0) + 1);
-  }
-  for (const [app, number] of perService) {
+  for (const [app, number] of unwell) {
+    if (known.has(app)) continue;
     const why = `${counted(number, "instance")} of it fail${number === 1 ? "s" : ""} the health check`;
     bad.push({ key: `tasks ${app}`, subject: app, word: "unhealthy", why, tone: "bad", to: ["service", { id: app }] });
   }
@@ -67,6 +71,6 @@ export function matters(picture: Picture, now: number): Matter[] {
 function whyBad(service: Service): string {
   const { failing, last_failure, unhealthy, waiting_for } = service;
   if (failing) return `failed ${counted(failing.count, "time")}, last: ${failing.last}`;
-  if (unhealthy > 0) return `${unhealthy} of ${service.instances} fail their health check`;
+  if (unhealthy > 0) return `${counted(unhealthy, "instance")} of it fail${unhealthy === 1 ? "s" : ""} the health check`;
   return last_failure ?? waiting_for ?? "";
 }

@@ -42,10 +42,13 @@ test("as many machines as tasks need when packed", () => {
   expect(enough(machines, [task(1, 1024), task(1, 1024)])).toBe(2);
 });
 
-test("many tasks are counted by their sums", () => {
+test("many tasks are counted by what is given out", () => {
   const many = Array.from({ length: 6000 }, () => task(1, 0));
-  expect(enough([node("a"), node("b")], many)).toBe(2);
-  expect(enough([node("a")], many)).toBeNull();
+  const half = { allocated: { ...none, cpus_milli: 3000 } };
+  expect(enough([node("a", half), node("b", half)], many)).toBe(2);
+  expect(enough([node("a", half), node("b")], null)).toBe(1);
+  expect(enough([node("a", { allocated: none })], null)).toBe(0);
+  expect(enough([node("a", { allocated: { ...none, cpus_milli: 9000 } })], null)).toBeNull();
 });
 
 test("the dominant share", () => {

@@ -42,18 +42,21 @@ export function totals(nodes: Iterable<Node>): Sums {
 /** Beyond this many tasks the answer is the lower bound that sums give. */
 const packed = 5000;
 
+type Small = Pick<Task, "cpus_milli" | "mem">;
+
 /**
  * How many of the machines would hold all live tasks: each task, the largest first, goes to the first machine with room, the
- * largest machine first. Null: they do not all fit that way. Constraints and ports are not looked at, so it is an estimate.
+ * largest machine first. Null: they do not all fit that way. Constraints and ports are not looked at, so it is an estimate; of
+ * very many tasks (null: too many to name) only the sums are.
  */
-export function enough(nodes: readonly Node[], tasks: readonly Pick<Task, "cpus_milli" | "mem">[]): number | null {
+export function enough(nodes: readonly Node[], tasks: readonly Small[] | null): number | null {
   const largest = (a: { cpus_milli: number; mem: number }, b: { cpus_milli: number; mem: number }) =>
     b.cpus_milli - a.cpus_milli || b.mem - a.mem;
   const free = nodes
     .filter((node) => node.state !== "unreachable")
     .map((node) => ({ cpus_milli: node.total.cpus_milli, mem: node.total.mem }))
     .sort(largest);
-  if (tasks.length > packed) return bySums(free, tasks);
+  if (!tasks || tasks.length > packed) return bySums(free, totals(nodes).allocated);
   let used = 0;
   for (const task of [...tasks].sort(largest)) {
     const at = free.findIndex((machine) => machine.cpus_milli >= task.cpus_milli && machine.mem >= task.mem);
@@ -66,12 +69,9 @@ export function enough(nodes: readonly Node[], tasks: readonly Pick<Task, "cpus_
   return used;
 }
 
-function bySums(
-  free: readonly { cpus_milli: number; mem: number }[],
-  tasks: readonly Pick<Task, "cpus_milli" | "mem">[],
-): number | null {
-  let cpus = tasks.reduce((sum, task) => sum + task.cpus_milli, 0);
-  let mem = tasks.reduce((sum, task) => sum + task.mem, 0);
+function bySums(free: readonly Small[], allocated: Totals): number | null {
+  let { cpus_milli: cpus, mem } = allocated;
+  if (cpus === 0 && mem === 0) return 0;
   for (const [index, machine] of free.entries()) {
     cpus -= machine.cpus_milli;
     mem -= machine.mem;

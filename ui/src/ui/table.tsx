@@ -47,7 +47,7 @@ export function Table<T>(props: Props<T>) {
     count: virtual ? rows.length : 0,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
-    overscan: 16,
+    overscan: 8,
   });
   const items = virtualizer.getVirtualItems();
   const before = items[0]?.start ?? 0;

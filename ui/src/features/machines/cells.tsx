@@ -17,7 +17,7 @@ export function Cells({ nodes, by, of, large = false }: { nodes: readonly Node[]
   const sorted = useMemo(() => [...nodes].sort(byName), [nodes]);
   const wordy = large && nodes.length <= withWords;
   return (
-    <ul className={`cells ${wordy ? "large" : ""}`}>
+    <ul className={`cells ${wordy ? "large" : nodes.length > (large ? 800 : 200) ? "dense" : ""}`}>
       {sorted.map((node) => (
         <li key={node.id}>
           <Cell node={node} wordy={wordy} share={shareOf(node, by, of)} words={`${kindNames[by]} ${of === "used" ? "used" : "given out"}`} />

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "react";
 import { explain } from "../../api/client";
+import { hostnameOf } from "../../api/live";
 import type { Explanation, Node, Task } from "../../api/types";
 import { counted } from "../../lib/format";
 import { State } from "../../ui/primitives";
@@ -42,7 +43,7 @@ export function MovePreview({ node, tasks }: { node: Node; tasks: readonly Task[
         <tbody>
           {services.map(([id, number]) => (
             <tr key={id}>
-              <td className="wrap">{id || "tasks of frameworks"}</td>
+              <td>{id || "tasks of frameworks"}</td>
               <td className="right number">{number}</td>
               <td>{id ? <Target answer={answers.get(id)} node={node} /> : "its framework decides"}</td>
             </tr>
@@ -58,11 +59,9 @@ export function MovePreview({ node, tasks }: { node: Node; tasks: readonly Task[
 function Target({ answer, node }: { answer: Explanation | null | undefined; node: Node }) {
   if (answer === undefined) return <span className="soft">asking…</span>;
   if (answer === null) return <span className="soft">not known</span>;
-  // This machine may be one of those that fit.
-  const others = answer.fitting - (node.state === "active" && !namedIn(answer, node.hostname) ? 1 : 0);
-  if (answer.choice && answer.choice !== node.hostname) return <span>{answer.choice}</span>;
+  if (answer.choice && answer.choice !== node.id) return <span>{hostnameOf(answer.choice)}</span>;
+  // The answer takes this machine for one like any other: it may be one of those that fit, or the best of them.
+  const others = answer.fitting - (answer.choice === node.id ? 1 : 0);
   if (others > 0) return <span>one of {counted(others, "other machine")}</span>;
   return <State tone="bad">nowhere now: it would wait</State>;
 }
-
-const namedIn = (answer: Explanation, hostname: string) => answer.groups.some((group) => group.examples.includes(hostname));

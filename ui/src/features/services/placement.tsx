@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "react";
 import { explain, queue, wordsOf } from "../../api/client";
+import { hostnameOf } from "../../api/live";
 import type { Explanation, QueueItem, Service } from "../../api/types";
 import { bytes, counted, cpus } from "../../lib/format";
 import { Icon } from "../../ui/icons";
@@ -80,7 +81,7 @@ function Verdict({ service, explanation, waits }: { service: Service; explanatio
         ) : (
           <>
             It fits on {fitting} of {counted(machines, "machine")}
-            {choice && <>, {choice} first</>}.{waits && " It waits for its launch delay, or for its deployment."}
+            {choice && <>, {hostnameOf(choice)} first</>}.{waits && " It waits for its launch delay, or for its deployment."}
           </>
         )}
       </p>

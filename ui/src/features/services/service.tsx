@@ -90,7 +90,7 @@ function Tab(props: { tab: (typeof tabs)[number][0]; service: Service; tasks: re
                   </button>
                 </>
               ) : (
-                <p>None runs yet; the page tells why as soon as it is known.</p>
+                <p>{service.failing ? "None runs now: they end again and again, and the next attempt is delayed." : "None runs yet; why is told above as soon as it is known."}</p>
               )}
             </Empty>
           ) : (

@@ -80,6 +80,7 @@ const rest = {
     key: "since",
     head: "For",
     right: true,
+    wide: true,
     by: (task) => -begun(task),
     cell: (task) => <Since at={begun(task)} />,
   },

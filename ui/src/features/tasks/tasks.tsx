@@ -9,6 +9,7 @@ import { has } from "../../lib/search";
 import type { Tone } from "../../ui/tone";
 import { Chip, Choice, Empty, PageHead, Search } from "../../ui/primitives";
 import { Link } from "../../ui/link";
+import { manyTasks, useSettled } from "../../ui/settled";
 import { taskTone, taskWords } from "../words";
 import { TaskTable } from "./table";
 
@@ -27,7 +28,7 @@ export function Tasks({ picture }: { picture: Picture }) {
   const [machine, setMachine] = useParam("machine");
   const which = choices.find(([tone]) => tone === state)?.[0] ?? "all";
   // With 100,000 tasks filtering and sorting take longer than a letter: typing goes first.
-  const tasks = useDeferredValue(picture.tasks);
+  const tasks = useSettled(picture.tasks, picture.complete && picture.tasks.size > manyTasks);
   const words = useDeferredValue(query ?? "");
   const shown = useMemo(() => {
     const fits = has(words);
