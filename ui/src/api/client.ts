@@ -106,6 +106,8 @@ export const frameworks = async () => (await get<{ frameworks: Framework[] }>("/
 export const framework = (id: string) => get<FrameworkDetail>(`/hansa/v1/frameworks/${part(id)}`);
 export const explainFramework = (id: string) => get<FrameworkExplanation>(`/hansa/v1/frameworks/${part(id)}/explain`);
 
+export const tearDownFramework = (id: string) => ask("DELETE", `/hansa/v1/frameworks/${part(id)}`);
+
 /** The paths that this master has, from its own description: what it cannot do is not offered. Read once. */
 let described: Promise<ReadonlySet<string>> | null = null;
 export const paths = () => {

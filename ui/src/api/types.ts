@@ -279,16 +279,16 @@ export interface FrameworkDetail extends Framework {
   unreachable_tasks: number;
   completed_tasks: number;
   in_roles: FrameworkRole[];
-  outstanding: { id: string; role: string; hostname: string; resources: string; made_at: number; expires_at: number | null }[];
+  outstanding: { id: string; role: string; hostname: string; resources: string; expires_at: number | null }[];
   filters: { role: string; hostname: string; refused: string; until: number }[];
 }
 
 export interface FrameworkExplanation {
   summary: string;
-  remedy: string | null;
   roles: (FrameworkRole & {
-    last: { at: number; offers: number; why: string } | null;
-    obstacles: { reason: string; words: string; machines: number; examples: string[]; until: number | null }[];
+    words: string;
+    last_offer: { at: number; hostname: string } | null;
+    obstacles: { words: string; machines: number; examples: string[] }[];
   })[];
 }
 

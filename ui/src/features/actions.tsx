@@ -4,7 +4,7 @@
 import * as api from "../api/client";
 import { ApiError, wordsOf } from "../api/client";
 import { pictureNow } from "../api/live";
-import type { Node, Service, Task } from "../api/types";
+import type { Framework, Node, Service, Task } from "../api/types";
 import { counted, shortTask } from "../lib/format";
 import { go, href } from "../lib/route";
 import { confirm } from "../ui/dialog";
@@ -168,6 +168,21 @@ export async function orderMachine(node: Node, order: api.MachineOrder) {
     if (!yes) return;
   }
   await attempt(`${node.hostname} ${done}`, () => api.orderMachine(node.id, order));
+}
+
+export async function tearDown(framework: Framework) {
+  const yes = await confirm({
+    title: `Tear ${framework.name} down?`,
+    body: (
+      <p>
+        Its {counted(framework.tasks, "task")} and executors are killed, its offers taken back. It is gone for good: its scheduler cannot come back
+        under this id.
+      </p>
+    ),
+    verb: "Tear down",
+    danger: true,
+  });
+  if (yes) await attempt(`${framework.name} is torn down`, () => api.tearDownFramework(framework.id));
 }
 
 const deploymentOrders = {

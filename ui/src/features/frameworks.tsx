@@ -11,6 +11,7 @@ import { Bar, Empty, PageHead, Panel, State, Waiting } from "../ui/primitives";
 import { Table, type Column } from "../ui/table";
 import { Since } from "../ui/time";
 import type { Tone } from "../ui/tone";
+import { tearDown } from "./actions";
 
 /** The event stream does not tell of frameworks yet, so what is in sight is asked for now and then. */
 const every = 5000;
@@ -153,6 +154,11 @@ export function FrameworkPage({ id }: { id: string }) {
             Its own page
           </a>
         )}
+        {framework.state !== "completed" && (
+          <button type="button" className="button danger" onClick={() => void tearDown(framework)}>
+            Tear down
+          </button>
+        )}
       </PageHead>
       {framework.given_up_at && (
         <p className="notice bad">Its scheduler is away. It is given up with all its tasks at {clock(framework.given_up_at)}.</p>
@@ -171,7 +177,6 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
     <Panel title="Why it is offered what it is offered">
       <div className="pad stack" style={{ gap: 8 }}>
         <p>{explanation.summary}</p>
-        {explanation.remedy && <p className="soft">What would help: {explanation.remedy}</p>}
       </div>
       <div className="scroll" tabIndex={0} role="region" aria-label="Role by role">
         <table className="table">
@@ -184,7 +189,7 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
               <th scope="col" className="wide">
                 Has
               </th>
-              <th scope="col">What is in the way, or was decided</th>
+              <th scope="col">What it is offered, and what not</th>
             </tr>
           </thead>
           <tbody>
@@ -198,14 +203,14 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
                 <td className="right number">{share(role.share_ppm)}</td>
                 <td className="wide number">{has(role.allocated)}</td>
                 <td>
-                  {role.suppressed && <p>It wants no offers for this role.</p>}
-                  {role.last && (
-                    <p>
-                      {role.last.why} <span className="soft">(<Since at={role.last.at} ago />)</span>
+                  <p>{role.words}</p>
+                  {role.last_offer && (
+                    <p className="soft">
+                      Last offered {role.last_offer.hostname}, <Since at={role.last_offer.at} ago />
                     </p>
                   )}
                   {role.obstacles.map((obstacle) => (
-                    <p key={obstacle.reason + obstacle.words} className="soft">
+                    <p key={obstacle.words} className="soft">
                       {counted(obstacle.machines, "machine")}: {obstacle.words}
                       {obstacle.examples.length > 0 && ` (${obstacle.examples.join(", ")})`}
                     </p>
@@ -282,7 +287,8 @@ function Holds({ framework }: { framework: FrameworkDetail }) {
                 </Link>
                 <span className="mono wrap">{offer.resources}</span>
                 <span className="soft">
-                  for {offer.role}, <Since at={offer.made_at} ago />
+                  for {offer.role}
+                  {offer.expires_at && `, until ${clock(offer.expires_at)}`}
                 </span>
               </li>
             ))}

@@ -1,0 +1,134 @@
+// The pages of frameworks, with answers of the shape that crates/hansa-api/src/framework.rs gives them: a cluster for tests has
+// no scheduler of others, and not every master tells of them.
+
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { open, phone, visit, violations } from "./browser";
+
+let browser: Browser;
+
+beforeAll(async () => {
+  browser = await open();
+});
+
+afterAll(() => browser?.close());
+
+const none = { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 };
+const unbound = { cpus_milli: null, mem: null, disk: null, gpus_milli: null };
+
+const framework = {
+  id: "f-1",
+  name: "chronos",
+  principal: "ops",
+  user: "root",
+  roles: ["batch"],
+  suppressed: [],
+  state: "disconnected",
+  since: 1_795_000_000_000,
+  given_up_at: 1_795_000_600_000,
+  tasks: 3,
+  offers: 1,
+  allocated: { ...none, cpus_milli: 1500, mem: 2 ** 30 },
+  share_ppm: 125_000,
+  dominant: "cpus",
+};
+
+const inRole = {
+  role: "batch",
+  suppressed: false,
+  allocated: framework.allocated,
+  offered: none,
+  share_ppm: 125_000,
+  weight_milli: 1000,
+  guarantee: unbound,
+  limit: unbound,
+  role_used: framework.allocated,
+  role_share_ppm: 125_000,
+};
+
+const answers: Record<string, unknown> = {
+  "/hansa/v1/openapi.json": { paths: { "/hansa/v1/frameworks": {} } },
+  "/hansa/v1/frameworks": { frameworks: [framework, { ...framework, id: "f-2", name: "spark", state: "connected", given_up_at: null }] },
+  "/hansa/v1/frameworks/f-1": {
+    ...framework,
+    hostname: "host1",
+    webui_url: null,
+    capabilities: ["PARTITION_AWARE"],
+    checkpoint: true,
+    failover_timeout_ms: 600_000,
+    registered_at: framework.since,
+    reregistered_at: null,
+    executors: 1,
+    unreachable_tasks: 1,
+    completed_tasks: 40,
+    in_roles: [inRole],
+    outstanding: [{ id: "o-1", role: "batch", node: "n", hostname: "node1", resources: "cpus:4;mem:1024", expires_at: null }],
+    filters: [{ role: "batch", node: "n", hostname: "node2", refused: "cpus:1", until: 1_795_000_005_000 }],
+  },
+  "/hansa/v1/frameworks/f-1/explain": {
+    id: "f-1",
+    name: "chronos",
+    summary: "its scheduler is away, so it is offered nothing",
+    roles: [
+      {
+        ...inRole,
+        words: "batch is below its fair share",
+        last_offer: { at: framework.since, node: "n", hostname: "node1" },
+        obstacles: [{ words: "declined until 12:00", machines: 2, examples: ["node2", "node3"] }],
+      },
+    ],
+  },
+};
+
+async function opened(path: string, colorScheme: "light" | "dark" = "light") {
+  // The first page is one that asks nothing about frameworks; then the answers are in place.
+  const { page, close } = await visit(browser, "events", { colorScheme });
+  const asked: string[] = [];
+  await page.route(/\/hansa\/v1\/(frameworks|openapi\.json)/, (route) => {
+    const { pathname } = new URL(route.request().url());
+    asked.push(`${route.request().method()} ${pathname}`);
+    return route.fulfill({ json: route.request().method() === "DELETE" ? { index: 1 } : (answers[pathname] ?? {}) });
+  });
+  await page.goto(new URL(`/ui/${path}`, page.url()).href);
+  return { page, close, asked };
+}
+
+const inSight = (page: Page) => page.getByText("its scheduler is away, so it is offered nothing").waitFor();
+
+test("frameworks are listed, and one tells why it is offered what it is offered", async () => {
+  const { page, close } = await opened("frameworks");
+  const table = page.getByRole("table");
+  await table.getByRole("row", { name: /chronos/ }).getByText("disconnected").waitFor();
+  await table.getByRole("row", { name: /chronos/ }).getByText("13 %").waitFor();
+  await page.getByRole("link", { name: "chronos" }).click();
+  await inSight(page);
+  await page.getByText("It is given up with all its tasks at").waitFor();
+  await page.getByText("2 machines: declined until 12:00 (node2, node3)").waitFor();
+  await page.getByText("cpus:4;mem:1024").waitFor();
+  await page.getByText("1 out of reach").waitFor();
+  await close();
+});
+
+test("one is torn down once that is asked", async () => {
+  const { page, close, asked } = await opened("framework?id=f-1");
+  await inSight(page);
+  await page.getByRole("button", { name: "Tear down" }).click();
+  await page.getByRole("dialog").getByText("gone for good").waitFor();
+  expect(asked).not.toContain("DELETE /hansa/v1/frameworks/f-1");
+  await page.getByRole("dialog").getByRole("button", { name: "Tear down" }).click();
+  await page.locator(".toast").getByText("chronos is torn down").waitFor();
+  expect(asked).toContain("DELETE /hansa/v1/frameworks/f-1");
+  await close();
+});
+
+test.each(["light", "dark"] as const)("accessible in %s", async (colorScheme) => {
+  const { page, close } = await opened("frameworks", colorScheme);
+  await page.getByRole("table").waitFor();
+  expect(await violations(page)).toEqual([]);
+  await page.goto(new URL("/ui/framework?id=f-1", page.url()).href);
+  await inSight(page);
+  expect(await violations(page)).toEqual([]);
+  await page.setViewportSize(phone);
+  expect(await violations(page)).toEqual([]);
+  await close();
+});
