@@ -57,6 +57,11 @@ export function App() {
 
   useEffect(() => {
     const open = (event: KeyboardEvent) => {
+      if (event.key === "/" && !isTyping(event.target)) {
+        const field = main.current?.querySelector<HTMLInputElement>('input[type="search"]');
+        if (field) event.preventDefault();
+        return field?.focus();
+      }
       if (!(event.metaKey || event.ctrlKey) || event.key.toLowerCase() !== "k") return;
       event.preventDefault();
       setFinding((finding) => !finding);
@@ -139,6 +144,9 @@ export function App() {
     </div>
   );
 }
+
+const isTyping = (target: EventTarget | null) =>
+  target instanceof HTMLElement && (target.matches("input, textarea, select") || target.closest("dialog") !== null);
 
 const isAt = (item: Item, page: Page | null) =>
   item.page === page || (page !== null && (item.also?.includes(page) ?? false));

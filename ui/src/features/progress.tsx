@@ -1,6 +1,6 @@
 // Deployments under way: where each is, what it waits for, what would help, and its steps.
 
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import * as api from "../api/client";
 import type { Deployment, MarathonDeployment, Progress } from "../api/types";
 import { Icon } from "../ui/icons";
@@ -11,12 +11,13 @@ import type { Tone } from "../ui/tone";
 import { orderDeployment } from "./actions";
 
 export function Progresses({ deployments, detail = false }: { deployments: readonly Progress[]; detail?: boolean }) {
+  const details = useDetails(deployments, detail);
   return (
     <Panel title="Under way" count={deployments.length}>
       <ul>
         {deployments.map((deployment) => (
           <li key={deployment.id} className="progress">
-            <DeploymentProgress progress={deployment} detail={detail} />
+            <DeploymentProgress progress={deployment} detail={detail} {...details.get(deployment.id)} />
           </li>
         ))}
       </ul>
@@ -32,28 +33,43 @@ const tones: Record<Progress["state"], Tone> = {
   failed: "bad",
 };
 
-/** What the lists tell beyond the stream; read anew when the stream says that the deployment moved. */
-function useDetail(progress: Progress, wanted: boolean) {
-  const [detail, setDetail] = useState<{ own?: Deployment | undefined; steps?: MarathonDeployment | undefined }>({});
-  const { id, state, step, waiting_for } = progress;
-  useEffect(() => {
-    if (!wanted) return;
-    let current = true;
-    Promise.all([api.deployments(), api.marathonDeployments()]).then(
-      ([own, marathon]) =>
-        current && setDetail({ own: own.find((one) => one.id === id), steps: marathon.find((one) => one.id === id) }),
-      () => {},
-    );
-    return () => {
-      current = false;
-    };
-  }, [id, state, step, waiting_for, wanted]);
-  return detail;
+/** What the lists tell of a deployment beyond the stream. */
+interface Detail {
+  own?: Deployment | undefined;
+  planned?: MarathonDeployment | undefined;
 }
 
-export function DeploymentProgress({ progress, detail }: { progress: Progress; detail: boolean }) {
+/** A reading waits this long for more movement, which it then answers, too. */
+const gathers = 200;
+
+/** Details of all that are shown, read at once, and anew when the stream says that one of them moved. */
+function useDetails(deployments: readonly Progress[], wanted: boolean): ReadonlyMap<string, Detail> {
+  const [details, setDetails] = useState<ReadonlyMap<string, Detail>>(new Map());
+  const moved = deployments.map(({ id, state, step, waiting_for }) => `${id} ${state} ${step} ${waiting_for}`).join("\n");
+  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
+  useEffect(() => {
+    if (!wanted || timer.current !== null) return;
+    const read = async () => {
+      timer.current = null;
+      const [own, planned] = await Promise.all([api.deployments(), api.marathonDeployments()]);
+      const steps = new Map(planned.map((one) => [one.id, one]));
+      setDetails(new Map(own.map((one) => [one.id, { own: one, planned: steps.get(one.id) }])));
+    };
+    // Without them the page shows what the stream tells.
+    timer.current = setTimeout(() => void read().catch(() => {}), gathers);
+  }, [moved, wanted]);
+  useEffect(
+    () => () => {
+      if (timer.current !== null) clearTimeout(timer.current);
+      timer.current = null;
+    },
+    [],
+  );
+  return details;
+}
+
+function DeploymentProgress({ progress, detail, own, planned }: { progress: Progress; detail: boolean } & Detail) {
   const { id, services, state, step, steps, waiting_for } = progress;
-  const { own, steps: planned } = useDetail(progress, detail);
   const still = own?.failing ?? own?.paused;
   return (
     <div className="stack" style={{ gap: 8 }}>
@@ -107,7 +123,7 @@ export function DeploymentProgress({ progress, detail }: { progress: Progress; d
           {still.words} (<Since at={still.since} ago />)
         </p>
       )}
-      {own?.remedy && <p className="soft small">What would help: {own.remedy}</p>}
+      {own?.remedy && <p className="soft small">What would help: <Words text={own.remedy} /></p>}
       {detail && planned && (
         <ol className="steps">
           {planned.steps.map((each, index) => (
@@ -127,6 +143,9 @@ export function DeploymentProgress({ progress, detail }: { progress: Progress; d
     </div>
   );
 }
+
+/** The server's words; what stands between backticks is to be typed. */
+const Words = ({ text }: { text: string }) => text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part));
 
 const actions: Record<string, string> = {
   StartApplication: "define",
