@@ -38,11 +38,21 @@ const pages: Record<string, () => [string, (page: Page) => Promise<unknown>]> = 
   edit: () => [`edit?id=${web}`, (page) => page.getByLabel("Command", { exact: true }).waitFor()],
   deployments: () => ["deployments", (page) => page.getByRole("heading", { name: "Under way" }).waitFor()],
   tasks: () => ["tasks", (page) => page.getByRole("table").waitFor()],
-  task: () => [`task?id=${task}`, (page) => page.getByText(/^line \d+$/).first().waitFor()],
+  task: () => [
+    `task?id=${task}`,
+    (page) =>
+      page
+        .getByText(/^line \d+$/)
+        .first()
+        .waitFor(),
+  ],
   machines: () => ["machines", (page) => page.getByRole("table").waitFor()],
   machine: () => [`machine?id=${machine}`, (page) => page.getByRole("table").waitFor()],
   about: () => [`machine?id=${machine}&tab=about`, (page) => page.getByText("Attributes").first().waitFor()],
-  images: () => [`machine?id=${machine}&tab=images`, (page) => page.getByRole("heading", { name: "Container images" }).waitFor()],
+  images: () => [
+    `machine?id=${machine}&tab=images`,
+    (page) => page.getByRole("heading", { name: "Container images" }).waitFor(),
+  ],
   roles: () => ["roles?role=*", (page) => page.getByRole("heading", { name: "Services of *" }).waitFor()],
   events: () => ["events", (page) => page.getByText("joined").first().waitFor()],
   nothing: () => ["nothing-there", (page) => page.getByText("The address leads nowhere").waitFor()],
@@ -98,7 +108,10 @@ test("all of a page is reached by the Tab key, and where one is can be seen", as
     if (await page.evaluate(() => document.activeElement === document.body)) break;
   }
   for (const name of ["Services", "Scale", "Edit", "Restart", "Delete", "Versions", "Definition"]) {
-    expect([...reached].some((text) => text.startsWith(name)), name).toBe(true);
+    expect(
+      [...reached].some((text) => text.startsWith(name)),
+      name,
+    ).toBe(true);
   }
   await close();
 });

@@ -81,7 +81,10 @@ test("why a service is pending, in words and as a table", async () => {
   await panel.getByText(/None of \d+ machines? can take it/).waitFor();
   await panel.getByText("4000 cpus").waitFor();
   await panel.getByRole("columnheader", { name: "What is in the way" }).waitFor();
-  await panel.getByRole("cell", { name: /cpus short/ }).first().waitFor();
+  await panel
+    .getByRole("cell", { name: /cpus short/ })
+    .first()
+    .waitFor();
   await panel.getByText("Step by step").click();
   await panel.getByText("too little CPU").waitFor();
   // Its deployment is under way: its steps are told, and it can be paused and resumed.
@@ -97,7 +100,10 @@ test("a service is created by form, checked while it is typed, scaled, suspended
   const id = `${group}/made`;
   const { page, close } = await visit(browser, `create?group=${group}`);
   await page.getByLabel("Name", { exact: true }).fill(`${group}/Made`);
-  await page.getByText(/lower-case letters/).first().waitFor();
+  await page
+    .getByText(/lower-case letters/)
+    .first()
+    .waitFor();
   await page.getByLabel("Name", { exact: true }).fill(id);
   await page.getByLabel("Command", { exact: true }).fill("sleep 1000");
   await page.getByLabel("CPUs").fill("0.05x");
@@ -156,7 +162,10 @@ test("a service is created as JSON, and the server's refusal stands at its field
   await definition.fill(JSON.stringify({ id: `${group}/json`, cmd: "sleep 1", constraints: [["hostname", "NEAR"]] }));
   await page.getByRole("button", { name: "Create", exact: true }).click();
   await page.getByRole("alert").getByText("The master refuses").waitFor();
-  await page.getByRole("region", { name: "To be put right" }).getByText(/^constraints/).waitFor();
+  await page
+    .getByRole("region", { name: "To be put right" })
+    .getByText(/^constraints/)
+    .waitFor();
   await page.getByRole("button", { name: "Form" }).click();
   await page.getByRole("group", { name: "Where it may run" }).locator(".fault").waitFor();
   expect(await service(`${group}/json`)).toBeUndefined();
@@ -177,7 +186,10 @@ test("a change shows its difference before it is applied, and a version goes bac
   const mem = async () => (await ask<{ app: { mem: number; labels: unknown } }>("GET", `/v2/apps${web}`)).app;
   await eventually("it is changed", async () => (await mem()).mem === 48);
   expect((await mem()).labels).toEqual({ made: "by-tests" });
-  const quiet = async () => (await ask<{ affectedApps: string[] }[]>("GET", "/v2/deployments")).every(({ affectedApps }) => !affectedApps.includes(web));
+  const quiet = async () =>
+    (await ask<{ affectedApps: string[] }[]>("GET", "/v2/deployments")).every(
+      ({ affectedApps }) => !affectedApps.includes(web),
+    );
   await eventually("the deployment has ended", quiet);
 
   await page.getByRole("link", { name: "Versions" }).click();
@@ -191,7 +203,10 @@ test("a change shows its difference before it is applied, and a version goes bac
 
 test("a deployment is rolled back", async () => {
   const { page, close } = await visit(browser, "deployments");
-  const item = page.getByRole("listitem").filter({ hasText: big }).filter({ has: page.getByRole("button", { name: "Roll back" }) });
+  const item = page
+    .getByRole("listitem")
+    .filter({ hasText: big })
+    .filter({ has: page.getByRole("button", { name: "Roll back" }) });
   await item.getByRole("button", { name: "Roll back" }).first().click();
   await page.getByRole("dialog").getByText("a new deployment brings back what ran before").waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Roll back" }).click();
@@ -210,8 +225,12 @@ test("tasks are filtered, and one's output is followed, searched and downloaded"
   await page.getByRole("heading", { name: /Tasks 1 of/ }).waitFor();
   await page.getByRole("region", { name: "Tasks" }).locator("tbody a").first().click();
   const log = page.getByRole("region", { name: "stdout of the task" });
-  await log.getByText(/^line \d+$/).first().waitFor();
-  const newest = async () => Math.max(...(await log.getByText(/^line \d+$/).allTextContents()).map((line) => Number(line.slice(5))));
+  await log
+    .getByText(/^line \d+$/)
+    .first()
+    .waitFor();
+  const newest = async () =>
+    Math.max(...(await log.getByText(/^line \d+$/).allTextContents()).map((line) => Number(line.slice(5))));
   const before = await newest();
   await eventually("it follows", async () => (await newest()) > before + 3);
   await page.getByRole("searchbox", { name: "Find in the output" }).fill("line 3");
@@ -245,7 +264,9 @@ test("a task is killed, and another takes its place", async () => {
   await toast(page, "being killed");
   await eventually("another runs", async () => {
     const tasks = await tasksOf(web);
-    return !tasks.some(({ id, state }) => id === task?.id && state === "TASK_RUNNING") && (await service(web))?.running === 2;
+    return (
+      !tasks.some(({ id, state }) => id === task?.id && state === "TASK_RUNNING") && (await service(web))?.running === 2
+    );
   });
   await close(refusals);
 });
@@ -283,9 +304,15 @@ test("the heat map and the table of machines", async () => {
   expect(await cells.count()).toBe(nodes.length);
   await page.getByRole("button", { name: "Really used" }).click();
   await page.getByRole("button", { name: "Memory", exact: true }).first().click();
-  await page.getByRole("link", { name: /% of Memory used/ }).first().waitFor();
+  await page
+    .getByRole("link", { name: /% of Memory used/ })
+    .first()
+    .waitFor();
   await page.getByRole("columnheader").getByRole("button", { name: "Tasks" }).click();
-  await page.getByRole("columnheader", { name: "Tasks", exact: false }).and(page.locator('[aria-sort="ascending"]')).waitFor();
+  await page
+    .getByRole("columnheader", { name: "Tasks", exact: false })
+    .and(page.locator('[aria-sort="ascending"]'))
+    .waitFor();
   expect(page.url()).toContain("sort=tasks");
   await close();
 });
@@ -336,7 +363,17 @@ test("a phone has everything in reach, and nothing is wider than it", async () =
   await page.getByRole("button", { name: "More" }).click();
   await page.getByRole("dialog", { name: "All pages" }).getByRole("link", { name: "Events" }).click();
   await heading(page, /Events/);
-  for (const path of ["", "services", `service?id=${web}`, "create", "tasks", "machines", "roles", "events", "deployments"]) {
+  for (const path of [
+    "",
+    "services",
+    `service?id=${web}`,
+    "create",
+    "tasks",
+    "machines",
+    "roles",
+    "events",
+    "deployments",
+  ]) {
     await page.goto(new URL(`/ui/${path}`, page.url()).href);
     await page.getByRole("heading", { level: 1 }).waitFor();
     const wider = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);

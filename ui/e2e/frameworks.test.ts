@@ -48,7 +48,9 @@ const inRole = {
 
 const answers: Record<string, unknown> = {
   "/hansa/v1/openapi.json": { paths: { "/hansa/v1/frameworks": {} } },
-  "/hansa/v1/frameworks": { frameworks: [framework, { ...framework, id: "f-2", name: "spark", state: "connected", given_up_at: null }] },
+  "/hansa/v1/frameworks": {
+    frameworks: [framework, { ...framework, id: "f-2", name: "spark", state: "connected", given_up_at: null }],
+  },
   "/hansa/v1/frameworks/f-1": {
     ...framework,
     hostname: "host1",
@@ -62,7 +64,9 @@ const answers: Record<string, unknown> = {
     unreachable_tasks: 1,
     completed_tasks: 40,
     in_roles: [inRole],
-    outstanding: [{ id: "o-1", role: "batch", node: "n", hostname: "node1", resources: "cpus:4;mem:1024", expires_at: null }],
+    outstanding: [
+      { id: "o-1", role: "batch", node: "n", hostname: "node1", resources: "cpus:4;mem:1024", expires_at: null },
+    ],
     filters: [{ role: "batch", node: "n", hostname: "node2", refused: "cpus:1", until: 1_795_000_005_000 }],
   },
   "/hansa/v1/frameworks/f-1/explain": {
@@ -98,8 +102,14 @@ const inSight = (page: Page) => page.getByText("its scheduler is away, so it is 
 test("frameworks are listed, and one tells why it is offered what it is offered", async () => {
   const { page, close } = await opened("frameworks");
   const table = page.getByRole("table");
-  await table.getByRole("row", { name: /chronos/ }).getByText("disconnected").waitFor();
-  await table.getByRole("row", { name: /chronos/ }).getByText("13 %").waitFor();
+  await table
+    .getByRole("row", { name: /chronos/ })
+    .getByText("disconnected")
+    .waitFor();
+  await table
+    .getByRole("row", { name: /chronos/ })
+    .getByText("13 %")
+    .waitFor();
   await page.getByRole("link", { name: "chronos" }).click();
   await inSight(page);
   await page.getByText("It is given up with all its tasks at").waitFor();

@@ -115,7 +115,11 @@ export function App() {
               {picture.problem}
             </p>
           )}
-          {picture.cluster ? <Shown page={page} id={id} picture={picture} /> : !picture.problem && <Waiting words="Reading the cluster…" />}
+          {picture.cluster ? (
+            <Shown page={page} id={id} picture={picture} />
+          ) : (
+            !picture.problem && <Waiting words="Reading the cluster…" />
+          )}
         </main>
       </div>
       <nav className="bottom-bar" aria-label="Main pages">
@@ -194,7 +198,12 @@ function Navigation({ items, page, tallies }: { items: readonly Item[]; page: Pa
 function Connection({ picture }: { picture: Picture }) {
   const { live, cluster, problem } = picture;
   const version = cluster ? `Hansa ${cluster.version}, leadership ${cluster.term}` : undefined;
-  if (live) return <State tone="good" title={version}>live</State>;
+  if (live)
+    return (
+      <State tone="good" title={version}>
+        live
+      </State>
+    );
   return <State tone={problem ? "bad" : "busy"}>{problem ? "no connection" : "connecting"}</State>;
 }
 

@@ -102,7 +102,8 @@ export const images = (node: string) =>
 export const tasks = (after: string | null) =>
   get<{ tasks: Task[]; next: string | null }>(`/hansa/v1/tasks?limit=10000${after ? `&after=${part(after)}` : ""}`);
 
-export const frameworks = async () => (await get<{ frameworks: Framework[] }>("/hansa/v1/frameworks?all=true")).frameworks;
+export const frameworks = async () =>
+  (await get<{ frameworks: Framework[] }>("/hansa/v1/frameworks?all=true")).frameworks;
 export const framework = (id: string) => get<FrameworkDetail>(`/hansa/v1/frameworks/${part(id)}`);
 export const explainFramework = (id: string) => get<FrameworkExplanation>(`/hansa/v1/frameworks/${part(id)}/explain`);
 
@@ -111,7 +112,9 @@ export const tearDownFramework = (id: string) => ask("DELETE", `/hansa/v1/framew
 /** The paths that this master has, from its own description: what it cannot do is not offered. Read once. */
 let described: Promise<ReadonlySet<string>> | null = null;
 export const paths = () => {
-  described ??= get<{ paths: Record<string, unknown> }>("/hansa/v1/openapi.json").then(({ paths }) => new Set(Object.keys(paths)));
+  described ??= get<{ paths: Record<string, unknown> }>("/hansa/v1/openapi.json").then(
+    ({ paths }) => new Set(Object.keys(paths)),
+  );
   described.catch(() => {
     described = null;
   });
@@ -119,7 +122,8 @@ export const paths = () => {
 };
 
 export type MachineOrder = "deactivate" | "reactivate" | "drain" | "gone";
-export const orderMachine = (node: string, order: MachineOrder) => ask("POST", `/hansa/v1/nodes/${part(node)}/${order}`);
+export const orderMachine = (node: string, order: MachineOrder) =>
+  ask("POST", `/hansa/v1/nodes/${part(node)}/${order}`);
 
 export type DeploymentOrder = "pause" | "resume" | "cancel";
 export const orderDeployment = (id: string, order: DeploymentOrder, force = false) =>
@@ -133,7 +137,8 @@ const appPath = (id: string) => `/v2/apps${encodeURI(id)}`;
 
 export const app = async (id: string) => (await get<{ app: App }>(appPath(id))).app;
 export const apps = async () => (await get<{ apps: App[] }>("/v2/apps")).apps;
-export const appVersions = async (id: string) => (await get<{ versions: string[] }>(`${appPath(id)}/versions`)).versions;
+export const appVersions = async (id: string) =>
+  (await get<{ versions: string[] }>(`${appPath(id)}/versions`)).versions;
 export const appVersion = (id: string, version: string) => get<App>(`${appPath(id)}/versions/${part(version)}`);
 export const createApp = (app: App) => ask<App>("POST", "/v2/apps", app);
 /** The whole definition: what is not in it gets its default. */

@@ -33,20 +33,45 @@ const mostPast = 1000;
 export function past({ nodes, services, tasks }: Pick<Picture, "nodes" | "services" | "tasks">): Entry[] {
   const found: Omit<Entry, "id">[] = [];
   for (const node of nodes.values()) {
-    const base = { kind: "machine", subject: node.hostname, services: [], to: ["machine", { id: node.hostname }] } as const;
+    const base = {
+      kind: "machine",
+      subject: node.hostname,
+      services: [],
+      to: ["machine", { id: node.hostname }],
+    } as const;
     found.push({ ...base, at: node.registered_at, words: "joined", tone: "good" });
-    if (node.state !== "active") found.push({ ...base, at: node.since, words: node.state, tone: node.state === "unreachable" ? "bad" : "calm" });
+    if (node.state !== "active")
+      found.push({ ...base, at: node.since, words: node.state, tone: node.state === "unreachable" ? "bad" : "calm" });
   }
   for (const service of services.values()) {
-    const base = { kind: "service", subject: service.id, services: [service.id], to: ["service", { id: service.id }] } as const;
+    const base = {
+      kind: "service",
+      subject: service.id,
+      services: [service.id],
+      to: ["service", { id: service.id }],
+    } as const;
     found.push({ ...base, at: service.version, words: "has its present version", tone: "calm" });
-    if (service.last_failure_at) found.push({ ...base, at: service.last_failure_at, words: `an instance failed: ${service.last_failure}`, tone: "bad" });
+    if (service.last_failure_at)
+      found.push({
+        ...base,
+        at: service.last_failure_at,
+        words: `an instance failed: ${service.last_failure}`,
+        tone: "bad",
+      });
   }
   for (const task of tasks.values()) {
     if (!task.started_at) continue;
     const to = ["task", { id: task.id, on: task.hostname }] as const;
     const words = `running on ${task.hostname}`;
-    found.push({ at: task.started_at, kind: "task", subject: task.id, services: task.app ? [task.app] : [], words, tone: "good", to });
+    found.push({
+      at: task.started_at,
+      kind: "task",
+      subject: task.id,
+      services: task.app ? [task.app] : [],
+      words,
+      tone: "good",
+      to,
+    });
   }
   found.sort((a, b) => a.at - b.at);
   return found.slice(-mostPast).map((entry) => {
@@ -94,7 +119,14 @@ function tell(before: Picture, frame: Frame): Told | null {
       const task = before.tasks.get(frame.data.id);
       if (!task || isTerminal(task.state)) return null;
       const to = ["task", { id: task.id, on: task.hostname }] as const;
-      return { kind: "task", subject: task.id, services: task.app ? [task.app] : [], words: `ended on ${task.hostname}`, tone: "calm", to };
+      return {
+        kind: "task",
+        subject: task.id,
+        services: task.app ? [task.app] : [],
+        words: `ended on ${task.hostname}`,
+        tone: "calm",
+        to,
+      };
     }
     case "service_removed": {
       const { id } = frame.data;
@@ -147,13 +179,18 @@ function taskTold(before: Picture, task: Task): Told | null {
   const health = task.healthy === null ? null : task.healthy ? "healthy" : "unhealthy";
   const message = task.message ? `: ${task.message}` : "";
   const words = moved ? `${taskState(task.state)}${message}` : (health ?? "health unknown");
-  const bad = (moved && /FAILED|ERROR|LOST|UNREACHABLE|GONE|DROPPED|UNKNOWN/.test(task.state)) || (!moved && task.healthy === false);
+  const bad =
+    (moved && /FAILED|ERROR|LOST|UNREACHABLE|GONE|DROPPED|UNKNOWN/.test(task.state)) ||
+    (!moved && task.healthy === false);
   const good = moved ? task.state === "TASK_RUNNING" : task.healthy === true;
   return {
     kind: "task",
     subject: task.id,
     services: task.app ? [task.app] : [],
-    words: `${words}${moved && task.hostname ? ` on ${task.hostname}` : ""}`.replace(/^(\S+): (.*) on (\S+)$/, "$1 on $3: $2"),
+    words: `${words}${moved && task.hostname ? ` on ${task.hostname}` : ""}`.replace(
+      /^(\S+): (.*) on (\S+)$/,
+      "$1 on $3: $2",
+    ),
     tone: bad ? "bad" : good ? "good" : "calm",
     to: ["task", { id: task.id, on: task.hostname }],
   };

@@ -3,9 +3,20 @@ import { none } from "../lib/sums";
 import { complete, emptyPicture, fold, trouble, withLists, withTasks, type Frame } from "./picture";
 import type { Cluster, Deployment, Node, Progress, Service, Task } from "./types";
 
-const task = (id: string, change: Partial<Task> = {}) => ({ id, state: "TASK_RUNNING", app: "/web", healthy: null, message: "", ...change }) as Task;
-const node = (change: Partial<Node> = {}) => ({ id: "a", hostname: "a", state: "active", used: null, machine: null, ...change }) as Node;
-const service = (change: Partial<Service> = {}) => ({ id: "/web", deployments: ["d"], failing: null, health: "healthy", version: 1, instances: 1, ...change }) as Service;
+const task = (id: string, change: Partial<Task> = {}) =>
+  ({ id, state: "TASK_RUNNING", app: "/web", healthy: null, message: "", ...change }) as Task;
+const node = (change: Partial<Node> = {}) =>
+  ({ id: "a", hostname: "a", state: "active", used: null, machine: null, ...change }) as Node;
+const service = (change: Partial<Service> = {}) =>
+  ({
+    id: "/web",
+    deployments: ["d"],
+    failing: null,
+    health: "healthy",
+    version: 1,
+    instances: 1,
+    ...change,
+  }) as Service;
 const progress: Progress = { id: "d", services: ["/web"], step: 0, steps: 1, waiting_for: "", state: "running" };
 const lists = { cluster: {} as Cluster, nodes: [], services: [], deployments: [] };
 
@@ -54,7 +65,11 @@ test("pages of tasks that are read while frames come do not bring back what is o
 });
 
 test("a deployment is shown as paused or failing until it goes on or ends", () => {
-  const listed = { ...progress, paused: { since: 1, words: "the canary stands" }, failing: null } as unknown as Deployment;
+  const listed = {
+    ...progress,
+    paused: { since: 1, words: "the canary stands" },
+    failing: null,
+  } as unknown as Deployment;
   let picture = withLists(emptyPicture, { ...lists, deployments: [listed] });
   const moved = (state: Progress["state"]) => fold(picture, [{ name: "deployment", data: { ...progress, state } }], 0);
   expect(trouble(service(), picture.deployments)).toBe("paused");
@@ -73,7 +88,11 @@ test("a restart loop is shown without a deployment", () => {
 });
 
 test("the journal begins with what the lists tell of before, once", () => {
-  let picture = withTasks(emptyPicture, [task("t", { started_at: 5, hostname: "n1" }), task("u", { started_at: null })], new Set());
+  let picture = withTasks(
+    emptyPicture,
+    [task("t", { started_at: 5, hostname: "n1" }), task("u", { started_at: null })],
+    new Set(),
+  );
   picture = withLists(picture, { ...lists, nodes: [node({ registered_at: 2 })], services: [service({ version: 9 })] });
   picture = complete(picture, new Set(["t", "u"]), new Set());
   const told = picture.journal.map((entry) => `${entry.at} ${entry.subject} ${entry.words}`);
@@ -94,7 +113,10 @@ test("the journal tells what changed, once, and not what stayed", () => {
     { name: "service", data: service() },
     { name: "service", data: service({ health: "unhealthy" }) },
     { name: "service", data: service({ health: "unhealthy", last_failure: "exit 1", last_failure_at: 4 }) },
-    { name: "service", data: service({ health: "unhealthy", last_failure: "exit 1", last_failure_at: 4, version: 2, instances: 3 }) },
+    {
+      name: "service",
+      data: service({ health: "unhealthy", last_failure: "exit 1", last_failure_at: 4, version: 2, instances: 3 }),
+    },
     { name: "node", data: node() },
     { name: "node", data: node({ state: "unreachable" }) },
     { name: "usage", data: { id: "a", used: none, machine: none } },

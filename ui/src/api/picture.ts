@@ -85,10 +85,7 @@ function progress({ id, services, step, steps, waiting_for, paused, failing }: D
 }
 
 /** What a service's state column says beyond its health: that its deployment stands still, or that it fails for ever. */
-export function trouble(
-  service: Service,
-  deployments: ReadonlyMap<string, Progress>,
-): "paused" | "failing" | null {
+export function trouble(service: Service, deployments: ReadonlyMap<string, Progress>): "paused" | "failing" | null {
   const states = service.deployments.map((id) => deployments.get(id)?.state);
   if (states.includes("paused")) return "paused";
   return service.failing || states.includes("failing") ? "failing" : null;
@@ -102,7 +99,9 @@ class Draft {
 
   constructor(public picture: Picture) {}
 
-  map<K extends "nodes" | "services" | "tasks" | "deployments" | "ended">(key: K): Picture[K] extends ReadonlyMap<string, infer T> ? Map<string, T> : never {
+  map<K extends "nodes" | "services" | "tasks" | "deployments" | "ended">(
+    key: K,
+  ): Picture[K] extends ReadonlyMap<string, infer T> ? Map<string, T> : never {
     if (!this.own.has(key)) {
       this.own.add(key);
       this.picture = { ...this.picture, [key]: new Map(this.picture[key] as ReadonlyMap<string, never>) };

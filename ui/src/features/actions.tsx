@@ -24,8 +24,8 @@ export async function attempt(done: string, work: (force: boolean) => Promise<un
       title: "A deployment holds this service",
       body: (
         <p>
-          {counted(error.deployments.length, "deployment")} under way changes it too. With force that one is given up where it is, and this
-          change goes first.
+          {counted(error.deployments.length, "deployment")} under way changes it too. With force that one is given up
+          where it is, and this change goes first.
         </p>
       ),
       verb: "Force",
@@ -48,7 +48,8 @@ export async function restart(service: Service) {
     title: `Restart ${service.id}?`,
     body: (
       <p>
-        All {counted(service.instances, "instance")} are replaced, as many at a time as its upgrade strategy lets go; the version stays the same.
+        All {counted(service.instances, "instance")} are replaced, as many at a time as its upgrade strategy lets go;
+        the version stays the same.
       </p>
     ),
     verb: "Restart",
@@ -61,7 +62,8 @@ export async function suspend(service: Service) {
     title: `Suspend ${service.id}?`,
     body: (
       <p>
-        Its {counted(service.running + service.staged, "running instance")} will be stopped. Its definition stays; scaling it up starts it again.
+        Its {counted(service.running + service.staged, "running instance")} will be stopped. Its definition stays;
+        scaling it up starts it again.
       </p>
     ),
     verb: "Suspend",
@@ -80,7 +82,8 @@ export async function remove(service: Service) {
     title: `Delete ${service.id}?`,
     body: (
       <p>
-        Its {counted(service.running + service.staged, "running instance")} will be stopped, and its definition with all versions is gone.
+        Its {counted(service.running + service.staged, "running instance")} will be stopped, and its definition with all
+        versions is gone.
       </p>
     ),
     verb: "Delete",
@@ -97,9 +100,16 @@ export async function removeGroup(id: string, services: readonly Service[]) {
     body: (
       <>
         <p>
-          {counted(services.length, "service")} in it with {counted(running, "running instance")} will be stopped and gone:
+          {counted(services.length, "service")} in it with {counted(running, "running instance")} will be stopped and
+          gone:
         </p>
-        <p className="mono small">{services.slice(0, 8).map((service) => service.id).join(", ")}{services.length > 8 && " …"}</p>
+        <p className="mono small">
+          {services
+            .slice(0, 8)
+            .map((service) => service.id)
+            .join(", ")}
+          {services.length > 8 && " …"}
+        </p>
       </>
     ),
     verb: "Delete all of it",
@@ -109,7 +119,9 @@ export async function removeGroup(id: string, services: readonly Service[]) {
 }
 
 export async function rollBack(service: Service, version: string) {
-  return attempt(`${service.id} goes back to the version of ${version}`, (force) => api.changeApp(service.id, { version }, force));
+  return attempt(`${service.id} goes back to the version of ${version}`, (force) =>
+    api.changeApp(service.id, { version }, force),
+  );
 }
 
 export async function kill(task: Task, scale: boolean) {
@@ -118,7 +130,10 @@ export async function kill(task: Task, scale: boolean) {
     body: scale ? (
       <p>It gets SIGTERM and, after its grace period, SIGKILL. {task.app} will ask for one instance less.</p>
     ) : (
-      <p>It gets SIGTERM and, after its grace period, SIGKILL. {task.app ? `${task.app} starts another in its place.` : ""}</p>
+      <p>
+        It gets SIGTERM and, after its grace period, SIGKILL.{" "}
+        {task.app ? `${task.app} starts another in its place.` : ""}
+      </p>
     ),
     verb: scale ? "Kill and scale down" : "Kill",
     danger: true,
@@ -175,8 +190,8 @@ export async function tearDown(framework: Framework) {
     title: `Tear ${framework.name} down?`,
     body: (
       <p>
-        Its {counted(framework.tasks, "task")} and executors are killed, its offers taken back. It is gone for good: its scheduler cannot come back
-        under this id.
+        Its {counted(framework.tasks, "task")} and executors are killed, its offers taken back. It is gone for good: its
+        scheduler cannot come back under this id.
       </p>
     ),
     verb: "Tear down",
@@ -191,13 +206,20 @@ const deploymentOrders = {
   cancel: { verb: "Roll back", done: "rolling back" },
 } as const;
 
-export async function orderDeployment(id: string, services: readonly string[], order: api.DeploymentOrder, force = false) {
+export async function orderDeployment(
+  id: string,
+  services: readonly string[],
+  order: api.DeploymentOrder,
+  force = false,
+) {
   const names = services.join(", ");
   if (order === "cancel") {
     const yes = await confirm({
       title: force ? "Stop this deployment where it is?" : "Roll this deployment back?",
       body: force ? (
-        <p>{names}: nothing more is started or stopped for it, and nothing is undone. Instances of both versions may run.</p>
+        <p>
+          {names}: nothing more is started or stopped for it, and nothing is undone. Instances of both versions may run.
+        </p>
       ) : (
         <p>{names}: a new deployment brings back what ran before.</p>
       ),

@@ -12,7 +12,11 @@ const recent = 50;
 export function Deployments({ picture }: { picture: Picture }) {
   const under = [...picture.deployments.values()];
   const over = useMemo(
-    () => picture.journal.filter((entry) => entry.kind === "deployment" && /^(succeeded|failed)$/.test(entry.words)).slice(-recent).reverse(),
+    () =>
+      picture.journal
+        .filter((entry) => entry.kind === "deployment" && /^(succeeded|failed)$/.test(entry.words))
+        .slice(-recent)
+        .reverse(),
     [picture.journal],
   );
   return (
@@ -23,7 +27,10 @@ export function Deployments({ picture }: { picture: Picture }) {
       ) : (
         <Panel title="Under way" count={0}>
           <Empty>
-            <p>Nothing is being deployed. A deployment begins whenever a service is created, changed, scaled or restarted.</p>
+            <p>
+              Nothing is being deployed. A deployment begins whenever a service is created, changed, scaled or
+              restarted.
+            </p>
           </Empty>
         </Panel>
       )}

@@ -21,7 +21,10 @@ export function Entries({ entries }: { entries: readonly Entry[] }) {
   if (entries.length === 0) {
     return (
       <Empty>
-        <p>Nothing here. The list fills as things happen; of what was before the console was opened it knows what the lists tell.</p>
+        <p>
+          Nothing here. The list fills as things happen; of what was before the console was opened it knows what the
+          lists tell.
+        </p>
       </Empty>
     );
   }
@@ -33,7 +36,12 @@ export function Entries({ entries }: { entries: readonly Entry[] }) {
           const entry = entries[entries.length - 1 - item.index];
           return (
             entry && (
-              <li key={item.key} data-index={item.index} ref={virtualizer.measureElement} style={{ transform: `translateY(${item.start}px)` }}>
+              <li
+                key={item.key}
+                data-index={item.index}
+                ref={virtualizer.measureElement}
+                style={{ transform: `translateY(${item.start}px)` }}
+              >
                 <time className="number soft" title={moment(entry.at)} dateTime={new Date(entry.at).toISOString()}>
                   {clock(entry.at)}
                 </time>

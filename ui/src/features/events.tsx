@@ -27,19 +27,30 @@ export function Events({ picture }: { picture: Picture }) {
   const shown = useMemo(() => {
     const fits = has(query ?? "");
     return journal.filter(
-      (entry) => (kind === "all" || entry.kind === kind) && fits(`${entry.subject} ${entry.services.join(" ")} ${entry.words}`),
+      (entry) =>
+        (kind === "all" || entry.kind === kind) && fits(`${entry.subject} ${entry.services.join(" ")} ${entry.words}`),
     );
   }, [journal, query, kind]);
   return (
     <>
       <PageHead title="Events" count={shown.length}>
-        <button type="button" className="button" aria-pressed={held !== null} onClick={() => hold(held ? null : picture.journal)}>
+        <button
+          type="button"
+          className="button"
+          aria-pressed={held !== null}
+          onClick={() => hold(held ? null : picture.journal)}
+        >
           <Icon name={held ? "play" : "pause"} /> {held ? "Go on" : "Hold"}
         </button>
       </PageHead>
       <div className="filters">
         <Search label="Search events" value={query ?? ""} onChange={(value) => setQuery(value, true)} />
-        <Choice label="Kind" value={kind} options={kinds} onChange={(value) => setKind(value === "all" ? null : value)} />
+        <Choice
+          label="Kind"
+          value={kind}
+          options={kinds}
+          onChange={(value) => setKind(value === "all" ? null : value)}
+        />
       </div>
       <Panel title={held ? "Held: newer ones wait" : "Newest first"}>
         <Entries entries={shown} />

@@ -49,7 +49,11 @@ const share = (ppm: number) => `${(ppm / 10_000).toFixed(ppm < 100_000 ? 1 : 0)}
 
 const has = (totals: Totals) => {
   const words = kinds.flatMap((kind) =>
-    totals[kind] > 0 ? [`${amount(kind, totals[kind])}${kind === "cpus_milli" ? " cpus" : kind === "gpus_milli" ? " GPUs" : kind === "disk" ? " disk" : ""}`] : [],
+    totals[kind] > 0
+      ? [
+          `${amount(kind, totals[kind])}${kind === "cpus_milli" ? " cpus" : kind === "gpus_milli" ? " GPUs" : kind === "disk" ? " disk" : ""}`,
+        ]
+      : [],
   );
   return words.join(", ") || "nothing";
 };
@@ -92,14 +96,37 @@ const columns: readonly Column<Framework>[] = [
     by: (framework) => framework.share_ppm,
     cell: (framework) => (
       <div className="with-bar" title={framework.dominant ? `most of it ${framework.dominant}` : undefined}>
-        <Bar label={`${framework.name}, share of the pool`} allocated={framework.share_ppm} used={null} total={1_000_000} />
+        <Bar
+          label={`${framework.name}, share of the pool`}
+          allocated={framework.share_ppm}
+          used={null}
+          total={1_000_000}
+        />
         <span className="number soft">{share(framework.share_ppm)}</span>
       </div>
     ),
   },
-  { key: "has", head: "Has", wide: true, cell: (framework) => <span className="number">{has(framework.allocated)}</span> },
-  { key: "tasks", head: "Tasks", right: true, by: (framework) => framework.tasks, cell: (framework) => framework.tasks },
-  { key: "offers", head: "Offers held", right: true, wide: true, by: (framework) => framework.offers, cell: (framework) => framework.offers },
+  {
+    key: "has",
+    head: "Has",
+    wide: true,
+    cell: (framework) => <span className="number">{has(framework.allocated)}</span>,
+  },
+  {
+    key: "tasks",
+    head: "Tasks",
+    right: true,
+    by: (framework) => framework.tasks,
+    cell: (framework) => framework.tasks,
+  },
+  {
+    key: "offers",
+    head: "Offers held",
+    right: true,
+    wide: true,
+    by: (framework) => framework.offers,
+    cell: (framework) => framework.offers,
+  },
 ];
 
 /** Of a master that does not know of frameworks nothing is asked. */
@@ -148,8 +175,13 @@ export function FrameworkPage({ id }: { id: string }) {
   const [framework, explanation] = answer;
   return (
     <>
-      <PageHead title={framework.name} crumbs={crumbs} state={<State tone={tones[framework.state]}>{framework.state}</State>}>
-        {framework.webui_url && (
+      <PageHead
+        title={framework.name}
+        crumbs={crumbs}
+        state={<State tone={tones[framework.state]}>{framework.state}</State>}
+      >
+        {/* It is the framework that says so: nothing but a plain address becomes a link. */}
+        {framework.webui_url && /^https?:\/\//.test(framework.webui_url) && (
           <a className="button" href={framework.webui_url} target="_blank" rel="noreferrer">
             Its own page
           </a>
@@ -161,7 +193,9 @@ export function FrameworkPage({ id }: { id: string }) {
         )}
       </PageHead>
       {framework.given_up_at && (
-        <p className="notice bad">Its scheduler is away. It is given up with all its tasks at {clock(framework.given_up_at)}.</p>
+        <p className="notice bad">
+          Its scheduler is away. It is given up with all its tasks at {clock(framework.given_up_at)}.
+        </p>
       )}
       <Why explanation={explanation} />
       <div className="columns">
@@ -176,7 +210,7 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
   return (
     <Panel title="Why it is offered what it is offered">
       <div className="pad stack" style={{ gap: 8 }}>
-        <p>{explanation.summary}</p>
+        <p className="sentence">{explanation.summary}</p>
       </div>
       <div className="scroll" tabIndex={0} role="region" aria-label="Role by role">
         <table className="table">
@@ -203,7 +237,7 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
                 <td className="right number">{share(role.share_ppm)}</td>
                 <td className="wide number">{has(role.allocated)}</td>
                 <td>
-                  <p>{role.words}</p>
+                  <p className="sentence">{role.words}</p>
                   {role.last_offer && (
                     <p className="soft">
                       Last offered {role.last_offer.hostname}, <Since at={role.last_offer.at} ago />
@@ -236,7 +270,9 @@ function About({ framework }: { framework: FrameworkDetail }) {
         <dt>Tasks</dt>
         <dd className="number">
           {framework.tasks} live, {framework.completed_tasks} ended
-          {framework.unreachable_tasks > 0 && <span className="tone-bad">, {framework.unreachable_tasks} out of reach</span>}
+          {framework.unreachable_tasks > 0 && (
+            <span className="tone-bad">, {framework.unreachable_tasks} out of reach</span>
+          )}
         </dd>
         <dt>Executors</dt>
         <dd className="number">{framework.executors}</dd>

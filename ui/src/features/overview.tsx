@@ -59,7 +59,11 @@ function Meters({ nodes }: { nodes: readonly Node[] }) {
             total={sums.total[kind]}
             allocated={sums.allocated[kind]}
             used={sums.used[kind]}
-            points={history.map((sample) => ({ at: sample.at, allocated: sample.allocated[kind], used: sample.used[kind] }))}
+            points={history.map((sample) => ({
+              at: sample.at,
+              allocated: sample.allocated[kind],
+              used: sample.used[kind],
+            }))}
           />
         ))}
     </div>
@@ -160,7 +164,8 @@ function Pool({ picture, nodes }: { picture: Picture; nodes: readonly Node[] }) 
               <span className="soft">The tasks do not fit when packed in order of size; all machines are needed.</span>
             ) : (
               <>
-                <strong className="number">{counted(needed, "machine")}</strong> of {count(up)} would be enough for what is given out
+                <strong className="number">{counted(needed, "machine")}</strong> of {count(up)} would be enough for what
+                is given out
                 {up > needed && <span className="soft"> — {counted(up - needed, "machine")} could be spared</span>}
               </>
             )}

@@ -68,7 +68,13 @@ function items(query: string): Item[] {
     if (!fits(`${task.id} ${task.app ?? ""} ${task.hostname}`)) continue;
     tasks += 1;
     const words = `${task.app ?? task.id} ${shortTask(task.id)} on ${task.hostname}`;
-    found.push({ key: task.id, words, kind: "task", icon: "tasks", run: () => go(href("task", { id: task.id, on: task.hostname })) });
+    found.push({
+      key: task.id,
+      words,
+      kind: "task",
+      icon: "tasks",
+      run: () => go(href("task", { id: task.id, on: task.hostname })),
+    });
   }
   return found;
 }

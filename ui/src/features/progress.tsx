@@ -45,7 +45,9 @@ const gathers = 200;
 /** Details of all that are shown, read at once, and anew when the stream says that one of them moved. */
 function useDetails(deployments: readonly Progress[], wanted: boolean): ReadonlyMap<string, Detail> {
   const [details, setDetails] = useState<ReadonlyMap<string, Detail>>(new Map());
-  const moved = deployments.map(({ id, state, step, waiting_for }) => `${id} ${state} ${step} ${waiting_for}`).join("\n");
+  const moved = deployments
+    .map(({ id, state, step, waiting_for }) => `${id} ${state} ${step} ${waiting_for}`)
+    .join("\n");
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
   useEffect(() => {
     if (!wanted || timer.current !== null) return;
@@ -106,7 +108,11 @@ function DeploymentProgress({ progress, detail, own, planned }: { progress: Prog
             Roll back
           </button>
           {detail && (
-            <button type="button" className="button danger" onClick={() => void orderDeployment(id, services, "cancel", true)}>
+            <button
+              type="button"
+              className="button danger"
+              onClick={() => void orderDeployment(id, services, "cancel", true)}
+            >
               Stop here
             </button>
           )}
@@ -117,13 +123,17 @@ function DeploymentProgress({ progress, detail, own, planned }: { progress: Prog
           <i key={index} className={index < step ? "done" : index === step ? tones[state] : ""} />
         ))}
       </div>
-      {waiting_for && !still?.words.includes(waiting_for) && <p className="small">{waiting_for}</p>}
+      {waiting_for && !still?.words.includes(waiting_for) && <p className="small sentence">{waiting_for}</p>}
       {still && (
-        <p className="small tone-bad">
+        <p className="small tone-bad sentence">
           {still.words} (<Since at={still.since} ago />)
         </p>
       )}
-      {own?.remedy && <p className="soft small">What would help: <Words text={own.remedy} /></p>}
+      {own?.remedy && (
+        <p className="soft small">
+          What would help: <Words text={own.remedy} />
+        </p>
+      )}
       {detail && planned && (
         <ol className="steps">
           {planned.steps.map((each, index) => (
@@ -145,7 +155,8 @@ function DeploymentProgress({ progress, detail, own, planned }: { progress: Prog
 }
 
 /** The server's words; what stands between backticks is to be typed. */
-const Words = ({ text }: { text: string }) => text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part));
+const Words = ({ text }: { text: string }) =>
+  text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part));
 
 const actions: Record<string, string> = {
   StartApplication: "define",

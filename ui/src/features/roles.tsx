@@ -33,7 +33,10 @@ export function Roles({ picture }: { picture: Picture }) {
     api.roles().then(setRoles, (error: unknown) => setProblem(wordsOf(error)));
   }, []);
   // What roles have changes when what services ask for does.
-  const asked = useMemo(() => [...picture.services.values()].reduce((sum, service) => sum + service.version + service.running, 0), [picture.services]);
+  const asked = useMemo(
+    () => [...picture.services.values()].reduce((sum, service) => sum + service.version + service.running, 0),
+    [picture.services],
+  );
   useEffect(read, [read, asked]);
   const whole = useMemo(() => totals(picture.nodes.values()).total, [picture.nodes]);
   const shown = roles?.find((role) => role.name === chosen) ?? null;
@@ -54,7 +57,11 @@ export function Roles({ picture }: { picture: Picture }) {
           </span>
         }
       >
-        {roles ? <Shares roles={roles} whole={whole} chosen={chosen} choose={choose} edit={edit} /> : <Waiting height={80} />}
+        {roles ? (
+          <Shares roles={roles} whole={whole} chosen={chosen} choose={choose} edit={edit} />
+        ) : (
+          <Waiting height={80} />
+        )}
       </Panel>
       {shown && <Users role={shown.name} />}
       {edited && (
@@ -123,10 +130,14 @@ function Shares(props: {
                 </td>
                 <td style={{ minWidth: 150 }}>
                   <div className="with-bar" title={`most of it ${kindNames[kind]}`}>
-                    <Bar label={`${role.name}, ${kindNames[kind]}`} allocated={share} used={null} total={1} mark={percent(role.weight_milli, weights)} />
-                    <span className="number soft">
-                      {percent(share, 1)} %
-                    </span>
+                    <Bar
+                      label={`${role.name}, ${kindNames[kind]}`}
+                      allocated={share}
+                      used={null}
+                      total={1}
+                      mark={percent(role.weight_milli, weights)}
+                    />
+                    <span className="number soft">{percent(share, 1)} %</span>
                   </div>
                 </td>
                 <td className="right number wide">{role.weight_milli / 1000}</td>
@@ -140,7 +151,12 @@ function Shares(props: {
                   <Amounts of={role.limit} empty="no limit" zero />
                 </td>
                 <td className="right">
-                  <button type="button" className="button" onClick={() => props.edit(role)} aria-label={`Change ${role.name}`}>
+                  <button
+                    type="button"
+                    className="button"
+                    onClick={() => props.edit(role)}
+                    aria-label={`Change ${role.name}`}
+                  >
                     Change
                   </button>
                 </td>
@@ -153,7 +169,15 @@ function Shares(props: {
   );
 }
 
-function Amounts({ of, empty, zero = false }: { of: { [kind in Kind]: number | null }; empty: string; zero?: boolean }) {
+function Amounts({
+  of,
+  empty,
+  zero = false,
+}: {
+  of: { [kind in Kind]: number | null };
+  empty: string;
+  zero?: boolean;
+}) {
   const words = kinds.flatMap((kind) => {
     const value = of[kind];
     if (value === null || value === undefined || (value === 0 && !zero)) return [];
@@ -224,7 +248,12 @@ function EditRole({ role, onClose, onDone }: { role: Role; onClose: () => void; 
   const save = () =>
     run(async () => {
       try {
-        await api.setRole({ name, weight_milli: Math.round(Number(weight) * 1000), guarantee: least.bound, limit: most.bound });
+        await api.setRole({
+          name,
+          weight_milli: Math.round(Number(weight) * 1000),
+          guarantee: least.bound,
+          limit: most.bound,
+        });
         toast(`The role ${name} is set`);
         onDone();
       } catch (error) {
@@ -244,15 +273,36 @@ function EditRole({ role, onClose, onDone }: { role: Role; onClose: () => void; 
         <div className="form-grid" style={{ padding: 0 }}>
           <div className="half">
             <Field label="Name" fault={of("name")} help={isNew ? "as services and frameworks say it" : "stays"}>
-              {(attributes) => <input {...attributes} value={name} disabled={!isNew} autoFocus={isNew} onChange={(event) => setName(event.target.value)} />}
+              {(attributes) => (
+                <input
+                  {...attributes}
+                  value={name}
+                  disabled={!isNew}
+                  autoFocus={isNew}
+                  onChange={(event) => setName(event.target.value)}
+                />
+              )}
             </Field>
           </div>
           <div className="half">
             <Field label="Weight" fault={of("weight_milli")} help="with twice the weight comes twice the share">
-              {(attributes) => <input {...attributes} inputMode="decimal" value={weight} onChange={(event) => setWeight(event.target.value)} />}
+              {(attributes) => (
+                <input
+                  {...attributes}
+                  inputMode="decimal"
+                  value={weight}
+                  onChange={(event) => setWeight(event.target.value)}
+                />
+              )}
             </Field>
           </div>
-          <Bounds label="Guaranteed to be obtainable" path="guarantee" typed={guarantee} onChange={setGuarantee} of={of} />
+          <Bounds
+            label="Guaranteed to be obtainable"
+            path="guarantee"
+            typed={guarantee}
+            onChange={setGuarantee}
+            of={of}
+          />
           <Bounds label="Never more than" path="limit" typed={limit} onChange={setLimit} of={of} />
         </div>
         {refused && (
@@ -265,7 +315,11 @@ function EditRole({ role, onClose, onDone }: { role: Role; onClose: () => void; 
           <button type="button" className="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" className="button main" disabled={busy || !name || faults.length > (refused?.faults.length ?? 0)}>
+          <button
+            type="submit"
+            className="button main"
+            disabled={busy || !name || faults.length > (refused?.faults.length ?? 0)}
+          >
             Set
           </button>
         </div>

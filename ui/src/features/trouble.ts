@@ -24,7 +24,8 @@ export const needsPerson = (service: Service, deployments: ReadonlyMap<string, P
 /** How many tasks of each service fail their health check. */
 export function unwellTasks(tasks: Picture["tasks"]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
-  for (const { healthy, app } of tasks.values()) if (healthy === false && app) counts.set(app, (counts.get(app) ?? 0) + 1);
+  for (const { healthy, app } of tasks.values())
+    if (healthy === false && app) counts.set(app, (counts.get(app) ?? 0) + 1);
   return counts;
 }
 
@@ -40,7 +41,11 @@ export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, n
       const why = `for ${duration(now - node.since)}, ${counted(node.tasks, "task")} there`;
       (lost ? bad : busy).push({ ...base, tone: lost ? "bad" : "busy", why });
     } else if (node.state === "draining") {
-      busy.push({ ...base, tone: "busy", why: node.tasks ? `${counted(node.tasks, "task")} still there` : "empty now" });
+      busy.push({
+        ...base,
+        tone: "busy",
+        why: node.tasks ? `${counted(node.tasks, "task")} still there` : "empty now",
+      });
     }
   }
   for (const service of services.values()) {
@@ -52,7 +57,12 @@ export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, n
     } else if (word === "paused") {
       busy.push({ ...base, tone: "busy", word, why: "its deployment waits to be resumed or rolled back" });
     } else if (isWaiting(service) && service.running + service.staged < service.instances) {
-      busy.push({ ...base, tone: "busy", word: "pending", why: service.waiting_for ?? `${service.running} of ${service.instances} run` });
+      busy.push({
+        ...base,
+        tone: "busy",
+        word: "pending",
+        why: service.waiting_for ?? `${service.running} of ${service.instances} run`,
+      });
     }
   }
   const known = new Set(bad.map((matter) => matter.subject));
@@ -63,7 +73,14 @@ export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, n
   }
   const alarms = journal.filter((entry) => entry.kind === "alarm").slice(-3);
   for (const { id, subject, words } of alarms) {
-    bad.push({ key: `alarm ${id}`, subject, word: "alarm", why: words, tone: "bad", to: ["events", { kind: "alarm" }] });
+    bad.push({
+      key: `alarm ${id}`,
+      subject,
+      word: "alarm",
+      why: words,
+      tone: "bad",
+      to: ["events", { kind: "alarm" }],
+    });
   }
   return [...bad, ...busy];
 }
@@ -71,6 +88,7 @@ export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, n
 function whyBad(service: Service): string {
   const { failing, last_failure, unhealthy, waiting_for } = service;
   if (failing) return `failed ${counted(failing.count, "time")}, last: ${failing.last}`;
-  if (unhealthy > 0) return `${counted(unhealthy, "instance")} of it fail${unhealthy === 1 ? "s" : ""} the health check`;
+  if (unhealthy > 0)
+    return `${counted(unhealthy, "instance")} of it fail${unhealthy === 1 ? "s" : ""} the health check`;
   return last_failure ?? waiting_for ?? "";
 }

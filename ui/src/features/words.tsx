@@ -37,7 +37,8 @@ export function ServiceState({ service, deployments }: { service: Service; deplo
 
 /** Whether its missing instances look for a place. */
 export const isWaiting = (service: Service) =>
-  service.health === "waiting" || (service.running + service.staged < service.instances && service.health !== "suspended");
+  service.health === "waiting" ||
+  (service.running + service.staged < service.instances && service.health !== "suspended");
 
 export const MachineState = ({ node }: { node: Node }) => <State tone={machineTones[node.state]}>{node.state}</State>;
 
@@ -67,7 +68,8 @@ export const TaskState = ({ task }: { task: Task }) => (
   </State>
 );
 
-export const isOver = (task: Task) => !["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING"].includes(task.state);
+export const isOver = (task: Task) =>
+  !["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING"].includes(task.state);
 
 /** How many instances run of those wanted: squares while they are few, a bar beyond. */
 export function Instances({ service }: { service: Service }) {

@@ -1,6 +1,18 @@
 import { expect, test } from "vitest";
 import type { App } from "../api/types";
-import { argsText, checkOf, definitionOf, fresh, imageOf, mapOf, missing, numberOf, pairsOf, putCheck, putImage } from "./app";
+import {
+  argsText,
+  checkOf,
+  definitionOf,
+  fresh,
+  imageOf,
+  mapOf,
+  missing,
+  numberOf,
+  pairsOf,
+  putCheck,
+  putImage,
+} from "./app";
 
 test("what the server only shows is no part of the definition", () => {
   const app = { id: "/a", cmd: "x", tasks: [], version: "v", tasksRunning: 1, labels: { a: "b" } };
@@ -8,7 +20,10 @@ test("what the server only shows is no part of the definition", () => {
 });
 
 test("an image comes and goes without harm to the rest of the container", () => {
-  const app: App = { id: "/a", container: { type: "DOCKER", docker: { image: "old", privileged: true }, volumes: [1] } };
+  const app: App = {
+    id: "/a",
+    container: { type: "DOCKER", docker: { image: "old", privileged: true }, volumes: [1] },
+  };
   const changed = putImage(app, "new");
   expect(changed.container).toEqual({ type: "DOCKER", docker: { image: "new", privileged: true }, volumes: [1] });
   expect(imageOf(changed)).toBe("new");
@@ -17,7 +32,9 @@ test("an image comes and goes without harm to the rest of the container", () => 
 });
 
 test("the form changes what it shows of a check and keeps the rest", () => {
-  const app: App = { healthChecks: [{ protocol: "MESOS_HTTP", path: "/a", gracePeriodSeconds: 5, portIndex: 0 }, { protocol: "TCP" }] };
+  const app: App = {
+    healthChecks: [{ protocol: "MESOS_HTTP", path: "/a", gracePeriodSeconds: 5, portIndex: 0 }, { protocol: "TCP" }],
+  };
   expect(checkOf(app)).toEqual({ protocol: "HTTP", target: "/a" });
   expect(putCheck(app, { protocol: "HTTP", target: "/b" }).healthChecks).toEqual([
     { protocol: "MESOS_HTTP", path: "/b", gracePeriodSeconds: 5, portIndex: 0 },

@@ -63,7 +63,6 @@ export function putImage(app: App, image: string): App {
 export const argsText = (args: readonly string[]) =>
   args.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : `"${word.replace(/(["\\])/g, "\\$1")}"`)).join(" ");
 
-
 /** The first health check, as far as the form knows it. */
 export interface Check {
   protocol: "none" | "HTTP" | "TCP" | "COMMAND";
@@ -78,14 +77,20 @@ export function checkOf(app: App): Check | null {
   if (first === undefined) return { protocol: "none", target: "" };
   const protocol = String(at(first, "protocol") ?? "HTTP").replace("MESOS_", "");
   if (protocol !== "HTTP" && protocol !== "TCP" && protocol !== "COMMAND") return null;
-  const target = protocol === "HTTP" ? at(first, "path") : protocol === "COMMAND" ? at(at(first, "command"), "value") : "";
+  const target =
+    protocol === "HTTP" ? at(first, "path") : protocol === "COMMAND" ? at(at(first, "command"), "value") : "";
   return { protocol, target: String(target ?? "") };
 }
 
 export function putCheck(app: App, check: Check): App {
   const [first, ...rest] = checks(app);
   if (check.protocol === "none") return put(app, "healthChecks", rest.length ? rest : undefined);
-  const { path: _path, command: _command, protocol, ...kept } = isObject(first) ? first : { portIndex: 0, protocol: "" };
+  const {
+    path: _path,
+    command: _command,
+    protocol,
+    ...kept
+  } = isObject(first) ? first : { portIndex: 0, protocol: "" };
   const same = String(protocol).replace("MESOS_", "") === check.protocol;
   const next: Record<string, unknown> = { ...kept, protocol: same ? protocol : check.protocol };
   if (check.protocol === "HTTP") next.path = check.target || "/";
@@ -107,7 +112,9 @@ export const numberOf = (text: string): number | string | undefined => {
 
 /** Pairs of a map in their order, for editing; a value that is no text (a secret) is shown as JSON. */
 export const pairsOf = (map: unknown): [string, string][] =>
-  isObject(map) ? Object.entries(map).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]) : [];
+  isObject(map)
+    ? Object.entries(map).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)])
+    : [];
 
 export function mapOf(pairs: readonly (readonly [string, string])[]): Record<string, unknown> | undefined {
   const map: Record<string, unknown> = {};
@@ -129,9 +136,14 @@ export function missing(app: App): { path: string; words: string }[] {
   const found: { path: string; words: string }[] = [];
   const id = app.id ?? "";
   if (!id || id === "/") found.push({ path: "id", words: "a name is needed, such as /shop/web" });
-  else if (!/^\/?([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)(\/[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)*$/.test(id)) {
+  else if (
+    !/^\/?([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)(\/[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)*$/.test(
+      id,
+    )
+  ) {
     found.push({ path: "id", words: "lower-case letters, digits, dots and dashes, parts divided by slashes" });
   }
-  if (!app.cmd && !app.args?.length && !app.container) found.push({ path: "cmd", words: "a command or an image is needed" });
+  if (!app.cmd && !app.args?.length && !app.container)
+    found.push({ path: "cmd", words: "a command or an image is needed" });
   return found;
 }

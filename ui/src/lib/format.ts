@@ -55,7 +55,11 @@ export function moment(at: number): string {
 }
 
 /** `TASK_RUNNING` as `running`. */
-export const taskState = (state: string) => state.replace(/^TASK_/, "").toLowerCase().replaceAll("_", " ");
+export const taskState = (state: string) =>
+  state
+    .replace(/^TASK_/, "")
+    .toLowerCase()
+    .replaceAll("_", " ");
 
 /** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID. */
 export function shortTask(id: string): string {

@@ -4,7 +4,8 @@ import { faults, jsonFault, ownPath, type Schemas } from "./schema";
 
 // The document that the master serves.
 const schemas: Schemas = JSON.parse(readFileSync("../docs/openapi-marathon.json", "utf8")).components.schemas;
-const check = (app: unknown) => faults(app, { $ref: "#/components/schemas/App" }, schemas).map(({ path, words }) => `${path} ${words}`);
+const check = (app: unknown) =>
+  faults(app, { $ref: "#/components/schemas/App" }, schemas).map(({ path, words }) => `${path} ${words}`);
 
 test("a whole app is right", () => {
   expect(
@@ -29,7 +30,9 @@ test("each mistake is told at its place", () => {
   expect(check({ id: "/web", instnaces: 1 })).toEqual(["instnaces is not known; instances is"]);
   expect(check({ id: "/web", healthchecks: [] })).toEqual(["healthchecks is not known; healthChecks is"]);
   expect(check({ id: "/web", env: { A: 1 } })[0]).toMatch(/^env\/A must be/);
-  expect(check({ id: "/web", healthChecks: [{ protocol: "FOO" }] })[0]).toMatch(/^healthChecks\/0\/protocol must be one of HTTP/);
+  expect(check({ id: "/web", healthChecks: [{ protocol: "FOO" }] })[0]).toMatch(
+    /^healthChecks\/0\/protocol must be one of HTTP/,
+  );
   expect(check([])).toEqual([" must be an object"]);
 });
 

@@ -39,8 +39,7 @@ const named: Record<string, string> = {
   boolean: "true or false",
 };
 
-const fits = (value: unknown, type: string) =>
-  type === "integer" ? Number.isInteger(value) : type === typeOf(value);
+const fits = (value: unknown, type: string) => (type === "integer" ? Number.isInteger(value) : type === typeOf(value));
 
 export function resolve(schema: Schema, all: Schemas): Schema {
   const name = schema.$ref?.split("/").at(-1);
@@ -89,8 +88,10 @@ function objectFaults(value: object, schema: Schema, all: Schemas, below: (name:
   for (const [name, field] of Object.entries(value)) {
     const known = properties?.[name];
     if (known) found.push(...faults(field, known, all, below(name)));
-    else if (typeof additionalProperties === "object") found.push(...faults(field, additionalProperties, all, below(name)));
-    else if (properties) found.push({ path: below(name), words: `is not known${meant(name, Object.keys(properties))}` });
+    else if (typeof additionalProperties === "object")
+      found.push(...faults(field, additionalProperties, all, below(name)));
+    else if (properties)
+      found.push({ path: below(name), words: `is not known${meant(name, Object.keys(properties))}` });
   }
   return found;
 }
@@ -147,7 +148,11 @@ export function jsonFault(text: string): { line: number; words: string } | null 
     const words = error instanceof Error ? error.message : String(error);
     const line = /line (\d+)/.exec(words)?.[1];
     const position = /position (\d+)/.exec(words)?.[1];
-    const counted = position === undefined ? text.trimEnd().split("\n").length : text.slice(0, Number(position)).split("\n").length;
-    return { line: line ? Number(line) : counted, words: words.replace(/ ?(\(line.*\)|in JSON at position.*)/, "").replace(/^JSON\.parse: /, "") };
+    const counted =
+      position === undefined ? text.trimEnd().split("\n").length : text.slice(0, Number(position)).split("\n").length;
+    return {
+      line: line ? Number(line) : counted,
+      words: words.replace(/ ?(\(line.*\)|in JSON at position.*)/, "").replace(/^JSON\.parse: /, ""),
+    };
   }
 }

@@ -3,7 +3,8 @@ import type { Service } from "../api/types";
 import { groupsOf, rows } from "./tree";
 
 const services = ["/shop/web", "/single", "/shop/data/db", "/a/x"].map((id) => ({ id }) as Service);
-const shown = (closed: string[]) => rows(services, new Set(closed)).map((row) => `${" ".repeat(row.depth)}${row.name}${row.kind === "group" ? "/" : ""}`);
+const shown = (closed: string[]) =>
+  rows(services, new Set(closed)).map((row) => `${" ".repeat(row.depth)}${row.name}${row.kind === "group" ? "/" : ""}`);
 
 test("groups first, then services, each by name", () => {
   expect(shown([])).toEqual(["a/", " x", "shop/", " data/", "  db", " web", "single"]);

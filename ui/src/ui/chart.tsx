@@ -11,7 +11,12 @@ export interface Point {
 const width = 300;
 const height = 56;
 
-export function UsageChart(props: { points: readonly Point[]; total: number; label: string; show: (value: number) => string }) {
+export function UsageChart(props: {
+  points: readonly Point[];
+  total: number;
+  label: string;
+  show: (value: number) => string;
+}) {
   const { points, total } = props;
   const first = points[0];
   const last = points.at(-1);

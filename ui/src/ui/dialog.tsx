@@ -85,7 +85,11 @@ export function Questions() {
           <button type="button" className="button" onClick={() => answer(false)}>
             Keep it as it is
           </button>
-          <button type="button" className={`button main ${question.danger ? "danger" : ""}`} onClick={() => answer(true)}>
+          <button
+            type="button"
+            className={`button main ${question.danger ? "danger" : ""}`}
+            onClick={() => answer(true)}
+          >
             {question.verb}
           </button>
         </div>

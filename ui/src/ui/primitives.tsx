@@ -31,7 +31,13 @@ export function Panel(props: { title: string; count?: number; tools?: ReactNode;
 }
 
 /** A page's title with what can be done. */
-export function PageHead(props: { title: ReactNode; count?: number | string; crumbs?: ReactNode; state?: ReactNode; children?: ReactNode }) {
+export function PageHead(props: {
+  title: ReactNode;
+  count?: number | string;
+  crumbs?: ReactNode;
+  state?: ReactNode;
+  children?: ReactNode;
+}) {
   return (
     <div className="page-head">
       {props.crumbs && (
@@ -42,7 +48,10 @@ export function PageHead(props: { title: ReactNode; count?: number | string; cru
         </nav>
       )}
       <h1>
-        {props.title} {props.count !== undefined && <span className="count">{typeof props.count === "number" ? count(props.count) : props.count}</span>}
+        {props.title}{" "}
+        {props.count !== undefined && (
+          <span className="count">{typeof props.count === "number" ? count(props.count) : props.count}</span>
+        )}
       </h1>
       {props.state}
       {props.children && <div className="actions">{props.children}</div>}
@@ -59,7 +68,9 @@ export function Bar(props: { allocated: number; used: number | null; total: numb
     <div className="bar" role="img" aria-label={words} title={words}>
       <div className="allocated" style={{ width: `${Math.min(share, 100)}%` }} />
       {used !== null && <div className="used" style={{ width: `${Math.min(used, 100)}%` }} />}
-      {props.mark !== undefined && <div className="mark" style={{ left: `calc(${Math.min(props.mark, 100)}% - 1px)` }} />}
+      {props.mark !== undefined && (
+        <div className="mark" style={{ left: `calc(${Math.min(props.mark, 100)}% - 1px)` }} />
+      )}
     </div>
   );
 }

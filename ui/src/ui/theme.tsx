@@ -40,7 +40,13 @@ export function ThemeButton() {
   const [theme, setTheme] = useState(stored);
   const words = `Colours: ${theme === "auto" ? "as the system" : theme}. Change`;
   return (
-    <button type="button" className="icon-button" aria-label={words} title={words} onClick={() => setTheme(cycleTheme())}>
+    <button
+      type="button"
+      className="icon-button"
+      aria-label={words}
+      title={words}
+      onClick={() => setTheme(cycleTheme())}
+    >
       <Icon name={icons[theme]} />
     </button>
   );

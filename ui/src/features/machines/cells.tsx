@@ -20,7 +20,12 @@ export function Cells({ nodes, by, of, large = false }: { nodes: readonly Node[]
     <ul className={`cells ${wordy ? "large" : nodes.length > (large ? 800 : 200) ? "dense" : ""}`}>
       {sorted.map((node) => (
         <li key={node.id}>
-          <Cell node={node} wordy={wordy} share={shareOf(node, by, of)} words={`${kindNames[by]} ${of === "used" ? "used" : "given out"}`} />
+          <Cell
+            node={node}
+            wordy={wordy}
+            share={shareOf(node, by, of)}
+            words={`${kindNames[by]} ${of === "used" ? "used" : "given out"}`}
+          />
         </li>
       ))}
     </ul>

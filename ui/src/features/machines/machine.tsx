@@ -26,8 +26,14 @@ const tabs = [
 
 export function Machine({ id, picture }: { id: string; picture: Picture }) {
   const [param] = useParam("tab");
-  const node = useMemo(() => [...picture.nodes.values()].find((node) => node.hostname === id || node.id === id), [picture.nodes, id]);
-  const tasks = useMemo(() => [...picture.tasks.values()].filter((task) => task.node === node?.id), [picture.tasks, node?.id]);
+  const node = useMemo(
+    () => [...picture.nodes.values()].find((node) => node.hostname === id || node.id === id),
+    [picture.nodes, id],
+  );
+  const tasks = useMemo(
+    () => [...picture.tasks.values()].filter((task) => task.node === node?.id),
+    [picture.tasks, node?.id],
+  );
   const crumbs = (
     <li>
       <Link to="machines">Machines</Link>
@@ -76,10 +82,14 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
       </PageHead>
       {node.state === "draining" && (
         <p className="notice busy">
-          {node.tasks ? `${counted(node.tasks, "task")} still there; each leaves once its replacement runs.` : "It is empty and can be taken away."}
+          {node.tasks
+            ? `${counted(node.tasks, "task")} still there; each leaves once its replacement runs.`
+            : "It is empty and can be taken away."}
         </p>
       )}
-      {node.missing_isolation.length > 0 && <p className="notice busy">Less isolated than it could be: {node.missing_isolation.join("; ")}</p>}
+      {node.missing_isolation.length > 0 && (
+        <p className="notice busy">Less isolated than it could be: {node.missing_isolation.join("; ")}</p>
+      )}
       <div className="meters">
         {kinds
           .filter((kind) => kind !== "gpus_milli" || total.gpus_milli > 0)
@@ -90,13 +100,22 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
               total={total[kind]}
               allocated={node.allocated[kind]}
               used={node.used?.[kind] ?? null}
-              points={history.map((sample) => ({ at: sample.at, allocated: sample.allocated[kind], used: sample.used[kind] }))}
+              points={history.map((sample) => ({
+                at: sample.at,
+                allocated: sample.allocated[kind],
+                used: sample.used[kind],
+              }))}
             />
           ))}
       </div>
       <nav className="tabs" aria-label="About the machine">
         {tabs.map(([name, words]) => (
-          <Link key={name} to="machine" params={{ id, tab: name === "tasks" ? null : name }} aria-current={name === tab ? "page" : undefined}>
+          <Link
+            key={name}
+            to="machine"
+            params={{ id, tab: name === "tasks" ? null : name }}
+            aria-current={name === tab ? "page" : undefined}
+          >
             {words}
           </Link>
         ))}
@@ -116,7 +135,9 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
       {tab === "images" && <Images node={node} />}
       {tab === "events" && (
         <Panel title="Events">
-          <Entries entries={picture.journal.filter((entry) => entry.kind === "machine" && entry.subject === node.hostname)} />
+          <Entries
+            entries={picture.journal.filter((entry) => entry.kind === "machine" && entry.subject === node.hostname)}
+          />
         </Panel>
       )}
     </>

@@ -35,12 +35,17 @@ export function Machines({ picture }: { picture: Picture }) {
   const present = states.filter((state) => nodes.some((node) => node.state === state));
   const shown = useMemo(() => {
     const fits = has(query ?? "");
-    return nodes.filter((node) => (!state || node.state === state) && (!zone || node.zone === zone) && fits(wordsOf(node)));
+    return nodes.filter(
+      (node) => (!state || node.state === state) && (!zone || node.zone === zone) && fits(wordsOf(node)),
+    );
   }, [nodes, query, state, zone]);
   const gpus = nodes.some((node) => node.total.gpus.length > 0);
   return (
     <>
-      <PageHead title="Machines" count={shown.length < nodes.length ? `${count(shown.length)} of ${count(nodes.length)}` : count(nodes.length)} />
+      <PageHead
+        title="Machines"
+        count={shown.length < nodes.length ? `${count(shown.length)} of ${count(nodes.length)}` : count(nodes.length)}
+      />
       {nodes.length === 0 ? (
         <section className="panel">
           <NoMachines />
@@ -48,7 +53,11 @@ export function Machines({ picture }: { picture: Picture }) {
       ) : (
         <>
           <div className="filters">
-            <Search label="Filter by name, zone, attribute=value" value={query ?? ""} onChange={(value) => setQuery(value, true)} />
+            <Search
+              label="Filter by name, zone, attribute=value"
+              value={query ?? ""}
+              onChange={(value) => setQuery(value, true)}
+            />
             <select aria-label="State" value={state ?? ""} onChange={(event) => setState(event.target.value || null)}>
               <option value="">Any state</option>
               {present.map((state) => (
@@ -80,7 +89,9 @@ export function Machines({ picture }: { picture: Picture }) {
                 <Choice
                   label="Of which resource"
                   value={by}
-                  options={kinds.filter((kind) => kind !== "gpus_milli" || gpus).map((kind) => [kind, kindNames[kind]] as const)}
+                  options={kinds
+                    .filter((kind) => kind !== "gpus_milli" || gpus)
+                    .map((kind) => [kind, kindNames[kind]] as const)}
                   onChange={(value) => setHeat(value === "cpus_milli" ? null : value)}
                 />
               </span>
@@ -107,7 +118,13 @@ export function Machines({ picture }: { picture: Picture }) {
                 </Link>
               </Empty>
             ) : (
-              <Table label="Machines" columns={gpus ? columns : columns.filter(({ key }) => key !== "gpus_milli")} rows={shown} rowKey={(node) => node.id} first="name" />
+              <Table
+                label="Machines"
+                columns={gpus ? columns : columns.filter(({ key }) => key !== "gpus_milli")}
+                rows={shown}
+                rowKey={(node) => node.id}
+                first="name"
+              />
             )}
           </Panel>
         </>

@@ -80,9 +80,20 @@ export function Create({ picture }: { picture: Picture }) {
   const initial = from ? copied : fresh(as ?? (group ? `${group}/` : ""));
   return (
     <>
-      <PageHead title="Create a service" crumbs={<li><Link to="services">Services</Link></li>} />
+      <PageHead
+        title="Create a service"
+        crumbs={
+          <li>
+            <Link to="services">Services</Link>
+          </li>
+        }
+      />
       {problem && <p className="notice bad">{problem}</p>}
-      {initial ? <Editor key={from} initial={initial} changes={null} picture={picture} /> : !problem && <Waiting height={400} />}
+      {initial ? (
+        <Editor key={from} initial={initial} changes={null} picture={picture} />
+      ) : (
+        !problem && <Waiting height={400} />
+      )}
     </>
   );
 }
@@ -119,7 +130,11 @@ export function Edit({ id, picture }: { id: string; picture: Picture }) {
         }
       />
       {problem && <p className="notice bad">{problem}</p>}
-      {initial && service ? <Editor initial={initial} changes={service} picture={picture} /> : !problem && <Waiting height={400} />}
+      {initial && service ? (
+        <Editor initial={initial} changes={service} picture={picture} />
+      ) : (
+        !problem && <Waiting height={400} />
+      )}
     </>
   );
 }
@@ -143,11 +158,15 @@ function Editor({ initial, changes, picture }: EditorProps) {
     if (!app) return [{ path: "", words: jsonFault(text)?.words ?? "the definition must be an object" }];
     const byName = missing(app);
     const bySchema = schemas ? faults(app, { $ref: "#/components/schemas/App" }, schemas) : [];
-    const taken = !changes && app.id && picture.services.has(app.id) ? [{ path: "id", words: "there is a service of this name already" }] : [];
+    const taken =
+      !changes && app.id && picture.services.has(app.id)
+        ? [{ path: "id", words: "there is a service of this name already" }]
+        : [];
     return [...bySchema, ...byName, ...taken];
   }, [draft, schemas, changes, picture.services]);
   // That something is still missing is no mistake before one has tried.
-  const untouched = (fault: Fault) => !tried && (/needed$|such as/.test(fault.words) || (fault.path === "id" && draft.app?.id === initial.id));
+  const untouched = (fault: Fault) =>
+    !tried && (/needed$|such as/.test(fault.words) || (fault.path === "id" && draft.app?.id === initial.id));
   const shown = [...found.filter((fault) => !untouched(fault)), ...(refused?.faults ?? [])];
   const changed = draft.app !== null && diff(lines(initial), lines(draft.app)).some((line) => line.kind !== "same");
 
@@ -252,7 +271,14 @@ function Editor({ initial, changes, picture }: EditorProps) {
         {changes && !changed && <span className="soft small">Nothing is changed yet.</span>}
       </div>
       {reviewing && changes && draft.app && (
-        <Review initial={initial} next={draft.app} service={changes} busy={busy} onApply={apply} onClose={() => setReviewing(false)} />
+        <Review
+          initial={initial}
+          next={draft.app}
+          service={changes}
+          busy={busy}
+          onApply={apply}
+          onClose={() => setReviewing(false)}
+        />
       )}
     </form>
   );

@@ -2,7 +2,18 @@
 
 import { useState, type ReactNode } from "react";
 import type { App } from "../../api/types";
-import { argsText, checkOf, imageOf, mapOf, numberOf, pairsOf, put, putCheck, putImage, type Check } from "../../lib/app";
+import {
+  argsText,
+  checkOf,
+  imageOf,
+  mapOf,
+  numberOf,
+  pairsOf,
+  put,
+  putCheck,
+  putImage,
+  type Check,
+} from "../../lib/app";
 import type { Fault } from "../../lib/schema";
 import { Icon } from "../../ui/icons";
 import { Field, Panel } from "../../ui/primitives";
@@ -16,7 +27,8 @@ interface Props {
 }
 
 export function Form({ app, faults, fixed, onChange }: Props) {
-  const of = (...paths: string[]) => faults.find((fault) => paths.some((path) => fault.path === path || fault.path.startsWith(`${path}/`)))?.words;
+  const of = (...paths: string[]) =>
+    faults.find((fault) => paths.some((path) => fault.path === path || fault.path.startsWith(`${path}/`)))?.words;
   const set = (name: string, value: unknown) => onChange(put(app, name, value));
   const number = (name: "cpus" | "mem" | "disk" | "gpus" | "instances", label: string, help: string) => (
     <NumberField label={label} help={help} value={app[name]} fault={of(name)} onChange={(value) => set(name, value)} />
@@ -76,12 +88,21 @@ export function Form({ app, faults, fixed, onChange }: Props) {
         <div className="quarter">{number("disk", "Disk", "MiB each")}</div>
         <Ports app={app} onChange={onChange} fault={of("portDefinitions", "ports")} />
         <CheckFields app={app} onChange={onChange} fault={of("healthChecks")} />
-        <div className="half-wide"><Pairs label="Environment" value={app.env} fault={of("env")} onChange={(value) => set("env", value)} /></div>
-        <div className="half-wide"><Pairs label="Labels" value={app.labels} fault={of("labels")} onChange={(value) => set("labels", value)} /></div>
+        <div className="half-wide">
+          <Pairs label="Environment" value={app.env} fault={of("env")} onChange={(value) => set("env", value)} />
+        </div>
+        <div className="half-wide">
+          <Pairs label="Labels" value={app.labels} fault={of("labels")} onChange={(value) => set("labels", value)} />
+        </div>
         <div className="half">
           <Field label="Role" help="whose share it uses; * is everybody's" fault={of("role")}>
             {(attributes) => (
-              <input {...attributes} value={app.role ?? ""} placeholder="*" onChange={(event) => set("role", event.target.value)} />
+              <input
+                {...attributes}
+                value={app.role ?? ""}
+                placeholder="*"
+                onChange={(event) => set("role", event.target.value)}
+              />
             )}
           </Field>
         </div>
@@ -145,7 +166,11 @@ function CheckFields({ app, onChange, fault }: { app: App; onChange: (app: App) 
   return (
     <Group label="Health check" fault={fault}>
       <div className="row">
-        <select aria-label="Kind of health check" value={check.protocol} onChange={(event) => change({ protocol: event.target.value as Check["protocol"], target: "" })}>
+        <select
+          aria-label="Kind of health check"
+          value={check.protocol}
+          onChange={(event) => change({ protocol: event.target.value as Check["protocol"], target: "" })}
+        >
           {protocols.map(([value, words]) => (
             <option key={value} value={value}>
               {words}
@@ -171,7 +196,8 @@ type PortDefinition = Record<string, unknown>;
 
 function Ports({ app, onChange, fault }: { app: App; onChange: (app: App) => void; fault: string | undefined }) {
   // Containers on a network of their own map ports; that is for JSON.
-  if (app.container && "portMappings" in app.container) return <p className="soft small">Its port mappings are shown as JSON.</p>;
+  if (app.container && "portMappings" in app.container)
+    return <p className="soft small">Its port mappings are shown as JSON.</p>;
   const list = Array.isArray(app.portDefinitions) ? (app.portDefinitions as PortDefinition[]) : [];
   const set = (next: PortDefinition[]) => onChange({ ...app, portDefinitions: next });
   const change = (index: number, name: string, value: unknown) =>
@@ -201,7 +227,12 @@ function Ports({ app, onChange, fault }: { app: App; onChange: (app: App) => voi
   );
 }
 
-function Pairs(props: { label: string; value: unknown; fault: string | undefined; onChange: (value: unknown) => void }) {
+function Pairs(props: {
+  label: string;
+  value: unknown;
+  fault: string | undefined;
+  onChange: (value: unknown) => void;
+}) {
   // Pairs without a name are not in the definition yet, so the fields keep them themselves.
   const [pairs, setPairs] = useState(() => pairsOf(props.value));
   const same = JSON.stringify(mapOf(pairs) ?? {}) === JSON.stringify(props.value ?? {});
@@ -231,7 +262,10 @@ function Pairs(props: { label: string; value: unknown; fault: string | undefined
             spellCheck={false}
             onChange={(event) => set(shown.map((pair, at) => (at === index ? [pair[0], event.target.value] : pair)))}
           />
-          <Remove label={`Remove ${name || "this"} from ${one}`} onClick={() => set(shown.filter((_, at) => at !== index))} />
+          <Remove
+            label={`Remove ${name || "this"} from ${one}`}
+            onClick={() => set(shown.filter((_, at) => at !== index))}
+          />
         </div>
       ))}
       <Add label={`Add to ${one}`} onClick={() => set([...shown, ["", ""]])} />
@@ -256,14 +290,31 @@ function Constraints({ app, onChange, fault }: { app: App; onChange: (app: App) 
   return (
     <Group label="Where it may run" fault={fault}>
       {list.map((constraint, index) => (
-        <div className="pair" key={index} style={{ gridTemplateColumns: "minmax(0,2fr) minmax(0,2fr) minmax(0,2fr) 30px" }}>
-          <input aria-label={`Attribute ${index}`} value={constraint[0] ?? ""} onChange={(event) => change(index, 0, event.target.value)} />
-          <select aria-label={`Operator ${index}`} value={constraint[1] ?? "UNIQUE"} onChange={(event) => change(index, 1, event.target.value)}>
+        <div
+          className="pair"
+          key={index}
+          style={{ gridTemplateColumns: "minmax(0,2fr) minmax(0,2fr) minmax(0,2fr) 30px" }}
+        >
+          <input
+            aria-label={`Attribute ${index}`}
+            value={constraint[0] ?? ""}
+            onChange={(event) => change(index, 0, event.target.value)}
+          />
+          <select
+            aria-label={`Operator ${index}`}
+            value={constraint[1] ?? "UNIQUE"}
+            onChange={(event) => change(index, 1, event.target.value)}
+          >
             {operators.map((name) => (
               <option key={name}>{name}</option>
             ))}
           </select>
-          <input aria-label={`Operand ${index}`} placeholder="value" value={constraint[2] ?? ""} onChange={(event) => change(index, 2, event.target.value)} />
+          <input
+            aria-label={`Operand ${index}`}
+            placeholder="value"
+            value={constraint[2] ?? ""}
+            onChange={(event) => change(index, 2, event.target.value)}
+          />
           <Remove label={`Remove constraint ${index}`} onClick={() => set(list.filter((_, at) => at !== index))} />
         </div>
       ))}

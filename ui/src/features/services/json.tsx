@@ -38,7 +38,9 @@ export function Json(props: {
           onSelect={look}
         />
         <span id="definition-fault" className={broken ? "fault" : "help"} style={{ minHeight: 20 }}>
-          {broken ? `Line ${broken.line}: ${broken.words}` : "Marathon's format; a whole app definition can be pasted here."}
+          {broken
+            ? `Line ${broken.line}: ${broken.words}`
+            : "Marathon's format; a whole app definition can be pasted here."}
         </span>
       </div>
       <Panel title="What can stand here">
@@ -52,8 +54,21 @@ export function Json(props: {
 function Help({ schemas, field }: { schemas: Schemas; field: string | null }) {
   const fields = new Map<string, Schema>();
   // A field is most likely the app's own, else that of a part of it.
-  for (const name of ["App", "Container", "Docker", "HealthCheck", "PortDefinition", "PortMapping", "Network", "Volume", "UpgradeStrategy", "ReadinessCheck", "Artifact"]) {
-    for (const [key, schema] of Object.entries(schemas[name]?.properties ?? {})) if (!fields.has(key)) fields.set(key, schema);
+  for (const name of [
+    "App",
+    "Container",
+    "Docker",
+    "HealthCheck",
+    "PortDefinition",
+    "PortMapping",
+    "Network",
+    "Volume",
+    "UpgradeStrategy",
+    "ReadinessCheck",
+    "Artifact",
+  ]) {
+    for (const [key, schema] of Object.entries(schemas[name]?.properties ?? {}))
+      if (!fields.has(key)) fields.set(key, schema);
   }
   const here = field ? fields.get(field) : undefined;
   const own = Object.entries(schemas.App?.properties ?? {});
@@ -81,7 +96,10 @@ function words(given: Schema, all: Schemas): string {
   const named = given.anyOf?.map((one) => resolve(one, all)).find((one) => one.type !== "null") ?? schema;
   if (named.enum) return named.enum.join(" or ");
   if (named.properties) return `{ ${Object.keys(named.properties).join(", ")} }`;
-  const type = [named.type ?? "anything"].flat().filter((type) => type !== "null").join(" or ");
+  const type = [named.type ?? "anything"]
+    .flat()
+    .filter((type) => type !== "null")
+    .join(" or ");
   if (type === "array" && named.items) return `list of ${words(named.items, all)}`;
   if (type === "object") return "names and values";
   const least = named.minimum === undefined ? "" : `, at least ${named.minimum}`;

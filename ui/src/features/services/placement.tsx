@@ -76,20 +76,25 @@ function Verdict({ service, explanation, waits }: { service: Service; explanatio
         One instance needs <strong className="number">{needs.join(", ")}</strong>.{" "}
         {fitting === 0 ? (
           <>
-            None of {counted(machines, "machine")} can take it: <strong>{explanation.summary.replace(/^\d+ machines?: /, "")}</strong>.
+            None of {counted(machines, "machine")} can take it:{" "}
+            <strong>{explanation.summary.replace(/^\d+ machines?: /, "")}</strong>.
           </>
         ) : (
           <>
             It fits on {fitting} of {counted(machines, "machine")}
-            {choice && <>, {hostnameOf(choice)} first</>}.{waits && " It waits for its launch delay, or for its deployment."}
+            {choice && <>, {hostnameOf(choice)} first</>}.
+            {waits && " It waits for its launch delay, or for its deployment."}
           </>
         )}
       </p>
       {fitting === 0 && nearest && <p className="soft">Nearest: {nearest}.</p>}
       {fitting === 0 && (
         <p className="soft">
-          What helps: let it <Link to="edit" params={{ id: service.id }}>ask for less</Link>, make room by scaling something down, or add a machine
-          that fits.
+          What helps: let it{" "}
+          <Link to="edit" params={{ id: service.id }}>
+            ask for less
+          </Link>
+          , make room by scaling something down, or add a machine that fits.
         </p>
       )}
     </>
@@ -173,7 +178,12 @@ function Funnel({ item }: { item: QueueItem }) {
             <span className="row" style={{ gap: 6 }}>
               <Icon name="close" /> {reasons[step.reason] ?? step.reason}
             </span>
-            <Bar label={`left after ${step.reason}`} allocated={step.processed - step.declined} used={null} total={all} />
+            <Bar
+              label={`left after ${step.reason}`}
+              allocated={step.processed - step.declined}
+              used={null}
+              total={all}
+            />
             <span className="number soft">
               {step.processed - step.declined} of {step.processed} left
             </span>

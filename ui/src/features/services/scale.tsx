@@ -84,7 +84,10 @@ function Ask({ service, onClose }: { service: Service; onClose: () => void }) {
         <p className="soft" style={{ minHeight: "3em" }}>
           {words(service, number, more)}
           {more > 0 && answer && answer.fitting === 0 && ` None fits now: ${answer.summary}.`}
-          {more > 0 && answer && answer.fitting > 0 && ` One more would go to ${answer.choice ? hostnameOf(answer.choice) : "a machine with room"}.`}
+          {more > 0 &&
+            answer &&
+            answer.fitting > 0 &&
+            ` One more would go to ${answer.choice ? hostnameOf(answer.choice) : "a machine with room"}.`}
         </p>
         <div className="buttons">
           <button type="button" className="button" onClick={onClose}>

@@ -90,7 +90,11 @@ function Tab(props: { tab: (typeof tabs)[number][0]; service: Service; tasks: re
                   </button>
                 </>
               ) : (
-                <p>{service.failing ? "None runs now: they end again and again, and the next attempt is delayed." : "None runs yet; why is told above as soon as it is known."}</p>
+                <p>
+                  {service.failing
+                    ? "None runs now: they end again and again, and the next attempt is delayed."
+                    : "None runs yet; why is told above as soon as it is known."}
+                </p>
               )}
             </Empty>
           ) : (
@@ -128,10 +132,20 @@ function Head({ service, picture }: { service: Service; picture: Picture }) {
       <Link to="edit" params={{ id }} className="button">
         Edit
       </Link>
-      <button type="button" className="button" disabled={service.instances === 0} onClick={() => void actions.restart(service)}>
+      <button
+        type="button"
+        className="button"
+        disabled={service.instances === 0}
+        onClick={() => void actions.restart(service)}
+      >
         Restart
       </button>
-      <button type="button" className="button" disabled={service.instances === 0} onClick={() => void actions.suspend(service)}>
+      <button
+        type="button"
+        className="button"
+        disabled={service.instances === 0}
+        onClick={() => void actions.suspend(service)}
+      >
         Suspend
       </button>
       <button type="button" className="button danger" onClick={() => void actions.remove(service)}>
@@ -149,8 +163,8 @@ function Condition({ service }: { service: Service }) {
     return (
       <div className="notice bad" role="status">
         <span>
-          Fails again and again: {counted(failing.count, "time")} in {duration(now - failing.since)}. Last: <strong>{failing.last}</strong>. The
-          next attempt waits {duration(failing.delay_ms)}.
+          Fails again and again: {counted(failing.count, "time")} in {duration(now - failing.since)}. Last:{" "}
+          <strong>{failing.last}</strong>. The next attempt waits {duration(failing.delay_ms)}.
         </span>
         <span className="actions">
           <button type="button" className="button" onClick={() => void actions.endDelay(service.id)}>
@@ -167,7 +181,14 @@ function Condition({ service }: { service: Service }) {
   return (
     <p className={`notice ${health === "unhealthy" ? "bad" : ""}`}>
       <span>
-        Last failure{last_failure_at && <> <Since at={last_failure_at} ago /></>}: {last_failure}
+        Last failure
+        {last_failure_at && (
+          <>
+            {" "}
+            <Since at={last_failure_at} ago />
+          </>
+        )}
+        : {last_failure}
       </span>
     </p>
   );
@@ -226,7 +247,14 @@ function Facts({ service, tasks }: { service: Service; tasks: readonly Task[] })
 function Unknown({ id }: { id: string }) {
   return (
     <>
-      <PageHead title={id || "No service"} crumbs={<li><Link to="services">Services</Link></li>} />
+      <PageHead
+        title={id || "No service"}
+        crumbs={
+          <li>
+            <Link to="services">Services</Link>
+          </li>
+        }
+      />
       <section className="panel">
         <Empty>
           <p>There is no service {id}. It may have been deleted.</p>

@@ -73,14 +73,22 @@ export function Services({ picture }: { picture: Picture }) {
   const filtered = Boolean(query || group || which !== "all");
   return (
     <>
-      <PageHead title="Services" count={filtered ? `${count(shown.length)} of ${count(services.size)}` : count(services.size)}>
+      <PageHead
+        title="Services"
+        count={filtered ? `${count(shown.length)} of ${count(services.size)}` : count(services.size)}
+      >
         <Link to="create" params={{ group }} className="button main">
           <Icon name="plus" /> Create
         </Link>
       </PageHead>
       <div className="filters">
         <Search label="Filter services" value={query ?? ""} onChange={(value) => setQuery(value, true)} />
-        <Choice label="Which" value={which} options={choices} onChange={(value) => setState(value === "all" ? null : value)} />
+        <Choice
+          label="Which"
+          value={which}
+          options={choices}
+          onChange={(value) => setState(value === "all" ? null : value)}
+        />
         <Choice
           label="Shown as"
           value={view}
@@ -142,7 +150,11 @@ function columnsOf(
         <div className="tree-name" style={{ "--depth": row.depth } as React.CSSProperties}>
           {row.kind === "group" ? (
             <>
-              <Twist open={row.open} label={`${row.open ? "Close" : "Open"} ${row.id}`} onChange={() => twist(row.id)} />
+              <Twist
+                open={row.open}
+                label={`${row.open ? "Close" : "Open"} ${row.id}`}
+                onChange={() => twist(row.id)}
+              />
               <button type="button" onClick={() => setGroup(row.id)} title={`Only ${row.id}`} className="wrap">
                 {row.name}
               </button>
@@ -163,7 +175,12 @@ function columnsOf(
       key: "state",
       head: "State",
       ...sortable((service) => serviceWord(service, deployments).word),
-      cell: (row) => (row.kind === "group" ? <GroupState services={row.services} deployments={deployments} /> : <ServiceState service={row.service} deployments={deployments} />),
+      cell: (row) =>
+        row.kind === "group" ? (
+          <GroupState services={row.services} deployments={deployments} />
+        ) : (
+          <ServiceState service={row.service} deployments={deployments} />
+        ),
     },
     {
       key: "running",
@@ -183,7 +200,12 @@ function columnsOf(
       head: "Now",
       wide: true,
       width: "32%",
-      cell: (row) => row.kind === "service" && <span className="tree-note" title={note(row.service)}>{note(row.service)}</span>,
+      cell: (row) =>
+        row.kind === "service" && (
+          <span className="tree-note" title={note(row.service)}>
+            {note(row.service)}
+          </span>
+        ),
     },
     {
       key: "cpus",

@@ -28,7 +28,12 @@ export function Versions({ service }: { service: Service }) {
     };
   }, [service.id, service.version]);
   if (problem) return <p className="notice bad">{problem}</p>;
-  if (!versions) return <Panel title="Versions"><Waiting height={200} /></Panel>;
+  if (!versions)
+    return (
+      <Panel title="Versions">
+        <Waiting height={200} />
+      </Panel>
+    );
   const present = versions[0];
   const shown = versions.find((version) => version === chosen) ?? versions[1] ?? present;
   return (

@@ -95,7 +95,8 @@ export function Log({ task, file, node }: { task: string; file: Output; node: st
           />
         </form>
         <span className="soft small number" role="status">
-          {query && (hits.length ? `${count(Math.min(hit, hits.length - 1) + 1)} of ${count(hits.length)}` : "not found")}
+          {query &&
+            (hits.length ? `${count(Math.min(hit, hits.length - 1) + 1)} of ${count(hits.length)}` : "not found")}
         </span>
         {hits.length > 0 && (
           <>
@@ -127,7 +128,8 @@ export function Log({ task, file, node }: { task: string; file: Output; node: st
         onScroll={(event) => {
           const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
           const atEnd = scrollHeight - scrollTop - clientHeight < 2 * lineHeight;
-          if (atEnd !== follows && (atEnd || !virtualizer.isScrolling || virtualizer.scrollDirection === "backward")) setFollows(atEnd);
+          if (atEnd !== follows && (atEnd || !virtualizer.isScrolling || virtualizer.scrollDirection === "backward"))
+            setFollows(atEnd);
         }}
       >
         {lines.length === 0 ? (

@@ -86,7 +86,13 @@ const rest = {
   },
 } satisfies Record<string, Column<Task>>;
 
-export function TaskTable(props: { label: string; tasks: readonly Task[]; without?: "app" | "machine"; short?: boolean; param?: string }) {
+export function TaskTable(props: {
+  label: string;
+  tasks: readonly Task[];
+  without?: "app" | "machine";
+  short?: boolean;
+  param?: string;
+}) {
   const { without } = props;
   const columns = useMemo(
     () => [

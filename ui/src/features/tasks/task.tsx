@@ -152,7 +152,9 @@ function Facts({ task }: { task: Task }) {
 /** What is known of its states: when it was assigned and began to run, and what was seen while the console was open. */
 function History({ task, picture, ended }: { task: Task; picture: Picture; ended: boolean }) {
   const seen = picture.journal.filter((entry) => entry.kind === "task" && entry.subject === task.id);
-  const moments: { at: number; words: string; tone: Tone }[] = [{ at: task.staged_at, words: `staged on ${task.hostname}`, tone: "calm" }];
+  const moments: { at: number; words: string; tone: Tone }[] = [
+    { at: task.staged_at, words: `staged on ${task.hostname}`, tone: "calm" },
+  ];
   if (task.started_at) moments.push({ at: task.started_at, words: "began to run", tone: "good" });
   for (const { at, words, tone } of seen) {
     // What the task itself tells needs not be told twice.
@@ -180,7 +182,11 @@ function History({ task, picture, ended }: { task: Task; picture: Picture; ended
           </li>
         ))}
       </ol>
-      {ended && last && <p className="pad soft small" style={{ paddingTop: 0 }}>The master has forgotten it.</p>}
+      {ended && last && (
+        <p className="pad soft small" style={{ paddingTop: 0 }}>
+          The master has forgotten it.
+        </p>
+      )}
     </Panel>
   );
 }
@@ -235,7 +241,12 @@ function Output({ id, node }: { id: string; node: string | null }) {
         <span className="row">
           <span className="choice" role="group" aria-label="Which output">
             {(["stdout", "stderr"] as const).map((name) => (
-              <button key={name} type="button" aria-pressed={name === file} onClick={() => setFile(name === "stderr" ? name : null, true)}>
+              <button
+                key={name}
+                type="button"
+                aria-pressed={name === file}
+                onClick={() => setFile(name === "stderr" ? name : null, true)}
+              >
                 {name}
               </button>
             ))}

@@ -42,10 +42,22 @@ export function Tasks({ picture }: { picture: Picture }) {
   const filtered = Boolean(query || service || machine || which !== "all");
   return (
     <>
-      <PageHead title="Tasks" count={filtered ? `${count(shown.length)} of ${count(picture.tasks.size)}` : count(picture.tasks.size)} />
+      <PageHead
+        title="Tasks"
+        count={filtered ? `${count(shown.length)} of ${count(picture.tasks.size)}` : count(picture.tasks.size)}
+      />
       <div className="filters">
-        <Search label="Filter by id, service, machine, port" value={query ?? ""} onChange={(value) => setQuery(value, true)} />
-        <Choice label="Which" value={which} options={choices} onChange={(value) => setState(value === "all" ? null : value)} />
+        <Search
+          label="Filter by id, service, machine, port"
+          value={query ?? ""}
+          onChange={(value) => setQuery(value, true)}
+        />
+        <Choice
+          label="Which"
+          value={which}
+          options={choices}
+          onChange={(value) => setState(value === "all" ? null : value)}
+        />
         {service && <Chip words={service} onClear={() => setService(null)} />}
         {machine && <Chip words={machine} onClear={() => setMachine(null)} />}
         {!picture.complete && (
