@@ -1,112 +1,252 @@
-// The first page: machines, services, tasks, one task.
+// The frame around all pages: navigation, the palette, what is asked and told; and which page is shown.
 
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { usePicture } from "./api/live";
-import { totals } from "./api/picture";
-import type { Node, Task } from "./api/types";
-import { Machines } from "./features/machines";
-import { Services } from "./features/services";
-import { TaskDetail } from "./features/task";
-import { Tasks } from "./features/tasks";
-import { bytes, cpus } from "./lib/format";
-import { useParam } from "./lib/url";
-import { Bar } from "./ui/primitives";
+import type { Picture } from "./api/picture";
+import { count } from "./lib/format";
+import { go, usePlace, type Page } from "./lib/route";
+import { Deployments } from "./features/deployments";
+import { Events } from "./features/events";
+import { FrameworkPage, Frameworks } from "./features/frameworks";
+import { Machine } from "./features/machines/machine";
+import { Machines } from "./features/machines/machines";
+import { nameOf, useNavigation, type Item } from "./features/navigation";
+import { Overview } from "./features/overview";
+import { Palette } from "./features/palette";
+import { Roles } from "./features/roles";
+import { Create, Edit } from "./features/services/edit";
+import { ScaleDialog } from "./features/services/scale";
+import { ServicePage } from "./features/services/service";
+import { Services } from "./features/services/services";
+import { TaskPage } from "./features/tasks/task";
+import { Tasks } from "./features/tasks/tasks";
+import { needsPerson } from "./features/trouble";
+import { Dialog, Questions } from "./ui/dialog";
+import { Icon } from "./ui/icons";
+import { Link } from "./ui/link";
+import { Empty, PageHead, State, Waiting } from "./ui/primitives";
+import { ThemeButton } from "./ui/theme";
+import { Toasts } from "./ui/toast";
+
+/** On a phone these are always in reach, the rest behind "More". */
+const inReach = 4;
 
 export function App() {
   const picture = usePicture();
-  const now = useNow();
-  const [service] = useParam("service");
-  const [machine] = useParam("machine");
-  const [task] = useParam("task");
+  const { page, params } = usePlace();
+  const id = params.get("id");
+  const [finding, setFinding] = useState(false);
+  const [drawer, setDrawer] = useState(false);
+  const main = useRef<HTMLElement>(null);
+  const title = titleOf(page, id);
 
-  const nodes = useMemo(
-    () => [...picture.nodes.values()].sort((a, b) => a.hostname.localeCompare(b.hostname, "en", { numeric: true })),
-    [picture.nodes],
-  );
-  const services = useMemo(
-    () => [...picture.services.values()].sort((a, b) => a.id.localeCompare(b.id)),
-    [picture.services],
-  );
-  const tasks = useMemo(
-    () =>
-      [...picture.tasks.values()]
-        .filter((item) => matches(item, service, machine))
-        .sort((a, b) => (a.app ?? "").localeCompare(b.app ?? "") || a.staged_at - b.staged_at || a.id.localeCompare(b.id)),
-    [picture.tasks, service, machine],
-  );
+  useEffect(() => {
+    document.title = `${title} · Hansa`;
+  }, [title]);
 
+  // A new page begins at its top, and the keyboard and the screen reader with it.
+  const shown = useRef(`${page} ${id}`);
+  useEffect(() => {
+    const now = `${page} ${id}`;
+    if (shown.current === now) return;
+    shown.current = now;
+    setDrawer(false);
+    window.scrollTo(0, 0);
+    main.current?.focus({ preventScroll: true });
+  }, [page, id]);
+
+  useEffect(() => {
+    const open = (event: KeyboardEvent) => {
+      if (!(event.metaKey || event.ctrlKey) || event.key.toLowerCase() !== "k") return;
+      event.preventDefault();
+      setFinding((finding) => !finding);
+    };
+    window.addEventListener("keydown", open);
+    return () => window.removeEventListener("keydown", open);
+  }, []);
+
+  const tallies = useTallies(picture);
+  const items = useNavigation();
+  const nav = <Navigation items={items} page={page} tallies={tallies} />;
   return (
-    <>
-      <a className="skip" href="#main">
+    <div className="frame">
+      <a
+        className="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          main.current?.focus();
+        }}
+      >
         Skip to content
       </a>
-      <header className="top">
-        <h1 className="brand">
+      <header className="side">
+        <Link to="overview" className="brand">
           <img src="/ui/logo.svg" alt="" /> Hansa
-        </h1>
-        {picture.cluster && <Gauges nodes={nodes} />}
+        </Link>
+        <button type="button" className="find" onClick={() => setFinding(true)}>
+          <Icon name="search" /> Find or do <kbd>Ctrl K</kbd>
+        </button>
+        <nav aria-label="Pages">{nav}</nav>
+        <div className="side-foot">
+          <Connection picture={picture} />
+          <ThemeButton />
+        </div>
       </header>
-      <main id="main">
-        {picture.problem && (
-          <p className="notice bad" role="alert">
-            {picture.problem}
-          </p>
-        )}
-        {picture.alarms[0] && (
-          <p className="notice bad" role="alert">
-            {picture.alarms[0].message}
-          </p>
-        )}
-        {!picture.cluster ? (
-          !picture.problem && <p className="notice soft">Reading the cluster…</p>
-        ) : (
-          <>
-            <Machines nodes={nodes} />
-            <div className="columns">
-              <Services services={services} deployments={picture.deployments} now={now} />
-              <div className="stack">
-                {task && <TaskDetail id={task} task={picture.tasks.get(task)} now={now} />}
-                <Tasks tasks={tasks} now={now} />
-              </div>
-            </div>
-          </>
-        )}
-      </main>
-    </>
-  );
-}
-
-const matches = (task: Task, service: string | null, machine: string | null) =>
-  (!service || task.app === service) && (!machine || task.hostname === machine);
-
-function Gauges({ nodes }: { nodes: Node[] }) {
-  const sums = totals(nodes);
-  return (
-    <div className="gauges">
-      <div className="gauge">
-        <span className="soft">CPU</span>
-        <span className="number">
-          {cpus(sums.allocated.cpus_milli)} of {cpus(sums.total.cpus_milli)}
-        </span>
-        <Bar label="CPU of all machines" allocated={sums.allocated.cpus_milli} used={sums.used.cpus_milli} total={sums.total.cpus_milli} />
+      <header className="top-bar">
+        <Link to="overview" className="brand">
+          <img src="/ui/logo.svg" alt="" /> Hansa
+        </Link>
+        <Connection picture={picture} />
+        <ThemeButton />
+        <button type="button" className="icon-button" aria-label="Find or do anything" onClick={() => setFinding(true)}>
+          <Icon name="search" />
+        </button>
+      </header>
+      <div className="content">
+        <main id="main" ref={main} tabIndex={-1}>
+          {picture.problem && (
+            <p className="notice bad" role="alert">
+              {picture.problem}
+            </p>
+          )}
+          {picture.cluster ? <Shown page={page} id={id} picture={picture} /> : !picture.problem && <Waiting words="Reading the cluster…" />}
+        </main>
       </div>
-      <div className="gauge">
-        <span className="soft">Memory</span>
-        <span className="number">
-          {bytes(sums.allocated.mem)} of {bytes(sums.total.mem)}
-        </span>
-        <Bar label="Memory of all machines" allocated={sums.allocated.mem} used={sums.used.mem} total={sums.total.mem} />
-      </div>
+      <nav className="bottom-bar" aria-label="Main pages">
+        {items.slice(0, inReach).map((item) => (
+          <Link key={item.page} to={item.page} aria-current={isAt(item, page) ? "page" : undefined}>
+            <Icon name={item.icon} />
+            {item.name}
+          </Link>
+        ))}
+        <button type="button" aria-haspopup="dialog" onClick={() => setDrawer(true)}>
+          <Icon name="more" />
+          More
+        </button>
+      </nav>
+      {drawer && (
+        <Dialog label="All pages" className="drawer" onClose={() => setDrawer(false)}>
+          <nav aria-label="All pages" onClick={() => setDrawer(false)}>
+            {nav}
+          </nav>
+        </Dialog>
+      )}
+      {finding && <Palette onClose={() => setFinding(false)} />}
+      <ScaleDialog />
+      <Questions />
+      <Toasts />
     </div>
   );
 }
 
-/** The time, renewed every second, for "how long ago". */
-function useNow() {
-  const [now, setNow] = useState(() => Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, []);
-  return now;
+const isAt = (item: Item, page: Page | null) =>
+  item.page === page || (page !== null && (item.also?.includes(page) ?? false));
+
+type Tallies = Partial<Record<Page, { words: string; bad?: boolean }>>;
+
+function useTallies(picture: Picture): Tallies {
+  const { services, nodes, tasks, deployments } = picture;
+  return useMemo(() => {
+    const failing = [...services.values()].filter((service) => needsPerson(service, deployments)).length;
+    const lost = [...nodes.values()].filter((node) => node.state === "unreachable").length;
+    return {
+      services: failing ? { words: count(failing), bad: true } : { words: count(services.size) },
+      machines: lost ? { words: count(lost), bad: true } : { words: count(nodes.size) },
+      tasks: { words: count(tasks.size) },
+      ...(deployments.size > 0 && { deployments: { words: count(deployments.size) } }),
+    };
+  }, [services, nodes, tasks, deployments]);
+}
+
+function Navigation({ items, page, tallies }: { items: readonly Item[]; page: Page | null; tallies: Tallies }) {
+  return (
+    <ul className="nav">
+      {items.map((item) => {
+        const tally = tallies[item.page];
+        return (
+          <li key={item.page}>
+            <Link to={item.page} aria-current={isAt(item, page) ? "page" : undefined}>
+              <Icon name={item.icon} />
+              {item.name}
+              {tally && (
+                <span className={`tally ${tally.bad ? "bad" : ""}`}>
+                  {tally.words}
+                  {tally.bad && <span className="hidden"> in trouble</span>}
+                </span>
+              )}
+            </Link>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Connection({ picture }: { picture: Picture }) {
+  const { live, cluster, problem } = picture;
+  const version = cluster ? `Hansa ${cluster.version}, leadership ${cluster.term}` : undefined;
+  if (live) return <State tone="good" title={version}>live</State>;
+  return <State tone={problem ? "bad" : "busy"}>{problem ? "no connection" : "connecting"}</State>;
+}
+
+const names: Partial<Record<Page, string>> = {
+  create: "Create a service",
+  edit: "Edit",
+  service: "Service",
+  task: "Task",
+  machine: "Machine",
+  framework: "Framework",
+};
+
+function titleOf(page: Page | null, id: string | null): string {
+  if (page === null) return "Not found";
+  const name = names[page] ?? nameOf(page);
+  return name && id && names[page] ? `${name} ${id}` : (name ?? id ?? page);
+}
+
+function Shown({ page, id, picture }: { page: Page | null; id: string | null; picture: Picture }): ReactNode {
+  switch (page) {
+    case "overview":
+      return <Overview picture={picture} />;
+    case "services":
+      return <Services picture={picture} />;
+    case "service":
+      return <ServicePage key={id} id={id ?? ""} picture={picture} />;
+    case "create":
+      return <Create picture={picture} />;
+    case "edit":
+      return <Edit key={id} id={id ?? ""} picture={picture} />;
+    case "deployments":
+      return <Deployments picture={picture} />;
+    case "tasks":
+      return <Tasks picture={picture} />;
+    case "task":
+      return <TaskPage key={id} id={id ?? ""} picture={picture} />;
+    case "machines":
+      return <Machines picture={picture} />;
+    case "machine":
+      return <Machine key={id} id={id ?? ""} picture={picture} />;
+    case "frameworks":
+    case "framework":
+      return page === "framework" ? <FrameworkPage key={id} id={id ?? ""} /> : <Frameworks />;
+    case "roles":
+      return <Roles picture={picture} />;
+    case "events":
+      return <Events picture={picture} />;
+    default:
+      return (
+        <>
+          <PageHead title="There is no such page" />
+          <section className="panel">
+            <Empty>
+              <p>The address leads nowhere.</p>
+              <button type="button" className="button" onClick={() => go("/ui/")}>
+                To the overview
+              </button>
+            </Empty>
+          </section>
+        </>
+      );
+  }
 }

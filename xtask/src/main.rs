@@ -19,7 +19,7 @@ usage: cargo xtask COMMAND
 
   test    everything that CI runs: format, rules, lints, build, tests, docs, console, clients
   tidy    the repository's own rules only
-  bench [cell] [link] [placement] [store] [machine] [images]
+  bench [cell] [link] [allocation] [placement] [store] [machine] [images]
           how fast and how large, with baselines; all of them if none is named
   marathon-examples
           reads the examples of apps, groups and pods in the checkout of Marathon at $HANSA_MARATHON

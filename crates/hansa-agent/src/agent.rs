@@ -7,6 +7,7 @@ use crate::cgroup::Driver;
 use crate::clock::Clock;
 use crate::containers::{Containers, Place};
 use crate::data_dir::{self, DataDir};
+use crate::executors::{ExecutorStream, Streams};
 use crate::fetch::Fetcher;
 use crate::http;
 use crate::journal::Journal;
@@ -23,9 +24,9 @@ use anyhow::{Context, Result, bail};
 use hansa_images::Images;
 use hansa_images::web::Trust;
 use hansa_model::agent::Usage;
-use hansa_model::{InstanceId, RoleName, TaskId};
+use hansa_model::{InstanceId, RoleName, TaskId, Timestamp};
 use hansa_node::env::CONTAINER_IP;
-use hansa_node::{Config, Input, Node, Output, ProbeOrder, Record};
+use hansa_node::{Config, ExecutorUpdate, Input, Node, Output, ProbeOrder, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::SocketAddr;
@@ -54,8 +55,22 @@ pub(crate) enum Event {
         /// Its own addresses, if it has any besides the machine's.
         addresses: Vec<String>,
     },
+    /// An executor of a framework has opened a stream.
+    Subscribed(Box<Subscription>),
     /// Somebody wants to look at the loop's state.
     Ask(Box<dyn FnOnce(&Shell) + Send>),
+}
+
+/// What an executor of a framework says when it opens a stream.
+pub(crate) struct Subscription {
+    /// Its container.
+    pub(crate) container: InstanceId,
+    /// The stream.
+    pub(crate) stream: ExecutorStream,
+    /// Tasks that it has and of which no update was acknowledged to it.
+    pub(crate) tasks: Vec<String>,
+    /// Updates that were not acknowledged to it.
+    pub(crate) updates: Vec<ExecutorUpdate>,
 }
 
 /// An agent that holds its data directory and its port, and is about to run.
@@ -83,7 +98,10 @@ pub(crate) struct Shell {
     journal: Journal,
     meter: Meter,
     stream: Option<Stream>,
-    master: String,
+    executors: Streams,
+    pub(crate) master: String,
+    /// When this process began.
+    pub(crate) started_at: Timestamp,
     sender: mpsc::Sender<Event>,
 }
 
@@ -172,7 +190,9 @@ impl Agent {
             journal,
             meter: Meter::default(),
             stream: None,
+            executors: Streams::default(),
             master: options.master,
+            started_at: clock.now(),
             sender,
         };
         Ok(Self {
@@ -259,6 +279,10 @@ fn config(
         data_dir.sandboxes().to_str().context("the data directory's path is not text")?.to_owned();
     config.timing.stop_deadline_ms = options.stop_deadline.map(millis);
     config.keep_released_ms = millis(options.keep_sandboxes);
+    config.executor_registration_ms = millis(options.executor_registration_timeout);
+    config.executor_reregistration_ms = millis(options.executor_reregistration_timeout);
+    config.executor_shutdown_grace_ms = millis(options.executor_shutdown_grace);
+    config.recovery_timeout_ms = millis(options.recovery_timeout);
     Ok(config)
 }
 
@@ -290,6 +314,17 @@ impl Shell {
                 self.containers.spawned(&instance, client);
                 outputs.extend(self.node.apply(self.clock.now(), Input::Started { instance, addresses }));
             }
+            Event::Subscribed(subscription) => {
+                let Subscription { container, stream, tasks, updates } = *subscription;
+                if !self.node.saved().executors().contains_key(&container) {
+                    // It has ended meanwhile; so does its stream.
+                    return;
+                }
+                let number = stream.number;
+                self.executors.open(container.clone(), stream);
+                let input = Input::ExecutorSubscribed { container, stream: number, tasks, updates };
+                outputs.extend(self.node.apply(self.clock.now(), input));
+            }
             Event::Ask(question) => question(self),
         }
     }
@@ -318,11 +353,17 @@ impl Shell {
                 self.containers.stop(&instance, Duration::from_millis(grace_ms));
             }
             Output::KillGroup { instance } => self.containers.kill(&instance),
-            Output::CleanUp { instance } => self.containers.clean_up(&instance),
+            Output::CleanUp { instance } => {
+                self.executors.close(&instance, None);
+                self.containers.clean_up(&instance);
+            }
             Output::ResizeGroup { instance, limits } => {
                 self.containers.resize(&instance, &limits, self.driver.as_ref());
             }
-            Output::ToExecutor { .. } => {}
+            Output::ToExecutor { container, stream, event } => {
+                let held = self.node.saved().executors().get(&container);
+                self.executors.say(self.node.config(), held, &container, stream, event);
+            }
             Output::RemoveVolume { role, id } => self.remove_volume(&role, &id),
             Output::RemoveSandbox { task } => self.remove_sandbox(&task),
             Output::RunProbe(order) => self.probe(*order),

@@ -360,7 +360,7 @@ async fn launch(
         .as_ref()
         .map(|own| OwnNetwork { address: own.address().into(), gateway: own.gateway().into() })
         .or(joined);
-    furnish(&mut spec, &plan, &place.secrets, own)?;
+    furnish(&mut spec, &plan, &place.secrets.for_container(&dir), own)?;
     volumes::mount(&mut spec, &plan, &place.volumes)?;
     let spawned = match pool {
         Some(pool) => pool.spawn(&dir, &spec).await,

@@ -42,7 +42,7 @@ pub fn furnish(
     spec.env.entry("MESOS_DIRECTORY".into()).or_insert(told);
     spec.hidden_paths.extend(secrets.dir().map(Path::to_owned));
     for volume in &plan.container.volumes {
-        spec.mounts.push(mount(volume, &sandbox, secrets)?);
+        spec.mounts.push(mount(volume, plan, &sandbox, secrets)?);
     }
     for (name, source) in &plan.secret_env {
         let file = secrets.file(source).map_err(|error| error.to_string())?;
@@ -64,7 +64,7 @@ pub fn furnish(
     Ok(())
 }
 
-fn mount(volume: &Volume, sandbox: &Path, secrets: &Secrets) -> Result<MountSpec, String> {
+fn mount(volume: &Volume, plan: &ShimPlan, sandbox: &Path, secrets: &Secrets) -> Result<MountSpec, String> {
     // Joining with an absolute path gives that path.
     match volume {
         Volume::Host { container_path, host_path, read_only } => Ok(MountSpec {
@@ -73,8 +73,16 @@ fn mount(volume: &Volume, sandbox: &Path, secrets: &Secrets) -> Result<MountSpec
             read_only: *read_only,
             kind: if host_path.starts_with('/') { MountKind::BindMade } else { MountKind::Sandbox },
         }),
-        Volume::Parent { path, .. } => {
-            Err(format!("volume {path:?}: only tasks of an executor have a sandbox around theirs"))
+        Volume::Parent { container_path, path, read_only } => {
+            let around = plan.inside.as_ref().ok_or_else(|| {
+                format!("volume {path:?}: only tasks of an executor have a sandbox around theirs")
+            })?;
+            Ok(MountSpec {
+                source: path.into(),
+                target: sandbox.join(container_path),
+                read_only: *read_only,
+                kind: MountKind::Within { root: PathBuf::from(&around.sandbox) },
+            })
         }
         Volume::Secret { container_path, source } => Ok(MountSpec {
             source: secrets.file(source).map_err(|error| error.to_string())?,

@@ -11,16 +11,19 @@
 //! - [`data_dir`], [`journal`]: what is on disk. [`machine`]: what the machine has and uses.
 //! - [`furnish`]: what an app says of its container, as a shim is told it. [`secrets`], [`fetch`], [`volumes`]: what that
 //!   takes.
+//! - [`executors`], [`agent_info`]: what executors of frameworks are told, and by whom.
 //! - [`link`]: the stream to the master. [`probe`]: health checks. [`metering`]: who uses what. [`sandbox`]: reading what
 //!   tasks wrote, without following them out of their directory. [`http`]: the agent's own port.
 //!
 //! The whole agent runs on one thread and needs nothing but a current-thread runtime.
 
 pub mod agent;
+mod agent_info;
 pub mod cgroup;
 mod clock;
 mod containers;
 mod data_dir;
+mod executors;
 mod fetch;
 mod furnish;
 mod http;

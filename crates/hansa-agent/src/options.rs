@@ -42,6 +42,14 @@ pub struct Options {
     pub allow_exec: bool,
     /// How long a released task's sandbox is kept.
     pub keep_sandboxes: Duration,
+    /// How long a framework's executor may take from its start to its first word.
+    pub executor_registration_timeout: Duration,
+    /// How long executors may take to come back after the agent was away.
+    pub executor_reregistration_timeout: Duration,
+    /// How long executors that say nothing else may take to end when asked to.
+    pub executor_shutdown_grace: Duration,
+    /// How long executors are told to wait for an agent that is away.
+    pub recovery_timeout: Duration,
     /// A Docker configuration file with logins for registries.
     pub docker_config: Option<PathBuf>,
     /// Registries (`host` or `host:port`) that plain HTTP is spoken with, besides those on loopback addresses.
@@ -77,6 +85,10 @@ impl Options {
             secrets_dir: None,
             allow_exec: false,
             keep_sandboxes: Duration::from_secs(24 * 3600),
+            executor_registration_timeout: Duration::from_secs(60),
+            executor_reregistration_timeout: Duration::from_secs(15),
+            executor_shutdown_grace: Duration::from_secs(5),
+            recovery_timeout: Duration::from_secs(15 * 60),
             docker_config: None,
             insecure_registries: BTreeSet::new(),
             ca_files: Vec::new(),

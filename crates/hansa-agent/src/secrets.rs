@@ -1,8 +1,11 @@
 //! Secrets of this machine: files below one directory that only the agent's user may read.
 //!
-//! Apps name a secret by its path in there. Values are read when they are needed, kept nowhere and never told.
+//! Apps name a secret by its path in there. Values are read when they are needed, kept nowhere and never told. Frameworks'
+//! tasks may bring theirs along: those lie in the container's runtime directory as long as it is there.
 
-use std::os::unix::fs::MetadataExt;
+use hansa_mesos::task::inline_secret;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 /// The largest secret that is read into the agent, in bytes.
@@ -12,6 +15,8 @@ const MOST: u64 = 1 << 20;
 #[derive(Clone, Debug, Default)]
 pub struct Secrets {
     dir: Option<PathBuf>,
+    /// Where secrets that came with a task are put, so that its shim can read them.
+    brought: Option<PathBuf>,
 }
 
 /// A secret cannot be had. Says where it was looked for, never what was found.
@@ -57,7 +62,7 @@ impl Secrets {
             what(),
             mode & 0o7777
         );
-        Ok(Self { dir: Some(real) })
+        Ok(Self { dir: Some(real), brought: None })
     }
 
     /// The directory, which no container may see.
@@ -65,11 +70,19 @@ impl Secrets {
         self.dir.as_deref()
     }
 
-    /// The file that holds a secret.
+    /// The same for one container, whose runtime directory nobody else may look into.
+    pub fn for_container(&self, runtime_dir: &Path) -> Self {
+        Self { brought: Some(runtime_dir.to_owned()), ..self.clone() }
+    }
+
+    /// The file that holds a secret. One that came with its task is put into a file.
     ///
     /// # Errors
     /// See [`SecretError`].
     pub fn file(&self, source: &str) -> Result<PathBuf, SecretError> {
+        if let Some(value) = inline_secret(source) {
+            return self.bring(&value);
+        }
         let dir = self.dir.as_ref().ok_or_else(|| SecretError::NoSecrets(source.to_owned()))?;
         let path = Path::new(source);
         let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
@@ -81,6 +94,26 @@ impl Secrets {
             Ok(data) if data.is_file() => Ok(path),
             _ => Err(SecretError::Missing { source_name: source.to_owned(), path }),
         }
+    }
+
+    fn bring(&self, value: &[u8]) -> Result<PathBuf, SecretError> {
+        const NAME: &str = "the task's own secret";
+        let digest = ring::digest::digest(&ring::digest::SHA256, value);
+        let name: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let dir = self.brought.as_ref().ok_or_else(|| SecretError::NoSecrets(NAME.into()))?;
+        let path = dir.join(format!("secret-{name}"));
+        let write = || {
+            std::fs::create_dir_all(dir)?;
+            let mut file = std::fs::OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(0o600)
+                .open(&path)?;
+            file.write_all(value)
+        };
+        write().map_err(|error| SecretError::Unreadable { source_name: NAME.into(), error })?;
+        Ok(path)
     }
 
     /// A secret's value, for the agent's own use (to log in to a registry).

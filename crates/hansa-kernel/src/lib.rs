@@ -26,6 +26,7 @@ mod record;
 mod restore;
 #[expect(dead_code, reason = "the frameworks that some of it is for come next")]
 mod roles;
+mod set_roles;
 mod specs;
 mod updates;
 
@@ -207,7 +208,7 @@ impl Kernel {
             Command::AgentParts { principal: _, agent, operation } => {
                 self.agent_parts(step, &agent, &operation)
             }
-            Command::SetRoles { .. } => Err(Refusal::Invalid("not supported yet".into())),
+            Command::SetRoles { principal: _, roles, force } => self.set_roles(step, roles, force),
         }
     }
 

@@ -271,17 +271,6 @@ impl Roles {
         })
     }
 
-    /// The weighted share of a role, and of all below it, if it had `more` besides what its groups have.
-    pub fn share_with(&self, name: &RoleName, more: Totals, capacity: Totals) -> Share {
-        match self.tree.find(name.as_str()) {
-            None => share(more, capacity, DEFAULT_WEIGHT),
-            Some(at) => {
-                let node = self.tree.node(at);
-                share(plus(node.whole.used, more), capacity, node.state.role.weight_milli)
-            }
-        }
-    }
-
     /// The weighted share of a role, and of all below it, with what it is offered.
     pub fn share_at(&self, at: RoleAt, capacity: Totals) -> Share {
         let node = self.tree.node(at);
@@ -330,18 +319,8 @@ impl Roles {
 impl Kernel {
     /// An operator's settings for a role.
     pub(crate) fn set_role(&mut self, step: &mut Step, role: Role) -> Result<Answer, Refusal> {
-        if role.name.as_str().is_empty() {
-            return Err(Refusal::Invalid("a role needs a name".into()));
-        }
-        if role.weight_milli == 0 {
-            return Err(Refusal::Invalid("a role's weight must be more than 0".into()));
-        }
-        let reversed =
-            bounds(&role.guarantee).into_iter().zip(bounds(&role.limit)).any(|(guarantee, limit)| {
-                guarantee.zip(limit).is_some_and(|(guarantee, limit)| guarantee > limit)
-            });
-        if reversed {
-            return Err(Refusal::Invalid("a role's guarantee must not exceed its limit".into()));
+        if let Some(problem) = self.role_problem(&role) {
+            return Err(Refusal::Invalid(problem.into()));
         }
         let before = self.roles.get(&role.name).is_some_and(RoleState::is_configured);
         let name = role.name.clone();
@@ -355,6 +334,21 @@ impl Kernel {
         }
         self.show_role(step, &name);
         Ok(Answer::Done)
+    }
+
+    /// What is wrong with a role's settings in themselves.
+    pub(crate) fn role_problem(&self, role: &Role) -> Option<&'static str> {
+        if role.name.as_str().is_empty() {
+            return Some("a role needs a name");
+        }
+        if role.weight_milli == 0 {
+            return Some("a role's weight must be more than 0");
+        }
+        let reversed =
+            bounds(&role.guarantee).into_iter().zip(bounds(&role.limit)).any(|(guarantee, limit)| {
+                guarantee.zip(limit).is_some_and(|(guarantee, limit)| guarantee > limit)
+            });
+        reversed.then_some("a role's guarantee must not exceed its limit")
     }
 
     /// Tells the world how a role stands.

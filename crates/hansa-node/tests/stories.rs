@@ -182,9 +182,9 @@ fn what_cannot_be_run_is_an_error_at_once() {
         &stage.hear(launch_message(several)),
         "store group x
          store #1 TASK_ERROR
-         send #1 TASK_ERROR REASON_TASK_INVALID 'groups of several tasks are not supported yet'
+         send #1 TASK_ERROR REASON_TASK_INVALID 'groups of several tasks need a framework's executor'
          store #1 TASK_ERROR
-         send #1 TASK_ERROR REASON_TASK_INVALID 'groups of several tasks are not supported yet'",
+         send #1 TASK_ERROR REASON_TASK_INVALID 'groups of several tasks need a framework's executor'",
     );
     check(&stage.hear(release("x")), "store released x\nsend released x");
     let wrong = [

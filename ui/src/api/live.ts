@@ -1,10 +1,12 @@
-// Keeps the picture: opens the event stream, reads the lists when told to, folds frames, and tells React at most once a
-// frame of the screen.
+// Keeps the picture: opens the event stream, reads the lists when told to, folds frames, and tells React at most 20 times a
+// second. The lists come first and tasks after them, page by page: of 100,000 tasks the first page is shown at once.
 
 import { useSyncExternalStore } from "react";
 import * as api from "./client";
-import { emptyPicture, fold, fromLists, type Picture } from "./picture";
-import type { StreamEvents, StreamName } from "./types";
+import { record } from "./history";
+import { complete, emptyPicture, fold, withLists, withTasks, type Frame, type Picture } from "./picture";
+import type { StreamName } from "./types";
+import { manyTasks } from "../ui/settled";
 
 const names: StreamName[] = [
   "node",
@@ -18,13 +20,29 @@ const names: StreamName[] = [
   "alarm",
 ];
 
+/** Beyond this many machines their use is not followed by the second but read now and then. */
+const followed = 500;
+const withoutUsage = "?only=node,service,task,deployment,alarm";
+const readUsageEvery = 30_000;
+
+/** How long frames gather before they are folded, and with many tasks, where a fold is dear. */
+const pause = 50;
+const longPause = 400;
+const retryAfter = 3000;
+
 class Live {
   private picture: Picture = emptyPicture;
   private listeners = new Set<() => void>();
-  private scheduled = false;
-  /** Frames that came while the lists were being read; null: not reading. */
-  private waiting: [StreamName, StreamEvents[StreamName]][] | null = null;
   private source: EventSource | null = null;
+  private frames: Frame[] = [];
+  private scheduled = false;
+  /** Counts readings of the lists, so that one that was overtaken stops. */
+  private reading = 0;
+  /** Frames wait while the lists are being read. */
+  private held = false;
+  /** Tasks heard of while pages of tasks are being read. */
+  private newer: Set<string> | null = null;
+  private large = false;
 
   subscribe = (listener: () => void) => {
     this.listeners.add(listener);
@@ -35,54 +53,107 @@ class Live {
   snapshot = () => this.picture;
 
   private open() {
-    this.source = new EventSource("/hansa/v1/events");
-    this.source.addEventListener("resync", () => void this.read());
-    this.source.onerror = () => this.set({ ...this.picture, live: false, problem: "The master does not answer. Trying again…" });
-    this.source.onopen = () => {
+    this.source?.close();
+    const source = new EventSource(`/hansa/v1/events${this.large ? withoutUsage : ""}`);
+    this.source = source;
+    source.addEventListener("resync", () => void this.read());
+    source.onerror = () => {
+      this.set({ ...this.picture, live: false, problem: "The master does not answer. Trying again…" });
+      // After a refusal the browser does not try again by itself.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.source === source && this.open(), retryAfter);
+    };
+    source.onopen = () => {
       if (this.picture.cluster) this.set({ ...this.picture, live: true, problem: null });
     };
     for (const name of names) {
-      this.source.addEventListener(name, (event) => {
-        const data = JSON.parse((event as MessageEvent<string>).data);
-        if (this.waiting) this.waiting.push([name, data]);
-        else this.set(fold(this.picture, name, data, Date.now()));
+      source.addEventListener(name, (event) => {
+        const frame = { name, data: JSON.parse((event as MessageEvent<string>).data) } as Frame;
+        if (frame.name === "task" || frame.name === "task_removed") this.newer?.add(frame.data.id);
+        this.frames.push(frame);
+        this.schedule();
       });
     }
   }
 
   private async read() {
-    if (this.waiting) {
-      this.waiting = [];
-      return;
-    }
-    this.waiting = [];
+    this.reading += 1;
+    const mine = this.reading;
+    this.held = true;
+    this.newer = null;
+    this.frames = [];
     try {
-      const [cluster, nodes, services, tasks, deployments] = await Promise.all([
+      const [cluster, nodes, services, deployments] = await Promise.all([
         api.cluster(),
         api.nodes(),
         api.services(),
-        api.tasks(),
         api.deployments(),
       ]);
-      let picture = fromLists(cluster, nodes, services, tasks, deployments);
-      for (const [name, data] of this.waiting ?? []) picture = fold(picture, name, data, Date.now());
-      this.set(picture);
+      if (mine !== this.reading) return;
+      this.held = false;
+      this.newer = new Set();
+      for (const { name, data } of this.frames) if (name === "task" || name === "task_removed") this.newer.add(data.id);
+      this.set(withLists(this.picture, { cluster, nodes, services, deployments }));
+      this.adapt(nodes.length);
+      await this.readTasks(mine, this.newer);
     } catch (error) {
-      this.set({ ...this.picture, live: false, problem: String(error instanceof Error ? error.message : error) });
-    } finally {
-      this.waiting = null;
+      if (mine !== this.reading) return;
+      this.held = false;
+      this.set({ ...this.picture, live: false, problem: api.wordsOf(error) });
+      setTimeout(() => mine === this.reading && void this.read(), retryAfter);
     }
+  }
+
+  private async readTasks(mine: number, newer: Set<string>) {
+    const read = new Set<string>();
+    let after: string | null = null;
+    do {
+      const page: Awaited<ReturnType<typeof api.tasks>> = await api.tasks(after);
+      if (mine !== this.reading) return;
+      for (const task of page.tasks) read.add(task.id);
+      this.set(withTasks(this.picture, page.tasks, newer));
+      after = page.next;
+    } while (after);
+    this.set(complete(this.picture, read, newer));
+    this.newer = null;
+  }
+
+  /** The use of very many machines would be most of what is sent, and nobody reads it by the second. */
+  private adapt(machines: number) {
+    if (machines <= followed || this.large) return;
+    this.large = true;
+    this.open();
+    setInterval(() => {
+      if (document.hidden || this.held) return;
+      const add = (nodes: Awaited<ReturnType<typeof api.nodes>>) => {
+        this.frames.push(...nodes.map((data) => ({ name: "node", data }) as Frame));
+        this.schedule();
+      };
+      api.nodes().then(add, () => {});
+    }, readUsageEvery);
   }
 
   private set(picture: Picture) {
     this.picture = picture;
+    this.schedule();
+  }
+
+  private schedule() {
     if (this.scheduled) return;
     this.scheduled = true;
     // Not requestAnimationFrame: a hidden tab still keeps its picture.
-    setTimeout(() => {
-      this.scheduled = false;
-      for (const listener of this.listeners) listener();
-    }, 50);
+    setTimeout(() => this.tell(), this.picture.tasks.size > manyTasks ? longPause : pause);
+  }
+
+  private tell() {
+    this.scheduled = false;
+    const now = Date.now();
+    if (!this.held && this.frames.length > 0) {
+      const frames = this.frames;
+      this.frames = [];
+      this.picture = fold(this.picture, frames, now);
+    }
+    record(this.picture.nodes, now);
+    for (const listener of this.listeners) listener();
   }
 }
 
@@ -90,3 +161,9 @@ const live = new Live();
 
 /** The picture as it is now; renders again when it changes. */
 export const usePicture = () => useSyncExternalStore(live.subscribe, live.snapshot);
+
+/** The name of a machine, for answers that have its id. */
+export const hostnameOf = (node: string) => live.snapshot().nodes.get(node)?.hostname ?? node;
+
+/** The picture without rendering again, for what is asked once. */
+export const pictureNow = () => live.snapshot();

@@ -1,71 +1,124 @@
 import { expect, test } from "vitest";
-import { emptyPicture, fold, fromLists, totals, trouble } from "./picture";
+import { none } from "../lib/sums";
+import { complete, emptyPicture, fold, trouble, withLists, withTasks, type Frame } from "./picture";
 import type { Cluster, Deployment, Node, Progress, Service, Task } from "./types";
 
-const zero = { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 };
-const node = (id: string, change: Partial<Node> = {}): Node => ({
-  id,
-  hostname: id,
-  address: "",
-  state: "active",
-  since: 0,
-  total: { cpus_milli: 4000, mem: 1024, disk: 0, gpus: [1000], ports: [] },
-  allocated: { ...zero, cpus_milli: 1000 },
-  used: null,
-  machine: null,
-  tasks: 0,
-  attributes: {},
-  region: null,
-  zone: null,
-  version: "",
-  registered_at: 0,
-  missing_isolation: [],
-  ...change,
-});
-
-test("frames replace and remove items", () => {
-  const task = { id: "t", state: "TASK_RUNNING" } as Task;
-  let picture = fold(emptyPicture, "task", task, 0);
-  picture = fold(picture, "task", { ...task, state: "TASK_FAILED" }, 0);
-  expect(picture.tasks.get("t")?.state).toBe("TASK_FAILED");
-  picture = fold(picture, "task_removed", { id: "t" }, 0);
-  expect(picture.tasks.size).toBe(0);
-});
-
-test("usage survives a node's frame that does not know it", () => {
-  let picture = fold(emptyPicture, "node", node("a"), 0);
-  picture = fold(picture, "usage", { id: "a", used: { ...zero, mem: 7 }, machine: zero }, 0);
-  picture = fold(picture, "usage", { id: "unknown", used: zero, machine: zero }, 0);
-  picture = fold(picture, "node", node("a", { state: "draining" }), 0);
-  expect(picture.nodes.get("a")?.used?.mem).toBe(7);
-  expect(picture.nodes.get("a")?.state).toBe("draining");
-  expect(picture.nodes.size).toBe(1);
-});
-
-test("machines out of reach do not count", () => {
-  const sums = totals([node("a"), node("b", { state: "unreachable" })]);
-  expect(sums.total.cpus_milli).toBe(4000);
-  expect(sums.total.gpus_milli).toBe(1000);
-  expect(sums.allocated.cpus_milli).toBe(1000);
-});
-
-const service = (change: Partial<Service>) => ({ id: "/web", deployments: ["d"], failing: null, ...change }) as Service;
+const task = (id: string, change: Partial<Task> = {}) => ({ id, state: "TASK_RUNNING", app: "/web", healthy: null, message: "", ...change }) as Task;
+const node = (change: Partial<Node> = {}) => ({ id: "a", hostname: "a", state: "active", used: null, machine: null, ...change }) as Node;
+const service = (change: Partial<Service> = {}) => ({ id: "/web", deployments: ["d"], failing: null, health: "healthy", version: 1, instances: 1, ...change }) as Service;
 const progress: Progress = { id: "d", services: ["/web"], step: 0, steps: 1, waiting_for: "", state: "running" };
+const lists = { cluster: {} as Cluster, nodes: [], services: [], deployments: [] };
+
+test("frames replace and remove items, and what ended is remembered for a while", () => {
+  let picture = fold(emptyPicture, [{ name: "task", data: task("t") }], 0);
+  picture = fold(picture, [{ name: "task", data: task("t", { state: "TASK_FAILED", message: "exit 1" }) }], 1);
+  expect(picture.tasks.get("t")?.state).toBe("TASK_FAILED");
+  picture = fold(picture, [{ name: "task_removed", data: { id: "t" } }], 2);
+  expect(picture.tasks.size).toBe(0);
+  expect(picture.ended.get("t")?.message).toBe("exit 1");
+});
+
+test("many frames at once are as one after another, and what was is left as it was", () => {
+  const frames: Frame[] = [
+    { name: "node", data: node() },
+    { name: "usage", data: { id: "a", used: { ...none, mem: 7 }, machine: none } },
+    { name: "usage", data: { id: "unknown", used: none, machine: none } },
+    { name: "task", data: task("x") },
+    { name: "task", data: task("y") },
+    { name: "task_removed", data: { id: "x" } },
+    { name: "node", data: node({ state: "draining" }) },
+  ];
+  const before = fold(emptyPicture, [{ name: "task", data: task("z") }], 0);
+  const at_once = fold(before, frames, 0);
+  const one_by_one = frames.reduce((picture, frame) => fold(picture, [frame], 0), before);
+  expect([...at_once.tasks.keys()]).toEqual(["z", "y"]);
+  expect(at_once.tasks).toEqual(one_by_one.tasks);
+  expect(at_once.nodes).toEqual(one_by_one.nodes);
+  // Usage survives a node's frame that does not know it.
+  expect(at_once.nodes.get("a")?.used?.mem).toBe(7);
+  expect(at_once.nodes.size).toBe(1);
+  expect([...before.tasks.keys()]).toEqual(["z"]);
+});
+
+test("pages of tasks that are read while frames come do not bring back what is older", () => {
+  let picture = withTasks(emptyPicture, [task("old"), task("moved")], new Set());
+  picture = withLists(picture, lists);
+  // Heard while reading: one moved, one went.
+  picture = fold(picture, [{ name: "task", data: task("moved", { state: "TASK_KILLED" }) }], 0);
+  const newer = new Set(["moved", "went"]);
+  picture = withTasks(picture, [task("moved"), task("went"), task("fresh")], newer);
+  picture = complete(picture, new Set(["moved", "went", "fresh"]), newer);
+  expect([...picture.tasks.keys()].sort()).toEqual(["fresh", "moved"]);
+  expect(picture.tasks.get("moved")?.state).toBe("TASK_KILLED");
+  expect(picture.complete).toBe(true);
+});
 
 test("a deployment is shown as paused or failing until it goes on or ends", () => {
   const listed = { ...progress, paused: { since: 1, words: "the canary stands" }, failing: null } as unknown as Deployment;
-  let picture = fromLists({} as Cluster, [], [], [], [listed]);
-  expect(trouble(service({}), picture.deployments)).toBe("paused");
-  picture = fold(picture, "deployment", progress, 0);
-  expect(trouble(service({}), picture.deployments)).toBeNull();
-  picture = fold(picture, "deployment", { ...progress, state: "failing" }, 0);
-  expect(trouble(service({}), picture.deployments)).toBe("failing");
+  let picture = withLists(emptyPicture, { ...lists, deployments: [listed] });
+  const moved = (state: Progress["state"]) => fold(picture, [{ name: "deployment", data: { ...progress, state } }], 0);
+  expect(trouble(service(), picture.deployments)).toBe("paused");
+  picture = moved("running");
+  expect(trouble(service(), picture.deployments)).toBeNull();
+  picture = moved("failing");
+  expect(trouble(service(), picture.deployments)).toBe("failing");
   expect(trouble(service({ deployments: [] }), picture.deployments)).toBeNull();
-  picture = fold(picture, "deployment", { ...progress, state: "succeeded" }, 0);
+  picture = moved("succeeded");
   expect(picture.deployments.size).toBe(0);
 });
 
 test("a restart loop is shown without a deployment", () => {
   const failing = { since: 0, count: 4, last: "command exited with status 7", delay_ms: 1000 };
   expect(trouble(service({ deployments: [], failing }), new Map())).toBe("failing");
+});
+
+test("the journal begins with what the lists tell of before, once", () => {
+  let picture = withTasks(emptyPicture, [task("t", { started_at: 5, hostname: "n1" }), task("u", { started_at: null })], new Set());
+  picture = withLists(picture, { ...lists, nodes: [node({ registered_at: 2 })], services: [service({ version: 9 })] });
+  picture = complete(picture, new Set(["t", "u"]), new Set());
+  const told = picture.journal.map((entry) => `${entry.at} ${entry.subject} ${entry.words}`);
+  expect(told).toEqual(["2 a joined", "5 t running on n1", "9 /web has its present version"]);
+  expect(complete(picture, new Set(["t", "u"]), new Set()).journal).toHaveLength(3);
+});
+
+test("the journal tells what changed, once, and not what stayed", () => {
+  const frames: Frame[] = [
+    { name: "task", data: task("t", { state: "TASK_STAGING", hostname: "n1" }) },
+    { name: "task", data: task("t", { hostname: "n1" }) },
+    { name: "task", data: task("t", { hostname: "n1" }) },
+    { name: "task", data: task("t", { hostname: "n1", healthy: false }) },
+    { name: "task", data: task("t", { hostname: "n1", state: "TASK_FAILED", message: "exit 1", healthy: false }) },
+    { name: "task_removed", data: { id: "t" } },
+    { name: "task", data: task("u", { hostname: "n2" }) },
+    { name: "task_removed", data: { id: "u" } },
+    { name: "service", data: service() },
+    { name: "service", data: service({ health: "unhealthy" }) },
+    { name: "service", data: service({ health: "unhealthy", last_failure: "exit 1", last_failure_at: 4 }) },
+    { name: "service", data: service({ health: "unhealthy", last_failure: "exit 1", last_failure_at: 4, version: 2, instances: 3 }) },
+    { name: "node", data: node() },
+    { name: "node", data: node({ state: "unreachable" }) },
+    { name: "usage", data: { id: "a", used: none, machine: none } },
+    { name: "deployment", data: progress },
+    { name: "deployment", data: { ...progress, state: "succeeded" } },
+    { name: "alarm", data: { code: "store", message: "slow" } },
+  ];
+  const { journal } = fold(emptyPicture, frames, 5);
+  expect(journal.map((entry) => `${entry.kind} ${entry.subject} ${entry.tone}: ${entry.words}`)).toEqual([
+    "task t calm: staging on n1",
+    "task t good: running on n1",
+    "task t bad: unhealthy",
+    "task t bad: failed on n1: exit 1",
+    "task u good: running on n2",
+    "task u calm: ended on n2",
+    "service /web calm: created",
+    "service /web bad: healthy → unhealthy",
+    "service /web bad: an instance failed: exit 1",
+    "service /web calm: scaled from 1 to 3",
+    "machine a good: joined, active",
+    "machine a bad: active → unreachable",
+    "deployment d calm: step 1 of 1",
+    "deployment d good: succeeded",
+    "alarm store bad: slow",
+  ]);
+  expect(new Set(journal.map(({ id }) => id)).size).toBe(journal.length);
 });

@@ -1,12 +1,7 @@
 // The console's picture of the cluster: read once, then kept by the event stream. Nothing polls.
 
-import type { Cluster, Deployment, Node, Progress, Service, StreamEvents, StreamName, Task, Totals } from "./types";
-
-export interface Alarm {
-  code: string;
-  message: string;
-  at: number;
-}
+import type { Cluster, Deployment, Node, Progress, Service, StreamEvents, StreamName, Task } from "./types";
+import { past, told, type Entry } from "./journal";
 
 export interface Picture {
   /** Whether the stream is open and the lists are read. */
@@ -17,9 +12,14 @@ export interface Picture {
   nodes: ReadonlyMap<string, Node>;
   services: ReadonlyMap<string, Service>;
   tasks: ReadonlyMap<string, Task>;
+  /** Whether all tasks are read; many take a while, and the rest does not wait for them. */
+  complete: boolean;
+  /** Tasks that ended and are forgotten by the master, the last of them. */
+  ended: ReadonlyMap<string, Task>;
   /** Those under way. */
   deployments: ReadonlyMap<string, Progress>;
-  alarms: readonly Alarm[];
+  /** What happened while this page was open, oldest first. */
+  journal: readonly Entry[];
 }
 
 export const emptyPicture: Picture = {
@@ -29,34 +29,59 @@ export const emptyPicture: Picture = {
   nodes: new Map(),
   services: new Map(),
   tasks: new Map(),
+  complete: false,
+  ended: new Map(),
   deployments: new Map(),
-  alarms: [],
+  journal: [],
 };
 
-const by = <T extends { id: string }>(list: T[]) => new Map(list.map((item) => [item.id, item]));
+/** Ended tasks and entries of the journal that are kept. */
+const mostEnded = 500;
+const mostEntries = 5000;
 
-/** The picture that freshly read lists give. */
-export function fromLists(
-  cluster: Cluster,
-  nodes: Node[],
-  services: Service[],
-  tasks: Task[],
-  deployments: Deployment[],
-): Picture {
+const by = <T extends { id: string }>(list: readonly T[]) => new Map(list.map((item) => [item.id, item]));
+
+export interface Lists {
+  cluster: Cluster;
+  nodes: readonly Node[];
+  services: readonly Service[];
+  deployments: readonly Deployment[];
+}
+
+/** The picture after the lists were read anew; tasks come later. */
+export function withLists(picture: Picture, { cluster, nodes, services, deployments }: Lists): Picture {
   return {
-    ...emptyPicture,
+    ...picture,
     live: true,
+    problem: null,
     cluster,
     nodes: by(nodes),
     services: by(services),
-    tasks: by(tasks),
     deployments: by(deployments.map(progress)),
   };
 }
 
+/** The picture after a page of tasks; those in `newer` were heard of meanwhile, so the page says nothing new about them. */
+export function withTasks(picture: Picture, page: readonly Task[], newer: ReadonlySet<string>): Picture {
+  const tasks = new Map(picture.tasks);
+  for (const task of page) if (!newer.has(task.id)) tasks.set(task.id, task);
+  return { ...picture, tasks };
+}
+
+/** The picture after the last page: tasks that were neither read nor heard of are gone. */
+export function complete(picture: Picture, read: ReadonlySet<string>, newer: ReadonlySet<string>): Picture {
+  const stale = [...picture.tasks.keys()].filter((id) => !read.has(id) && !newer.has(id));
+  const tasks = new Map(picture.tasks);
+  for (const id of stale) tasks.delete(id);
+  // What happened while the tasks were being read stands in both; the moments of the lists come first.
+  const journal = picture.complete ? picture.journal : [...past(picture), ...picture.journal];
+  return { ...picture, tasks, journal, complete: true };
+}
+
 /** As the stream tells of a deployment. */
-function progress({ paused, failing, ...rest }: Deployment): Progress {
-  return { ...rest, state: paused ? "paused" : failing ? "failing" : "running" };
+function progress({ id, services, step, steps, waiting_for, paused, failing }: Deployment): Progress {
+  const state = paused ? "paused" : failing ? "failing" : "running";
+  return { id, services, step, steps, waiting_for, state };
 }
 
 /** What a service's state column says beyond its health: that its deployment stands still, or that it fails for ever. */
@@ -69,75 +94,77 @@ export function trouble(
   return service.failing || states.includes("failing") ? "failing" : null;
 }
 
-function put<T extends { id: string }>(map: ReadonlyMap<string, T>, item: T): ReadonlyMap<string, T> {
-  return new Map(map).set(item.id, item);
-}
+export type Frame = { [N in StreamName]: { name: N; data: StreamEvents[N] } }[StreamName];
 
-function without<T>(map: ReadonlyMap<string, T>, id: string): ReadonlyMap<string, T> {
-  const copy = new Map(map);
-  copy.delete(id);
-  return copy;
-}
+/** A picture that is being changed: each map is copied at most once, however many frames there are. */
+class Draft {
+  private own = new Set<string>();
 
-/** The picture after one frame of the stream. Every frame carries a whole item, so repeating one does no harm. */
-export function fold<N extends StreamName>(picture: Picture, name: N, data: StreamEvents[N], now: number): Picture {
-  switch (name) {
-    case "node": {
-      const node = data as StreamEvents["node"];
-      // A node's frame may know less about its usage than the frames that report it.
-      const known = picture.nodes.get(node.id);
-      const whole = { ...node, used: node.used ?? known?.used ?? null, machine: node.machine ?? known?.machine ?? null };
-      return { ...picture, nodes: put(picture.nodes, whole) };
+  constructor(public picture: Picture) {}
+
+  map<K extends "nodes" | "services" | "tasks" | "deployments" | "ended">(key: K): Picture[K] extends ReadonlyMap<string, infer T> ? Map<string, T> : never {
+    if (!this.own.has(key)) {
+      this.own.add(key);
+      this.picture = { ...this.picture, [key]: new Map(this.picture[key] as ReadonlyMap<string, never>) };
     }
-    case "node_removed":
-      return { ...picture, nodes: without(picture.nodes, (data as StreamEvents["node_removed"]).id) };
-    case "usage": {
-      const usage = data as StreamEvents["usage"];
-      const node = picture.nodes.get(usage.id);
-      if (!node) return picture;
-      return { ...picture, nodes: put(picture.nodes, { ...node, used: usage.used, machine: usage.machine }) };
+    return this.picture[key] as never;
+  }
+
+  apply(frame: Frame) {
+    switch (frame.name) {
+      case "node": {
+        const node = frame.data;
+        // A node's frame may know less about its usage than the frames that report it.
+        const known = this.picture.nodes.get(node.id);
+        this.map("nodes").set(node.id, {
+          ...node,
+          used: node.used ?? known?.used ?? null,
+          machine: node.machine ?? known?.machine ?? null,
+        });
+        return;
+      }
+      case "node_removed":
+        return this.map("nodes").delete(frame.data.id);
+      case "usage": {
+        const { id, used, machine } = frame.data;
+        const node = this.picture.nodes.get(id);
+        return node && this.map("nodes").set(id, { ...node, used, machine });
+      }
+      case "service":
+        return this.map("services").set(frame.data.id, frame.data);
+      case "service_removed":
+        return this.map("services").delete(frame.data.id);
+      case "task":
+        return this.map("tasks").set(frame.data.id, frame.data);
+      case "task_removed": {
+        const { id } = frame.data;
+        const task = this.picture.tasks.get(id);
+        if (!task) return;
+        this.map("tasks").delete(id);
+        const ended = this.map("ended");
+        ended.set(id, task);
+        const oldest = ended.keys().next().value;
+        return ended.size > mostEnded && oldest && ended.delete(oldest);
+      }
+      case "deployment": {
+        const deployment = frame.data;
+        const over = deployment.state === "succeeded" || deployment.state === "failed";
+        const deployments = this.map("deployments");
+        return over ? deployments.delete(deployment.id) : deployments.set(deployment.id, deployment);
+      }
     }
-    case "service":
-      return { ...picture, services: put(picture.services, data as StreamEvents["service"]) };
-    case "service_removed":
-      return { ...picture, services: without(picture.services, (data as StreamEvents["service_removed"]).id) };
-    case "task":
-      return { ...picture, tasks: put(picture.tasks, data as StreamEvents["task"]) };
-    case "task_removed":
-      return { ...picture, tasks: without(picture.tasks, (data as StreamEvents["task_removed"]).id) };
-    case "deployment": {
-      const deployment = data as StreamEvents["deployment"];
-      const over = deployment.state === "succeeded" || deployment.state === "failed";
-      const deployments = over
-        ? without(picture.deployments, deployment.id)
-        : put(picture.deployments, deployment);
-      return { ...picture, deployments };
-    }
-    case "alarm":
-      return {
-        ...picture,
-        alarms: [{ ...(data as StreamEvents["alarm"]), at: now }, ...picture.alarms].slice(0, 20),
-      };
-    default:
-      return picture;
   }
 }
 
-const none: Totals = { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 };
-
-/** Sums over the machines that are not out of reach. */
-export function totals(nodes: Iterable<Node>): { total: Totals; allocated: Totals; used: Totals } {
-  const sums = { total: { ...none }, allocated: { ...none }, used: { ...none } };
-  for (const node of nodes) {
-    if (node.state === "unreachable") continue;
-    sums.total.cpus_milli += node.total.cpus_milli;
-    sums.total.mem += node.total.mem;
-    sums.total.disk += node.total.disk;
-    sums.total.gpus_milli += node.total.gpus.reduce((sum, milli) => sum + milli, 0);
-    for (const kind of ["cpus_milli", "mem", "disk", "gpus_milli"] as const) {
-      sums.allocated[kind] += node.allocated[kind];
-      sums.used[kind] += node.used?.[kind] ?? 0;
-    }
+/** The picture after frames of the stream. Every frame carries a whole item, so repeating one does no harm. */
+export function fold(picture: Picture, frames: readonly Frame[], now: number): Picture {
+  const draft = new Draft(picture);
+  const entries: Entry[] = [];
+  for (const frame of frames) {
+    const entry = told(draft.picture, frame, now);
+    if (entry) entries.push(entry);
+    draft.apply(frame);
   }
-  return sums;
+  if (entries.length === 0) return draft.picture;
+  return { ...draft.picture, journal: [...draft.picture.journal, ...entries].slice(-mostEntries) };
 }

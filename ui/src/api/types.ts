@@ -89,6 +89,11 @@ export interface Standstill {
 
 export interface Deployment {
   id: string;
+  version: number;
+  started_at: number;
+  doing: string[];
+  waiting_since: number;
+  rolls_back: string | null;
   services: string[];
   step: number;
   steps: number;
@@ -116,6 +121,7 @@ export interface Task {
   version: number | null;
   state: string;
   healthy: boolean | null;
+  health: HealthResult[];
   reason: string | null;
   message: string;
   node: string;
@@ -128,13 +134,46 @@ export interface Task {
   updated_at: number;
 }
 
+/** What a health check last said. */
+export interface HealthResult {
+  alive: boolean | null;
+  consecutive_failures: number;
+  first_success: number | null;
+  last_success: number | null;
+  last_failure: number | null;
+  last_failure_cause: string | null;
+}
+
+/** A bound per kind of resource; null: not bounded. */
+export type Bound = { [kind in keyof Totals]: number | null };
+
+export interface Role {
+  name: string;
+  weight_milli: number;
+  guarantee: Bound;
+  limit: Bound;
+  allocated: Totals;
+}
+
+export interface Image {
+  node: string;
+  references: string[];
+  digest: string;
+  bytes: number;
+  pulled_at: number;
+  used_at: number;
+  used_by: string[];
+}
+
 export interface ObstacleGroup {
   machines: number;
   examples: string[];
+  obstacles: { kind: string }[];
   words: string;
 }
 
 export interface Explanation {
+  demand: { cpus_milli: number; mem: number; disk: number; gpus: { count: number; milli: number } };
   machines: number;
   fitting: number;
   choice: string | null;
@@ -155,6 +194,102 @@ export interface StreamEvents {
   task_removed: { id: string };
   deployment: Progress;
   alarm: { code: string; message: string };
+}
+
+// Of Marathon's API, `/v2`.
+
+/** An app's definition, or some of its fields. The form knows these; what else there is is kept as it is. */
+export interface App {
+  id?: string;
+  cmd?: string | null;
+  args?: string[] | null;
+  cpus?: number;
+  mem?: number;
+  disk?: number;
+  gpus?: number;
+  instances?: number;
+  role?: string;
+  version?: string;
+  env?: Record<string, unknown>;
+  labels?: Record<string, string>;
+  constraints?: string[][];
+  container?: Record<string, unknown> | null;
+  [field: string]: unknown;
+}
+
+export interface MarathonDeployment {
+  id: string;
+  /** From 1. */
+  currentStep: number;
+  steps: { actions: { action: string; app?: string; pod?: string }[] }[];
+}
+
+export interface QueueItem {
+  app: App;
+  count: number;
+  delay: { overdue: boolean; timeLeftSeconds: number };
+  since: string;
+  processedOffersSummary: {
+    processedOffersCount: number;
+    unusedOffersCount: number;
+    rejectSummaryLaunchAttempt: { reason: string; declined: number; processed: number }[];
+  };
+}
+
+// Of outside frameworks, as crates/hansa-api/src/framework.rs defines them.
+
+export interface Framework {
+  id: string;
+  name: string;
+  principal: string | null;
+  user: string;
+  roles: string[];
+  suppressed: string[];
+  state: "connected" | "disconnected" | "recovered" | "completed";
+  since: number;
+  given_up_at: number | null;
+  tasks: number;
+  offers: number;
+  allocated: Totals;
+  share_ppm: number;
+  dominant: string | null;
+}
+
+export interface FrameworkRole {
+  role: string;
+  suppressed: boolean;
+  allocated: Totals;
+  offered: Totals;
+  share_ppm: number;
+  weight_milli: number;
+  guarantee: Bound;
+  limit: Bound;
+  role_used: Totals;
+  role_share_ppm: number;
+}
+
+export interface FrameworkDetail extends Framework {
+  hostname: string;
+  webui_url: string | null;
+  capabilities: string[];
+  checkpoint: boolean;
+  failover_timeout_ms: number;
+  registered_at: number;
+  executors: number;
+  unreachable_tasks: number;
+  completed_tasks: number;
+  in_roles: FrameworkRole[];
+  outstanding: { id: string; role: string; hostname: string; resources: string; made_at: number; expires_at: number | null }[];
+  filters: { role: string; hostname: string; refused: string; until: number }[];
+}
+
+export interface FrameworkExplanation {
+  summary: string;
+  remedy: string | null;
+  roles: (FrameworkRole & {
+    last: { at: number; offers: number; why: string } | null;
+    obstacles: { reason: string; words: string; machines: number; examples: string[]; until: number | null }[];
+  })[];
 }
 
 export type StreamName = keyof StreamEvents;

@@ -16,11 +16,20 @@ export function bytes(amount: number): string {
 /** Thousandths of a CPU as CPUs: `1.5`. */
 export const cpus = (milli: number) => digits(milli / 1000);
 
+/** An amount of a kind of resource, with its unit if the kind has one. */
+export const amount = (kind: "cpus_milli" | "mem" | "disk" | "gpus_milli", value: number) =>
+  kind === "mem" || kind === "disk" ? bytes(value) : cpus(value);
+
 /** Three digits that matter at most. */
 const digits = (value: number) => Number(value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)).toString();
 
 /** A share of a whole, as a whole number of per cent; 0 of 0 is 0. */
 export const percent = (part: number, whole: number) => (whole > 0 ? Math.round((part / whole) * 100) : 0);
+
+export const count = (value: number) => value.toLocaleString("en");
+
+/** `1 task`, `2 tasks`. */
+export const counted = (value: number, one: string, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
 
 /** How long, in the largest unit that gives at least 1: `3 min`. */
 export function duration(ms: number): string {
@@ -29,6 +38,20 @@ export function duration(ms: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} d`;
+}
+
+const two = (value: number) => String(value).padStart(2, "0");
+
+/** The time of day here: `14:03:07`. */
+export function clock(at: number): string {
+  const date = new Date(at);
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** Day and time here: `2026-11-22 14:03:07`. */
+export function moment(at: number): string {
+  const date = new Date(at);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock(at)}`;
 }
 
 /** `TASK_RUNNING` as `running`. */

@@ -1,9 +1,9 @@
 // Pieces that know nothing of the cluster.
 
-import type { ReactNode } from "react";
-import { percent } from "../lib/format";
-
-export type Tone = "good" | "busy" | "bad" | "calm";
+import { useId, type ReactNode } from "react";
+import { count, percent } from "../lib/format";
+import { Icon } from "./icons";
+import type { Tone } from "./tone";
 
 /** A state: a word with a dot. */
 export function State({ tone, children, title }: { tone: Tone; children: ReactNode; title?: string }) {
@@ -15,13 +15,13 @@ export function State({ tone, children, title }: { tone: Tone; children: ReactNo
 }
 
 /** A titled box. */
-export function Panel(props: { title: string; count?: number; tools?: ReactNode; children: ReactNode; className?: string }) {
+export function Panel(props: { title: string; count?: number; tools?: ReactNode; children: ReactNode }) {
   return (
-    <section className={`panel ${props.className ?? ""}`} aria-label={props.title}>
+    <section className="panel" aria-label={props.title}>
       <header>
         <h2>
           {props.title}
-          {props.count !== undefined && <span className="count number">{props.count.toLocaleString("en")}</span>}
+          {props.count !== undefined && <span className="count number">{count(props.count)}</span>}
         </h2>
         {props.tools}
       </header>
@@ -30,8 +30,28 @@ export function Panel(props: { title: string; count?: number; tools?: ReactNode;
   );
 }
 
-/** How much of a whole is given out, and how much is really used. */
-export function Bar(props: { allocated: number; used: number | null; total: number; label: string }) {
+/** A page's title with what can be done. */
+export function PageHead(props: { title: ReactNode; count?: number | string; crumbs?: ReactNode; state?: ReactNode; children?: ReactNode }) {
+  return (
+    <div className="page-head">
+      {props.crumbs && (
+        <nav className="crumbs" aria-label="You are here">
+          <ol className="row" style={{ gap: "2px 6px" }}>
+            {props.crumbs}
+          </ol>
+        </nav>
+      )}
+      <h1>
+        {props.title} {props.count !== undefined && <span className="count">{typeof props.count === "number" ? count(props.count) : props.count}</span>}
+      </h1>
+      {props.state}
+      {props.children && <div className="actions">{props.children}</div>}
+    </div>
+  );
+}
+
+/** How much of a whole is given out, and how much is really used; `mark`: a share to compare with. */
+export function Bar(props: { allocated: number; used: number | null; total: number; label: string; mark?: number }) {
   const share = percent(props.allocated, props.total);
   const used = props.used === null ? null : percent(props.used, props.total);
   const words = `${props.label}: ${share} % allocated${used === null ? "" : `, ${used} % used`}`;
@@ -39,6 +59,7 @@ export function Bar(props: { allocated: number; used: number | null; total: numb
     <div className="bar" role="img" aria-label={words} title={words}>
       <div className="allocated" style={{ width: `${Math.min(share, 100)}%` }} />
       {used !== null && <div className="used" style={{ width: `${Math.min(used, 100)}%` }} />}
+      {props.mark !== undefined && <div className="mark" style={{ left: `calc(${Math.min(props.mark, 100)}% - 1px)` }} />}
     </div>
   );
 }
@@ -47,7 +68,7 @@ export function Bar(props: { allocated: number; used: number | null; total: numb
 export function Choice<T extends string>(props: {
   label: string;
   value: T;
-  options: readonly (readonly [T, string])[];
+  options: readonly (readonly [T, ReactNode])[];
   onChange: (value: T) => void;
 }) {
   return (
@@ -58,5 +79,77 @@ export function Choice<T extends string>(props: {
         </button>
       ))}
     </div>
+  );
+}
+
+/** A field to find things by. */
+export function Search(props: { label: string; value: string; onChange: (value: string) => void }) {
+  return (
+    <div className="search">
+      <Icon name="search" />
+      <input
+        type="search"
+        aria-label={props.label}
+        placeholder={props.label}
+        value={props.value}
+        spellCheck={false}
+        autoComplete="off"
+        onChange={(event) => props.onChange(event.target.value)}
+      />
+    </div>
+  );
+}
+
+/** A filter in force, and how to end it. */
+export function Chip({ words, onClear }: { words: string; onClear: () => void }) {
+  return (
+    <span className="chip">
+      {words}
+      <button type="button" aria-label={`No longer only ${words}`} onClick={onClear}>
+        ×
+      </button>
+    </span>
+  );
+}
+
+/** A labelled field with help, and what is wrong with it. */
+export function Field(props: {
+  label: string;
+  help?: ReactNode;
+  fault?: string | undefined;
+  children: (attributes: { id: string; "aria-invalid": boolean; "aria-describedby"?: string }) => ReactNode;
+}) {
+  const id = useId();
+  const told = props.fault ? `${id}-fault` : props.help ? `${id}-help` : undefined;
+  return (
+    <div className="field">
+      <label htmlFor={id}>{props.label}</label>
+      {props.children({ id, "aria-invalid": Boolean(props.fault), ...(told && { "aria-describedby": told }) })}
+      {props.fault ? (
+        <span className="fault" id={`${id}-fault`}>
+          {props.fault}
+        </span>
+      ) : (
+        props.help && (
+          <span className="help" id={`${id}-help`}>
+            {props.help}
+          </span>
+        )
+      )}
+    </div>
+  );
+}
+
+/** Nothing there: why, and what to do next. */
+export function Empty({ children }: { children: ReactNode }) {
+  return <div className="empty">{children}</div>;
+}
+
+/** Something is being read; as high as what will come, as far as that is known, so that nothing jumps. */
+export function Waiting({ words = "Reading…", height }: { words?: string; height?: number }) {
+  return (
+    <p className="waiting" role="status" style={height ? { minHeight: height } : undefined}>
+      {words}
+    </p>
   );
 }

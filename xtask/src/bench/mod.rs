@@ -2,6 +2,8 @@
 //!
 //! - `cell`: a master with simulated agents in its process takes a million instances through its HTTP port.
 //! - `link`: the same with 1,000 simulated agents in another process, each with its own gRPC stream.
+//! - `offers`: a framework over HTTP that fills every offer, with 1,000 simulated agents.
+//! - `allocation`: who is offered what, a whole cycle and one freed machine.
 //! - `placement`: decisions a second, and packing on the openb traces beside first fit.
 //! - `store`: what a durable put costs.
 //! - `machine`: from a POST to a running process on a real agent, beside starting the same command bare; memory; and how
@@ -19,7 +21,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// All benches.
-pub const NAMES: [&str; 6] = ["cell", "link", "placement", "store", "machine", "images"];
+pub const NAMES: [&str; 8] =
+    ["cell", "link", "offers", "allocation", "placement", "store", "machine", "images"];
 
 /// Runs the named benches; all of them if none is named. Whether all of them ran.
 pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
@@ -32,6 +35,8 @@ pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
                 }
             }
             "link" => example(root, "hansa-master", "swarm", &["link", "1000", "1000", "1000"])?,
+            "offers" => example(root, "hansa-master", "swarm", &["offers", "1000", "20"])?,
+            "allocation" => allocation(root)?,
             "placement" => example(root, "hansa-placement", "placement_bench", &[])?,
             "store" => {
                 let folder = root.join("target/bench-store");
@@ -63,6 +68,16 @@ fn example(root: &Path, package: &str, name: &str, arguments: &[&str]) -> Result
     let status = command.args(arguments).status()?;
     if !status.success() {
         bail!("{name} ended with {status}");
+    }
+    Ok(())
+}
+
+fn allocation(root: &Path) -> Result<()> {
+    let test = ["allocation_cycles", "--", "--ignored", "--nocapture"];
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(root).args(["test", "--quiet", "--release", "-p", "hansa-kernel", "--lib"]);
+    if !command.args(test).status()?.success() {
+        bail!("the measurement failed");
     }
     Ok(())
 }
@@ -147,6 +162,8 @@ fn machine(root: &Path) -> Result<()> {
     println!("with {STARTS} tasks:");
     memory(cluster.0.id())?;
     println!("{}", syncs(&text("/metrics", "text/plain")?)?);
+    println!("a framework that fills every offer with tasks of /bin/true:");
+    example(root, "hansa-master", "swarm", &["framework", &format!("http://{ADDRESS}"), "10"])?;
     drop(cluster);
     let _ = std::fs::remove_dir_all(folder);
     example(root, "hansa-master", "claims", &[&program.display().to_string(), "1000"])

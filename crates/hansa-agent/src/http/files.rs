@@ -1,11 +1,12 @@
 //! What tasks wrote: their output as a stream, and Mesos' `/files` over their sandboxes.
 
+use super::mesos::answers::{self, Query, refused};
+use super::mesos::places;
 use super::{Context, error};
 use crate::sandbox::{Entry, Sandbox, Tail};
-use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, Query as QueryOf, State};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hansa_model::TaskId;
@@ -42,7 +43,7 @@ pub(super) struct Range {
 pub(super) async fn stream(
     State(context): State<Context>,
     Path((task, stream)): Path<(String, String)>,
-    Query(range): Query<Range>,
+    QueryOf(range): QueryOf<Range>,
 ) -> Response {
     if stream != "stdout" && stream != "stderr" {
         return not_found("a task has stdout and stderr");
@@ -133,36 +134,42 @@ fn unreadable(error: &io::Error) -> Response {
     }
 }
 
-/// A path of Mesos' `/files`.
-#[derive(Debug, Deserialize)]
-pub(super) struct Place {
-    path: String,
-    offset: Option<i64>,
-    length: Option<i64>,
-}
-
-/// Splits a path of Mesos' into a task's sandbox and what lies in it: the sandbox's real path, as `/state` shows it.
-fn locate<'a>(context: &Context, path: &'a str) -> Option<(Sandbox, &'a str)> {
-    let rest = path.strip_prefix(context.sandboxes.to_str()?)?.strip_prefix('/')?;
-    let (task, inside) = rest.split_once('/').unwrap_or((rest, ""));
-    Some((Sandbox::of(&context.sandboxes, task)?, inside))
-}
-
-/// `/files/browse?path=`.
-pub(super) async fn browse(State(context): State<Context>, Query(place): Query<Place>) -> Response {
-    let Some((sandbox, inside)) = locate(&context, &place.path) else {
-        return not_found("there is no such directory");
+/// What `/files/browse` answers for a path.
+pub(super) async fn browse(context: Context, uri: Uri) -> Response {
+    let query = Query::of(&uri);
+    let Some(path) = query.get("path").filter(|path| !path.is_empty()) else { return no_path() };
+    let Some((sandbox, inside)) = locate(&context, path).await else {
+        return refused(StatusCode::NOT_FOUND, "");
     };
-    match sandbox.list(inside) {
+    match sandbox.list(&inside) {
         Ok(entries) => {
-            let base = place.path.trim_end_matches('/');
-            Json(entries.iter().map(|entry| listed(base, entry)).collect::<Vec<Value>>()).into_response()
+            let base = path.trim_end_matches('/');
+            answers::json(&entries.iter().map(|entry| listed(base, entry)).collect())
         }
-        Err(error) => unreadable(&error),
+        Err(error) => lost(&error),
     }
 }
 
-fn listed(base: &str, entry: &Entry) -> Value {
+async fn locate(context: &Context, path: &str) -> Option<(Sandbox, String)> {
+    let path = path.to_owned();
+    context.ask(move |shell| places::locate(shell, &path)).await.ok()?
+}
+
+fn no_path() -> Response {
+    answers::bad("Expecting 'path=value' in query.\n")
+}
+
+/// An error as Mesos' `/files` tells it.
+fn lost(error: &io::Error) -> Response {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => refused(StatusCode::NOT_FOUND, ""),
+        io::ErrorKind::IsADirectory => answers::bad("Cannot read a directory.\n"),
+        _ => refused(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read: {error}.\n")),
+    }
+}
+
+/// An entry as Mesos lists it.
+pub(super) fn listed(base: &str, entry: &Entry) -> Value {
     json!({
         "path": format!("{base}/{}", entry.name),
         "size": entry.size,
@@ -192,40 +199,81 @@ fn mode_text(mode: u32) -> String {
         .collect()
 }
 
-/// `/files/read?path=&offset=&length=`.
-pub(super) async fn read(State(context): State<Context>, Query(place): Query<Place>) -> Response {
-    let Some((sandbox, inside)) = locate(&context, &place.path) else {
-        return not_found("there is no such file");
+/// A number of a query; None: it is not there.
+fn number(query: &Query, name: &str) -> Result<Option<i64>, Response> {
+    let Some(text) = query.get(name) else { return Ok(None) };
+    let number: i64 = text
+        .parse()
+        .map_err(|_| answers::bad(format!("Failed to parse {name}: {text:?} is no whole number.\n")))?;
+    if number < -1 {
+        return Err(answers::bad(format!("Negative {name} provided: {number}.\n")));
+    }
+    Ok(Some(number))
+}
+
+/// What `/files/read` answers: a piece of a file, or (without an offset) its size.
+pub(super) async fn read(context: Context, uri: Uri) -> Response {
+    let query = Query::of(&uri);
+    let Some(path) = query.get("path").filter(|path| !path.is_empty()) else { return no_path() };
+    let (offset, length) = match (number(&query, "offset"), number(&query, "length")) {
+        (Ok(offset), Ok(length)) => (offset.unwrap_or(-1), length),
+        (Err(response), _) | (_, Err(response)) => return response,
     };
-    let result = sandbox.open(inside).and_then(|mut file| {
-        let size = file.metadata()?.len();
-        // Without an offset, or with -1, clients learn the size.
-        let Ok(offset) = u64::try_from(place.offset.unwrap_or(-1)) else {
-            return Ok((String::new(), size));
-        };
-        let length = match place.length {
-            None | Some(-1) => MAX_READ,
-            Some(length) => u64::try_from(length).unwrap_or(0).min(MAX_READ),
-        };
-        file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = Vec::new();
-        file.take(length).read_to_end(&mut bytes)?;
-        Ok((String::from_utf8_lossy(&bytes).into_owned(), offset))
-    });
+    let Some((sandbox, inside)) = locate(&context, path).await else {
+        return refused(StatusCode::NOT_FOUND, "");
+    };
+    let result = match u64::try_from(offset) {
+        Ok(offset) => {
+            let length = length.and_then(|length| u64::try_from(length).ok()).unwrap_or(MAX_READ);
+            piece(&sandbox, &inside, offset, length).map(|(bytes, _)| (bytes, offset))
+        }
+        // With -1, clients learn the size.
+        Err(_) => piece(&sandbox, &inside, 0, 0),
+    };
     match result {
-        Ok((data, offset)) => Json(json!({"data": data, "offset": offset})).into_response(),
-        Err(error) => unreadable(&error),
+        Ok((bytes, offset)) => {
+            answers::json(&json!({"data": String::from_utf8_lossy(&bytes), "offset": offset}))
+        }
+        Err(error) => lost(&error),
     }
 }
 
-/// `/files/download?path=`.
-pub(super) async fn download(State(context): State<Context>, Query(place): Query<Place>) -> Response {
-    let Some((sandbox, inside)) = locate(&context, &place.path) else {
-        return not_found("there is no such file");
-    };
-    let file = match sandbox.open(inside) {
+/// At most 16 pages of a file, and its size.
+///
+/// # Errors
+/// There is no such file there, or it is a directory.
+pub(super) fn piece(sandbox: &Sandbox, inside: &str, offset: u64, length: u64) -> io::Result<(Vec<u8>, u64)> {
+    let mut file = match sandbox.open(inside) {
         Ok(file) => file,
-        Err(error) => return unreadable(&error),
+        Err(_) if sandbox.list(inside).is_ok() => return Err(io::ErrorKind::IsADirectory.into()),
+        Err(error) => return Err(error),
+    };
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(length.min(MAX_READ)).read_to_end(&mut bytes)?;
+    Ok((bytes, size))
+}
+
+/// What `/files/debug` answers: every virtual path and what it leads to.
+pub(super) async fn debug(context: Context) -> Response {
+    match context.ask(places::all).await {
+        Ok(all) => answers::json(&all.into_iter().map(|(path, real)| (path, Value::from(real))).collect()),
+        Err(response) => response,
+    }
+}
+
+/// What `/files/download` answers: a whole file.
+pub(super) async fn download(context: Context, uri: Uri) -> Response {
+    let query = Query::of(&uri);
+    let Some(path) = query.get("path").filter(|path| !path.is_empty()) else { return no_path() };
+    let Some((sandbox, inside)) = locate(&context, path).await else {
+        return refused(StatusCode::NOT_FOUND, "");
+    };
+    let file = match sandbox.open(&inside) {
+        Ok(file) => file,
+        Err(_) if sandbox.list(&inside).is_ok() => return answers::bad("Cannot read a directory.\n"),
+        Err(error) => return lost(&error),
     };
     let chunks = futures_util::stream::unfold(Some(file), |file| async move {
         let mut file = file?;

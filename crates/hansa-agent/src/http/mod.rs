@@ -1,14 +1,16 @@
-//! The agent's own port: health, state, files, figures, images. Nothing is changed but that unused images are removed and
-//! commands run in containers, where those are allowed; handlers ask the loop and convert.
+//! The agent's own port: health, state, files, figures, images, and the executors of frameworks. Nothing is changed but
+//! what executors say of their tasks, that unused images are removed, and that commands run in containers, where those are
+//! allowed; handlers ask the loop and convert.
 //!
-//! Everything also under `/slave(1)`, where Mesos' clients look. On loopback everybody on the machine may ask, but a
+//! What Mesos' agents answer stands in [`mesos`]. Everything also under `/slave(1)`, where Mesos' clients look. On loopback everybody on the machine may ask, but a
 //! request with a foreign `Host` or `Origin` is refused: it comes from a web page that somebody was lured to.
 
 mod exec;
 mod files;
 mod guard;
 mod images;
-mod state;
+mod mesos;
+mod usage;
 
 use crate::agent::{Event, Shell};
 use crate::prepare::HeldImages;
@@ -73,26 +75,16 @@ pub(crate) fn router(
 ) -> Router {
     let context = Context { events, sandboxes: Arc::new(sandboxes), images, allow_exec };
     let routes = Router::new()
-        .route("/health", get(|| async { "" }))
-        .route("/state", get(state::state))
-        .route("/state.json", get(state::state))
-        .route("/monitor/statistics", get(state::statistics))
-        .route("/monitor/statistics.json", get(state::statistics))
-        .route("/hansa/v1/tasks/{task}/usage", get(state::usage))
+        .route("/hansa/v1/tasks/{task}/usage", get(usage::usage))
         .route("/hansa/v1/images", get(images::list))
         .route("/hansa/v1/images/prune", post(images::prune))
         .route("/hansa/v1/tasks/{task}/exec", get(exec::exec))
-        .route("/files/browse", get(files::browse))
-        .route("/files/browse.json", get(files::browse))
-        .route("/files/read", get(files::read))
-        .route("/files/read.json", get(files::read))
-        .route("/files/download", get(files::download))
-        .route("/files/{task}/{stream}", get(files::stream))
-        .with_state(context);
+        .route("/files/{task}/{stream}", get(files::stream));
     let all = Router::new()
         .merge(routes.clone())
         .nest("/slave(1)", routes)
-        .fallback(|| async { error(StatusCode::NOT_FOUND, "not-found", "there is no such path here") });
+        .fallback(mesos::serve)
+        .with_state(context);
     if loopback_only { all.layer(middleware::from_fn(guard::own_pages_only)) } else { all }
 }
 

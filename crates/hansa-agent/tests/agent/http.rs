@@ -15,14 +15,14 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-struct Http<'a> {
+pub(crate) struct Http<'a> {
     fixture: &'a Fixture,
     base: String,
     client: reqwest::Client,
 }
 
 impl<'a> Http<'a> {
-    fn new(fixture: &'a Fixture, address: &str) -> Self {
+    pub(crate) fn new(fixture: &'a Fixture, address: &str) -> Self {
         Self { fixture, base: format!("http://{address}"), client: reqwest::Client::new() }
     }
 
@@ -37,11 +37,25 @@ impl<'a> Http<'a> {
         }))
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.get_with(path, &[])
     }
 
-    fn json(&self, path: &str) -> Value {
+    /// JSON.
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
+        self.post_as(path, "application/json", body)
+    }
+
+    pub(crate) fn post_as(&self, path: &str, kind: &str, body: &str) -> (u16, String) {
+        let url = format!("{}{path}", self.base);
+        let request = self.client.post(url).header("content-type", kind).body(body.to_owned());
+        self.fixture.runtime.block_on(limited(async {
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        }))
+    }
+
+    pub(crate) fn json(&self, path: &str) -> Value {
         let (status, text) = self.get(path);
         assert_eq!(status, 200, "{path}: {text}");
         serde_json::from_str(&text).unwrap()

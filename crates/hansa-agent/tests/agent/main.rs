@@ -5,7 +5,9 @@
 //!
 //! Every agent here arms a stop deadline, so that nothing survives a killed test for long.
 
+mod executors;
 mod fixture;
+mod frameworks;
 mod http;
 mod images;
 mod lives;
@@ -35,8 +37,13 @@ fn main() -> ExitCode {
         _ => {}
     }
     let words: Vec<&str> = rest.iter().filter_map(|word| word.to_str()).collect();
-    let mut tests: Vec<Test> =
-        lives::tests().into_iter().chain(http::tests()).chain(images::tests()).collect();
+    let mut tests: Vec<Test> = lives::tests()
+        .into_iter()
+        .chain(http::tests())
+        .chain(frameworks::tests())
+        .chain(executors::tests())
+        .chain(images::tests())
+        .collect();
     let on_machines = tests.len()..tests.len() + network::tests().len();
     tests.extend(network::tests());
     if words.contains(&"--list") {

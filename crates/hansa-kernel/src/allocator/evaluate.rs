@@ -117,7 +117,7 @@ impl Allocator {
         portion: &'p Portion,
         (at, seat): (SeatAt, &Seat),
     ) -> Result<&'p [Part], Obstacle> {
-        if idle.has_gpus && !seat.gpus {
+        if idle.has_gpus && !seat.gpus && self.settings.filter_gpus {
             return Err(Obstacle::Gpus);
         }
         let home = self.settings.region.as_deref();

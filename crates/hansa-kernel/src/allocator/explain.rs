@@ -9,7 +9,7 @@ use hansa_model::framework::{FilterInForce, FrameworkExplanation, OfferObstacle,
 use hansa_model::resources::Kind;
 use hansa_model::role::{Bound, Totals};
 use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Host names that are given as examples.
 const EXAMPLES: usize = 5;
@@ -101,7 +101,8 @@ impl Allocator {
         let Some(role_at) = seat.role_at else { return Vec::new() };
         let room = Room::of(roles, role_at, free);
         let mut by_words: BTreeMap<String, (u32, Vec<String>)> = BTreeMap::new();
-        for agent in self.resting.union(&self.causes.machines) {
+        let agents: BTreeSet<&AgentId> = self.resting.keys().chain(&self.causes.machines).collect();
+        for agent in agents {
             let Some(idle) = machine(agent).filter(|idle| !idle.parts.is_empty()) else { continue };
             let mut left = idle.parts.clone();
             lessen(&mut left, &self.held_on(roles, agent));

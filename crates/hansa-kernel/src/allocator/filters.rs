@@ -106,6 +106,13 @@ impl Filters {
         None
     }
 
+    /// What a seat refused on a machine counts no longer.
+    pub fn forget(&mut self, agent: &AgentId, seat: SeatAt) {
+        if let Some(machine) = self.machines.get_mut(agent) {
+            machine.remove(&seat);
+        }
+    }
+
     /// When the next refusal ends.
     pub fn next_end(&self) -> Option<Timestamp> {
         self.ends.first().map(|&(until, ..)| until)

@@ -48,6 +48,7 @@ use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
 use holds::Holds;
 use order::Order;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 /// Where a seat is: one framework in one role.
 type SeatAt = u32;
@@ -110,16 +111,18 @@ pub(crate) struct Idle<'a> {
 pub struct AllocatorSettings {
     /// An offer contains at least one of these, unless its framework says otherwise. None: any is sent.
     pub min_allocatable: Vec<Amount>,
+    /// Whether machines with GPUs are only for frameworks that know of GPUs.
+    pub filter_gpus: bool,
     /// The region that is everybody's; machines of others are for those that know of regions. None: all are.
     pub region: Option<String>,
 }
 
 impl Default for AllocatorSettings {
-    /// A hundredth of a CPU or 32 MiB of memory; all regions.
+    /// A hundredth of a CPU or 32 MiB of memory; GPUs for those that know of them; all regions.
     fn default() -> Self {
         let cpus = Amount { cpus_milli: 10, ..Amount::default() };
         let mem = Amount { mem: 32 * MIB, ..Amount::default() };
-        Self { min_allocatable: vec![cpus, mem], region: None }
+        Self { min_allocatable: vec![cpus, mem], filter_gpus: true, region: None }
     }
 }
 
@@ -185,9 +188,27 @@ pub(crate) struct Allocator {
     claiming: BTreeSet<RoleAt>,
     causes: Causes,
     /// Machines that had something idle when they were looked at last, which nobody wanted.
-    resting: BTreeSet<AgentId>,
+    resting: BTreeMap<AgentId, Rested>,
     stopped: quota::Stopped,
     look_for_hoards_at: Option<Timestamp>,
+}
+
+/// A machine as it was when nobody wanted what was left there.
+#[derive(Debug)]
+struct Rested {
+    /// What was left. Of less, nobody wants anything either.
+    left: Vec<Part>,
+    /// Whatever else about the machine matters.
+    facts: u64,
+}
+
+impl Idle<'_> {
+    /// Its facts as a number; other facts are another number, for all that is likely.
+    fn facts(&self) -> u64 {
+        let mut hasher = rustc_hash::FxHasher::default();
+        (self.attributes, self.hostname, self.region, self.zone, self.has_gpus).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 impl Causes {
@@ -337,7 +358,7 @@ impl Allocator {
     /// Weights, guarantees or limits are new: everything is looked at again.
     pub fn roles_changed(&mut self) {
         let resting = std::mem::take(&mut self.resting);
-        self.causes.machines.extend(resting);
+        self.causes.machines.extend(resting.into_keys());
     }
 
     /// When to propose next even if nothing happens.

@@ -60,11 +60,6 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// What shares are of.
-    pub fn capacity(&self) -> Totals {
-        self.capacity
-    }
-
     /// Whether so much has changed about the cluster that the order has to be made anew; then it is empty.
     pub fn begin(&mut self, capacity: Totals) -> bool {
         let is_far = |(is, was): (u64, u64)| is.abs_diff(was) > was / 64;
@@ -128,6 +123,11 @@ impl Order {
             OWN => visit(from),
             below => self.walk(below, visit),
         })
+    }
+
+    /// Whether nobody is at or below a role.
+    pub fn is_empty(&self, role_at: RoleAt) -> bool {
+        self.nodes.get(role_at as usize).is_none_or(|node| node.branches.is_empty())
     }
 
     /// A role's own, in order; [`CLAIMS`] is one of them.

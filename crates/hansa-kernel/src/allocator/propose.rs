@@ -1,11 +1,11 @@
 //! One cycle: what has a cause is looked at, machine by machine, and idle resources go to whoever comes first.
 
 use super::evaluate::{Portion, kept_for};
-use super::filters::Refusals;
+use super::filters::within;
 use super::holds::{self, Wish};
 use super::order::CLAIMS;
 use super::quota::Room;
-use super::{Allocator, Idle, SeatAt};
+use super::{Allocator, Idle, Rested, SeatAt};
 use crate::book::plus;
 use crate::roles::{KINDS, RoleAt, Roles, numbers};
 use hansa_model::framework::{Amount, LastOffer, Part, parts};
@@ -67,6 +67,8 @@ struct Look<'a> {
     served: &'a BTreeSet<SeatAt>,
     /// Whether it is also the turn of those that had theirs.
     again: bool,
+    /// Whether somebody was passed over who had its turn.
+    passed_over: bool,
     /// Roles that quota keeps from something here.
     stopped: Vec<(RoleAt, Room)>,
 }
@@ -106,18 +108,17 @@ impl Allocator {
         }
         self.look_for_hoards(now);
         let causes = std::mem::take(&mut self.causes);
-        let mut agents: BTreeSet<&AgentId> = causes.machines.iter().chain(causes.pairs.keys()).collect();
-        let resting = match causes.seats.is_empty() {
-            true => BTreeSet::new(),
-            false => std::mem::take(&mut self.resting),
-        };
-        agents.extend(&resting);
-        let mut looks: Vec<(u32, &AgentId, Idle<'m>)> = Vec::with_capacity(agents.len());
+        let mut agents: BTreeSet<AgentId> = causes.pairs.keys().cloned().collect();
+        agents.extend(causes.machines.iter().cloned());
+        if !causes.seats.is_empty() {
+            agents.extend(self.resting.keys().cloned());
+        }
+        let mut looks: Vec<(u32, AgentId, Idle<'m>)> = Vec::with_capacity(agents.len());
         for agent in agents {
-            match machine(agent).filter(|idle| !idle.parts.is_empty()) {
+            match machine(&agent).filter(|idle| !idle.parts.is_empty()) {
                 Some(idle) => looks.push((idle.rank, agent, idle)),
                 None => {
-                    self.resting.remove(agent);
+                    self.resting.remove(&agent);
                 }
             }
         }
@@ -125,16 +126,14 @@ impl Allocator {
         let mut cycle = Cycle { now, roles, free, proposals: Vec::new() };
         let nobody = BTreeSet::new();
         for (_, agent, idle) in looks {
-            let pairs = causes.pairs.get(agent).unwrap_or(&nobody);
-            let who = match causes.machines.contains(agent) {
+            let pairs = causes.pairs.get(&agent).unwrap_or(&nobody);
+            let changed = causes.machines.contains(&agent) && !self.rests(&agent, &idle);
+            let who = match changed {
                 true => Who::Everybody,
+                false if causes.seats.is_empty() && pairs.is_empty() => continue,
                 false => Who::These(&causes.seats, pairs),
             };
-            if self.look(&mut cycle, agent, &idle, who) {
-                self.resting.insert(agent.clone());
-            } else {
-                self.resting.remove(agent);
-            }
+            self.look(&mut cycle, agent, &idle, who);
         }
         cycle.proposals
     }
@@ -143,8 +142,12 @@ impl Allocator {
     fn refusals_end(&mut self, now: Timestamp) {
         while let Some((agent, at, epoch)) = self.filters.pop_ended(now) {
             let seat = self.seats.get(at as usize).and_then(Option::as_ref);
-            if seat.is_some_and(|seat| seat.wants && seat.epoch == epoch) {
-                self.causes.pairs.entry(agent).or_default().insert(at);
+            match seat.filter(|seat| seat.epoch == epoch) {
+                None => self.filters.forget(&agent, at),
+                Some(seat) if seat.wants => {
+                    self.causes.pairs.entry(agent).or_default().insert(at);
+                }
+                Some(_) => {}
             }
         }
     }
@@ -158,34 +161,45 @@ impl Allocator {
         }
     }
 
-    /// Gives away what is idle on a machine. Whether something is left that nobody wants.
-    fn look(&mut self, cycle: &mut Cycle<'_>, agent: &AgentId, idle: &Idle<'_>, who: Who<'_>) -> bool {
+    /// Whether a machine is as it was when nobody wanted anything of it, or has less.
+    fn rests(&self, agent: &AgentId, idle: &Idle<'_>) -> bool {
+        let rested = self.resting.get(agent);
+        rested.is_some_and(|rested| within(&idle.parts, &rested.left) && idle.facts() == rested.facts)
+    }
+
+    /// Gives away what is idle on a machine; with what nobody wants, it rests.
+    fn look(&mut self, cycle: &mut Cycle<'_>, agent: AgentId, idle: &Idle<'_>, who: Who<'_>) {
         let mut left = idle.parts.clone();
-        let held = self.held_on(cycle.roles, agent);
+        let held = self.held_on(cycle.roles, &agent);
         let mut is_held = !held.is_empty();
         lessen(&mut left, &held);
         let mut served = BTreeSet::new();
-        for again in [false, true] {
-            while !left.is_empty() {
-                match self.first(cycle, agent, idle, &left, who, &served, again) {
-                    None => break,
-                    Some(First::Seat(at, parts)) => {
-                        parts::take(&mut left, &parts).expect("what is offered is idle");
-                        served.insert(at);
-                        if again {
-                            self.filters.new_round(cycle.now, agent);
-                        }
-                        self.give(cycle, agent, at, parts);
+        let mut again = false;
+        while !left.is_empty() {
+            let (first, passed_over) = self.first(cycle, &agent, idle, &left, who, &served, again);
+            match first {
+                None if passed_over => again = true,
+                None => break,
+                Some(First::Seat(at, parts)) => {
+                    parts::take(&mut left, &parts).expect("what is offered is idle");
+                    served.insert(at);
+                    if again {
+                        self.filters.new_round(cycle.now, &agent);
                     }
-                    Some(First::Hold(wish, count, amount)) => {
-                        lessen(&mut left, &amount);
-                        self.holds.hold(cycle.now, agent, wish, count);
-                        is_held = true;
-                    }
+                    self.give(cycle, &agent, at, parts);
+                }
+                Some(First::Hold(wish, count, amount)) => {
+                    lessen(&mut left, &amount);
+                    self.holds.hold(cycle.now, &agent, wish, count);
+                    is_held = true;
                 }
             }
         }
-        is_held || !left.is_empty()
+        if is_held || !left.is_empty() {
+            self.resting.insert(agent, Rested { left, facts: idle.facts() });
+        } else {
+            self.resting.remove(&agent);
+        }
     }
 
     /// What is left to claims on a machine for now.
@@ -206,7 +220,8 @@ impl Allocator {
         self.order.set(cycle.roles, at, seat);
     }
 
-    /// Who comes first of those that want something of what is left, and what.
+    /// Who comes first of those that want something of what is left, and what; and whether somebody was passed over who
+    /// had its turn.
     #[expect(clippy::too_many_arguments, reason = "it is one question")]
     fn first(
         &mut self,
@@ -217,9 +232,10 @@ impl Allocator {
         who: Who<'_>,
         served: &BTreeSet<SeatAt>,
         again: bool,
-    ) -> Option<First> {
+    ) -> (Option<First>, bool) {
         let (now, roles, free) = (cycle.now, &*cycle.roles, cycle.free);
-        let mut look = Look { now, roles, free, agent, idle, left, who, served, again, stopped: Vec::new() };
+        let (passed_over, stopped) = (false, Vec::new());
+        let mut look = Look { now, roles, free, agent, idle, left, who, served, again, passed_over, stopped };
         let first = match who {
             Who::These(some, others) if some.len() + others.len() <= FEW => self.first_of_few(&mut look),
             _ => self.first_of_many(&mut look),
@@ -227,7 +243,7 @@ impl Allocator {
         for (role_at, room) in look.stopped {
             self.stopped.insert(role_at, room);
         }
-        first
+        (first, look.passed_over)
     }
 
     /// The same among all, or so many that going through all in order is quicker than putting them in order.
@@ -276,8 +292,9 @@ impl Allocator {
             return Vec::new();
         }
         let here = numbers(unreserved(look.left).totals());
+        let somebody = |at: &RoleAt| !self.order.is_empty(*at);
         let misses = |at: &RoleAt| (0..KINDS.len()).any(|kind| here[kind] > 0 && tree.missing(*at)[kind] > 0);
-        let mut roles: Vec<RoleAt> = tree.below_guarantee().filter(misses).collect();
+        let mut roles: Vec<RoleAt> = tree.below_guarantee().filter(somebody).filter(misses).collect();
         roles.sort_by_cached_key(|&at| self.order.path(look.roles, at, CLAIMS));
         roles
     }
@@ -294,7 +311,7 @@ impl Allocator {
             return None;
         }
         let refusals = self.filters.on(look.agent);
-        let wants = |at: SeatAt| {
+        let mut wants = |at: SeatAt| {
             if at == CLAIMS {
                 return self.claim_wants(look, role_at, &portion);
             }
@@ -302,9 +319,16 @@ impl Allocator {
             if !look.who.includes(at) || look.served.contains(&at) {
                 return None;
             }
-            let had_turn = |refusals: &Refusals| refusals.had_turn(portion.parts(seat.refined));
-            if !look.again && refusals.by(at, seat.epoch).is_some_and(had_turn) {
-                return None;
+            // Many have refused just this: that is asked first.
+            if let Some(refusals) = refusals.by(at, seat.epoch) {
+                let parts = portion.parts(seat.refined);
+                if refusals.refused(look.now, parts).is_some() {
+                    return None;
+                }
+                if !look.again && refusals.had_turn(parts) {
+                    look.passed_over = true;
+                    return None;
+                }
             }
             let parts = self.evaluate(look.now, look.idle, refusals, &portion, (at, seat)).ok()?;
             Some(First::Seat(at, parts.to_vec()))

@@ -52,6 +52,7 @@ impl Allocator {
     /// Which offers should be taken back now. To be asked after whatever changed use, quota or machines, and with ticks;
     /// then the caller rescinds them, says which machines changed, and asks for proposals. `offers` is only called if it
     /// matters; `machine` and the totals are those of [`Allocator::propose`].
+    #[expect(clippy::wrong_self_convention, reason = "nothing is converted: these are to be rescinded")]
     pub fn to_rescind<'o, 'm>(
         &mut self,
         now: Timestamp,
@@ -62,7 +63,7 @@ impl Allocator {
         machine: impl Fn(&AgentId) -> Option<Idle<'m>>,
     ) -> Vec<OfferId> {
         let hoards = self.look_for_hoards_at.is_some_and(|at| at <= now);
-        if !hoards && !is_over_limit(roles) && short_of_headroom(roles, free) == [0; 4] {
+        if !hoards && roles.tree().over_limit().next().is_none() && short_of_headroom(roles, free) == [0; 4] {
             return Vec::new();
         }
         self.count(roles, capacity);
@@ -148,16 +149,6 @@ impl Allocator {
     }
 }
 
-/// Whether a role has and is offered more than its limit.
-fn is_over_limit(roles: &Roles) -> bool {
-    let tree = roles.tree();
-    !tree.is_without_quota()
-        && tree.iter().any(|(at, state)| {
-            let consumed = numbers(tree.node(at).whole.consumed(View::Offers));
-            bounds(&state.role.limit).iter().zip(consumed).any(|(limit, is)| limit.is_some_and(|l| is > l))
-        })
-}
-
 /// How much of each kind is missing to what has to be kept idle for guarantees.
 fn short_of_headroom(roles: &Roles, free: Totals) -> [u64; 4] {
     if !roles.tree().has_guarantees() {
@@ -172,8 +163,8 @@ fn short_of_headroom(roles: &Roles, free: Totals) -> [u64; 4] {
 /// Takes back the newest offers of roles that are beyond their limits.
 fn keep_limits(roles: &Roles, offers: &[Outstanding<'_>], back: &mut Back) {
     let tree = roles.tree();
-    for (at, state) in tree.iter() {
-        let limits = bounds(&state.role.limit);
+    for at in tree.over_limit() {
+        let limits = bounds(&tree.node(at).state.role.limit);
         let consumed = numbers(tree.node(at).whole.consumed(View::Offers));
         for kind in 0..KINDS.len() {
             let Some(mut over) = limits[kind].map(|limit| consumed[kind].saturating_sub(limit)) else {

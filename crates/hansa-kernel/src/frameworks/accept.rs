@@ -79,7 +79,11 @@ impl Kernel {
         }
         left.retain(|part| !part.amount.is_empty());
         if !left.is_empty() {
-            self.allocator_refuse(step.now, id, &role, &agent, &left, filter.refuse_ms);
+            if used {
+                self.allocator_refuse_rest(step.now, id, &role, &agent, left, filter.refuse_ms);
+            } else {
+                self.allocator_refuse(step.now, id, &role, &agent, &left, filter.refuse_ms);
+            }
         }
     }
 

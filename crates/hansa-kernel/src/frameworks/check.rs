@@ -128,6 +128,7 @@ impl Kernel {
                 Some(launched) => launched.held.iter().for_each(|held| use_parts(sum, held)),
             }
         }
+        sums.retain(|_, sum| *sum != Sums::default());
         for executor in self.frameworks.executors.values().filter(|executor| !executor.ending) {
             use_parts(sums.entry(&executor.view.role).or_default(), &executor.held);
         }

@@ -7,11 +7,9 @@
 //! goes away, when its machine takes no more work, or when somebody else needs it.
 
 use super::seam::idle;
-use crate::book::plus;
 use crate::{Kernel, Step, Timer};
 use hansa_model::event::{Event, OfferEnd};
 use hansa_model::framework::{Amount, FrameworkEvent, Offer, OfferFilter, Part, parts};
-use hansa_model::role::Totals;
 use hansa_model::scheduler::Rejection;
 use hansa_model::{AgentId, Allocation, FrameworkId, OfferId, RoleName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,14 +44,6 @@ impl Offers {
     /// All, by number.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &Arc<Offer>)> {
         self.by_number.iter().map(|(&number, offer)| (number, offer))
-    }
-
-    /// What is offered to a role in all.
-    pub fn offered_to(&self, role: &RoleName) -> Totals {
-        self.by_number
-            .values()
-            .filter(|offer| offer.role == *role)
-            .fold(Totals::default(), |sum, offer| plus(sum, parts::sum(&offer.parts).totals()))
     }
 
     fn insert(&mut self, number: u64, offer: Arc<Offer>) {
@@ -244,15 +234,16 @@ impl Kernel {
             return Ok(Vec::new());
         }
         let capacity = self.book.capacity();
-        let share_of =
-            |role: &RoleName| self.roles.share_with(role, self.frameworks.offers.offered_to(role), capacity);
+        let share_of = |role: &RoleName| {
+            let at = self.roles.tree().find(role.as_str());
+            at.map_or(0, |at| self.roles.share_at(at, capacity))
+        };
         let guaranteed = self.roles.is_guaranteed(role, allocation);
-        let own = share_of(role);
         offers.retain(|(_, offer)| offer.parts.iter().any(|part| part.reservations.is_empty()));
         offers.sort_by_cached_key(|(number, offer)| (share_of(&offer.role), std::cmp::Reverse(*number)));
         let mut rescinded = Vec::new();
         while let Some((number, offer)) = offers.pop() {
-            if !guaranteed && own >= share_of(&offer.role) {
+            if !guaranteed && self.roles.compare(role, &offer.role, capacity).is_ge() {
                 break;
             }
             rescinded.push(number);

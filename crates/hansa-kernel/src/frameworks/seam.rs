@@ -48,6 +48,19 @@ impl Kernel {
         self.allocator.refuse(now, id, role, agent, parts.to_vec(), refuse_ms);
     }
 
+    /// A framework took something of what it was offered, and refused the rest.
+    pub(super) fn allocator_refuse_rest(
+        &mut self,
+        now: Timestamp,
+        id: &FrameworkId,
+        role: &RoleName,
+        agent: &AgentId,
+        parts: Vec<Part>,
+        refuse_ms: u64,
+    ) {
+        self.allocator.refuse_rest(now, id, role, agent, parts, refuse_ms);
+    }
+
     /// A framework wants offers again.
     pub(super) fn allocator_revive(&mut self, id: &FrameworkId, roles: &BTreeSet<RoleName>) {
         self.allocator.revive(id, roles);

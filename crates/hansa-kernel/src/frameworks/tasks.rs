@@ -74,8 +74,9 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Adds a newer one.
+    /// Adds a newer one. (An end is the last word whatever its number is.)
     pub fn push(&mut self, status: TaskStatus) {
+        self.updates.retain(|update| update.sequence < status.sequence);
         if self.updates.len() >= MOST_WAITING {
             let old = (1..self.updates.len()).find(|&at| !self.updates[at].state.is_terminal());
             old.and_then(|at| self.updates.remove(at));
@@ -118,7 +119,7 @@ impl Kernel {
                 self.show_status(step, number, at, status);
             }
         } else if may {
-            let runs = !status.state.is_terminal();
+            let runs = began(&status);
             if waits {
                 launched.waiting[at].push(status.clone());
             }
@@ -373,6 +374,15 @@ impl Kernel {
                 self.tell_status(step, number, at, status, None);
             }
         }
+    }
+}
+
+/// Whether a task got so far that its executor, if it has one, has begun.
+fn began(status: &TaskStatus) -> bool {
+    match status.state {
+        TaskState::Gone | TaskState::Dropped | TaskState::Error => false,
+        TaskState::Killed => status.reason != Some(Reason::ReasonTaskKilledDuringLaunch),
+        _ => true,
     }
 }
 

@@ -98,6 +98,8 @@ pub(crate) struct Tree {
     limited: usize,
     /// Those that miss something to their guarantee, as offers see it.
     missing: BTreeSet<RoleAt>,
+    /// Those that have and are offered more than their limit.
+    over: BTreeSet<RoleAt>,
     touched: Vec<RoleAt>,
     eased: u64,
 }
@@ -110,6 +112,7 @@ impl Default for Tree {
             guaranteed: 0,
             limited: 0,
             missing: BTreeSet::new(),
+            over: BTreeSet::new(),
             touched: Vec::new(),
             eased: 0,
         };
@@ -214,6 +217,7 @@ impl Tree {
         self.guaranteed = states().filter(|role| role.guarantee != Bound::default()).count();
         self.limited = states().filter(|role| role.limit != Bound::default()).count();
         self.eased += 1;
+        self.note_over(at);
         self.keep_all();
         self.touch(at);
     }
@@ -236,6 +240,9 @@ impl Tree {
         let mut next = at;
         loop {
             apply(&mut self.nodes[next as usize].whole);
+            if self.limited > 0 {
+                self.note_over(next);
+            }
             if next == ROOT {
                 break;
             }
@@ -291,6 +298,22 @@ impl Tree {
     /// Roles that miss something to their guarantee, by their places.
     pub fn below_guarantee(&self) -> impl Iterator<Item = RoleAt> + '_ {
         self.missing.iter().copied()
+    }
+
+    /// Roles that have and are offered more than their limit, by their places.
+    pub fn over_limit(&self) -> impl Iterator<Item = RoleAt> + '_ {
+        self.over.iter().copied()
+    }
+
+    fn note_over(&mut self, at: RoleAt) {
+        let node = self.node(at);
+        let limits = bounds(&node.state.role.limit);
+        let consumed = numbers(node.whole.consumed(View::Offers));
+        if limits.iter().zip(consumed).any(|(limit, is)| limit.is_some_and(|limit| is > limit)) {
+            self.over.insert(at);
+        } else {
+            self.over.remove(&at);
+        }
     }
 
     /// What of each kind a role misses to its guarantee beyond what those below it miss to theirs, as offers see it.

@@ -23,6 +23,10 @@ pub struct World {
     pub specs: BTreeMap<SpecId, Arc<GroupSpec>>,
     /// The last launch of each instance.
     pub launches: BTreeMap<String, Launch>,
+    /// Where each was launched.
+    pub launched_on: BTreeMap<String, AgentId>,
+    /// How many names were made for frameworks' tasks.
+    pub named: u64,
     /// What the world was told last of each task: a fold of the events.
     pub tasks: BTreeMap<String, String>,
     /// The same of frameworks' tasks, which are not stored.
@@ -89,6 +93,8 @@ impl World {
             store: BTreeMap::new(),
             specs: BTreeMap::new(),
             launches: BTreeMap::new(),
+            launched_on: BTreeMap::new(),
+            named: 0,
             tasks: BTreeMap::new(),
             framework_tasks: BTreeMap::new(),
             offers: BTreeMap::new(),
@@ -116,7 +122,8 @@ impl World {
             }
         }
         for effect in &outcome.effects {
-            if let Effect::Launch { launch, .. } = effect {
+            if let Effect::Launch { agent, launch, .. } = effect {
+                self.launched_on.insert(launch.instance.to_string(), agent.clone());
                 self.launches.insert(launch.instance.to_string(), (**launch).clone());
             }
         }

@@ -12,8 +12,26 @@ use tokio::task::JoinSet;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::Endpoint;
 
+/// What each agent is.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// How many small tasks it has room for.
+    pub tasks: usize,
+    /// What it says of each.
+    pub last: Last,
+}
+
+/// The last thing that is said of a task.
+#[derive(Clone, Copy, Debug)]
+pub enum Last {
+    /// It runs.
+    Running,
+    /// It ran, and has ended well.
+    Finished,
+}
+
 /// Agents in the master's process, connected by channels.
-pub async fn start_in_process(master: &Master, agents: usize, room: usize) -> anyhow::Result<()> {
+pub async fn start_in_process(master: &Master, agents: usize, room: Room) -> anyhow::Result<()> {
     for number in 0..agents {
         let mut session = master.connect().await?;
         session.to_master.send(hello(number, room)).await?;
@@ -23,7 +41,7 @@ pub async fn start_in_process(master: &Master, agents: usize, room: usize) -> an
                 let answer = tokio::select! {
                     beat = heartbeat.next() => vec![beat],
                     message = session.to_agent.recv() => match message {
-                        Some(message) => obey(message),
+                        Some(message) => obey(message, room.last),
                         None => return,
                     },
                 };
@@ -39,10 +57,10 @@ pub async fn start_in_process(master: &Master, agents: usize, room: usize) -> an
 }
 
 /// Agents with a stream each, until stdin ends.
-pub async fn serve(master: &str, agents: usize, room: usize) -> anyhow::Result<()> {
+pub async fn serve(master: &str, agents: usize, room: Room) -> anyhow::Result<()> {
     let mut streams = JoinSet::new();
     for number in 0..agents {
-        streams.spawn(stream(master.to_owned(), hello(number, room)));
+        streams.spawn(stream(master.to_owned(), hello(number, room), room.last));
     }
     let (gone, parent_gone) = oneshot::channel();
     // A thread of its own: what waits for stdin cannot be told to stop.
@@ -60,7 +78,7 @@ pub async fn serve(master: &str, agents: usize, room: usize) -> anyhow::Result<(
 }
 
 /// One agent's life, on a connection of its own.
-async fn stream(master: String, hello: ToMaster) -> anyhow::Result<()> {
+async fn stream(master: String, hello: ToMaster, last: Last) -> anyhow::Result<()> {
     let channel = Endpoint::from_shared(master)?.tcp_nodelay(true).connect_lazy();
     let (outbox, outgoing) = mpsc::unbounded_channel();
     outbox.send(hello)?;
@@ -71,7 +89,7 @@ async fn stream(master: String, hello: ToMaster) -> anyhow::Result<()> {
             beat = heartbeat.next() => outbox.send(beat)?,
             message = incoming.message() => match message? {
                 Some(message) => {
-                    for answer in obey(message) {
+                    for answer in obey(message, last) {
                         outbox.send(answer)?;
                     }
                 }
@@ -98,15 +116,19 @@ impl Heartbeat {
     }
 }
 
-fn hello(number: usize, room: usize) -> ToMaster {
+fn hello(number: usize, room: Room) -> ToMaster {
     let hello = Hello {
         agent: Some(AgentId::from(format!("agent-{number}"))),
         boot: Some("boot".into()),
         hostname: format!("machine-{number}"),
         address: "127.0.0.1:1".into(),
-        resources: format!("cpus:{};mem:{};disk:1000;ports:[31000-32000]", room, room * 16 + 16)
-            .parse()
-            .expect("resources"),
+        resources: format!(
+            "cpus:{0};mem:{1};disk:1000;ports:[31000-32000]",
+            room.tasks,
+            room.tasks * 32 + 32
+        )
+        .parse()
+        .expect("resources"),
         ..Hello::default()
     };
     say(ToMasterBody::Hello(Box::new(hello)))
@@ -116,11 +138,23 @@ fn say(body: ToMasterBody) -> ToMaster {
     ToMaster { cluster: None, term: Term(0), body }
 }
 
-/// What an agent answers: every task of a launch runs.
-fn obey(message: ToAgent) -> Vec<ToMaster> {
-    let ToAgentBody::Launch { launch, .. } = message.body else { return Vec::new() };
-    let status = |task: &TaskId| {
-        TaskStatus::new(task.clone(), launch.instance.clone(), 1, TaskState::Running, clock::now())
+/// What an agent answers: every task of a launch runs, and perhaps ends; what has ended and was heard of is released.
+fn obey(message: ToAgent, last: Last) -> Vec<ToMaster> {
+    let launch = match message.body {
+        ToAgentBody::Launch { launch, .. } => launch,
+        ToAgentBody::Release { instance } => return vec![say(ToMasterBody::Released { instance })],
+        _ => return Vec::new(),
     };
-    launch.tasks.iter().map(|task| say(ToMasterBody::Update(status(task)))).collect()
+    let states: &[TaskState] = match last {
+        Last::Running => &[TaskState::Running],
+        Last::Finished => &[TaskState::Running, TaskState::Finished],
+    };
+    let status = |task: &TaskId, sequence, state| {
+        TaskStatus::new(task.clone(), launch.instance.clone(), sequence, state, clock::now())
+    };
+    let statuses = launch
+        .tasks
+        .iter()
+        .flat_map(|task| (1..).zip(states).map(move |(sequence, &state)| status(task, sequence, state)));
+    statuses.map(|status| say(ToMasterBody::Update(status))).collect()
 }

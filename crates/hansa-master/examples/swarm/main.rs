@@ -4,17 +4,22 @@
 //!
 //! - `swarm cell AGENTS SERVICES INSTANCES`: agents are channels in the master's process.
 //! - `swarm link AGENTS SERVICES INSTANCES`: agents are in a process of their own, each with a gRPC stream of its own.
+//! - `swarm offers AGENTS SECONDS`: a framework over HTTP that fills every offer; its tasks end at once.
+//! - `swarm framework URL SECONDS`: the same framework, with tasks of `/bin/true`, on a cluster that is there.
 
 mod agents;
+mod framework;
 mod measure;
 
+use agents::{Last, Room};
 use anyhow::Context;
 use hansa_master::{Master, Options, Running, start};
 use measure::{Threads, resident_mib};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "usage: swarm cell|link AGENTS SERVICES INSTANCES";
+const USAGE: &str =
+    "usage: swarm cell|link AGENTS SERVICES INSTANCES, offers AGENTS SECONDS, framework URL SECONDS";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -24,8 +29,15 @@ async fn main() -> anyhow::Result<()> {
         [how @ ("cell" | "link"), agents, services, instances] => {
             load(how, agents.parse()?, services.parse()?, instances.parse()?).await
         }
+        ["offers", agents, seconds] => offers(agents.parse()?, seconds.parse()?).await,
+        ["framework", url, seconds] => {
+            framework::run(url, Duration::from_secs(seconds.parse()?), "/bin/true").await
+        }
         // The other process of `link`.
-        ["agents", master, agents, tasks] => agents::serve(master, agents.parse()?, tasks.parse()?).await,
+        ["agents", master, agents, tasks] => {
+            let room = Room { tasks: tasks.parse()?, last: Last::Running };
+            agents::serve(master, agents.parse()?, room).await
+        }
         _ => anyhow::bail!(USAGE),
     }
 }
@@ -44,9 +56,9 @@ async fn load(how: &str, agents: usize, services: usize, instances: usize) -> an
     let folder = std::env::temp_dir().join(format!("hansa-swarm-{}", std::process::id()));
     let running = start(Options::new("127.0.0.1:0".parse()?, &folder)).await?;
     println!("idle: {} MiB", resident_mib("self"));
-    let room = services * instances / agents + 1;
+    let room = Room { tasks: services * instances / agents + 1, last: Last::Running };
     let other = match how {
-        "link" => Some(agent_process(&running, agents, room)?),
+        "link" => Some(agent_process(&running, agents, room.tasks)?),
         _ => {
             agents::start_in_process(running.master(), agents, room).await?;
             None
@@ -88,6 +100,24 @@ async fn load(how: &str, agents: usize, services: usize, instances: usize) -> an
         }
     }
     drop(other);
+    running.stop().await?;
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+/// A framework on simulated agents whose tasks end at once.
+async fn offers(agents: usize, seconds: u64) -> anyhow::Result<()> {
+    let folder = std::env::temp_dir().join(format!("hansa-swarm-{}", std::process::id()));
+    let running = start(Options::new("127.0.0.1:0".parse()?, &folder)).await?;
+    agents::start_in_process(running.master(), agents, Room { tasks: 10, last: Last::Finished }).await?;
+    all_joined(running.master(), agents).await?;
+    let before = Threads::of("self");
+    let url = format!("http://{}", running.address());
+    framework::run(&url, Duration::from_secs(seconds), "/bin/true").await?;
+    println!("{} MiB; processor time, the framework's included:", resident_mib("self"));
+    for (thread, seconds) in Threads::of("self").since(&before) {
+        println!("{seconds:>8.2} s  {thread}");
+    }
     running.stop().await?;
     std::fs::remove_dir_all(&folder)?;
     Ok(())

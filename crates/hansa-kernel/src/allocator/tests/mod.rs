@@ -1,5 +1,6 @@
 //! Stories of the allocator.
 
+mod cost;
 mod fairness;
 mod offers;
 mod random;

@@ -233,6 +233,12 @@ fn machines_with_gpus_are_for_those_that_know_of_them() {
     assert_eq!(world.propose(), [""; 0]);
     let words = "1 idle machine: they have GPUs, which the framework does not say that it knows of";
     assert_eq!(world.words("f", "a"), words);
+    let settings = AllocatorSettings { filter_gpus: false, ..AllocatorSettings::default() };
+    world.allocator.settings = settings;
+    world.allocator.machine_changed(&"m1".into());
+    world.join("f", "a");
+    assert_eq!(world.propose(), ["f a m1 4000/4096 gpus 2"]);
+    world.decline("f", 60_000);
     let mut knows = World::taker("a");
     knows.gpus = true;
     world.allocator.put(&"g".into(), knows);

@@ -320,9 +320,12 @@ impl World {
     /// What must always hold.
     pub fn check(&self) {
         let tree = self.roles.tree();
+        let over: BTreeSet<_> = tree.over_limit().collect();
         for (at, state) in tree.iter() {
             let consumed = numbers(tree.node(at).whole.consumed(View::Offers));
             for (kind, limit) in bounds(&state.role.limit).into_iter().enumerate() {
+                let is_over = consumed[kind] > limit.unwrap_or(u64::MAX);
+                assert!(!is_over || over.contains(&at), "{} is over its limit", state.role.name);
                 // Reservations can be made beyond a limit; then nothing else is offered.
                 let offered = numbers(tree.node(at).whole.offered_plain)[kind];
                 if let Some(limit) = limit.filter(|_| offered > 0) {

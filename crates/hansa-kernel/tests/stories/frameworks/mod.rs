@@ -1,7 +1,9 @@
 //! Frameworks: what they ask, and what they hear.
 
 mod accepting;
+mod executors;
 mod offers;
+mod reserving;
 mod subscribing;
 mod updates;
 

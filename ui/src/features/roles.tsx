@@ -1,0 +1,306 @@
+// How teams share the pool: what each role has, is guaranteed and may have, against its fair share; and setting it.
+
+import { useCallback, useEffect, useMemo, useState } from "react";
+import * as api from "../api/client";
+import { ApiError, wordsOf } from "../api/client";
+import type { Picture } from "../api/picture";
+import type { App, Role, Totals } from "../api/types";
+import { boundOf, crossed, typedOf, unitNames, type Typed } from "../lib/bounds";
+import { amount, percent } from "../lib/format";
+import { useParam } from "../lib/route";
+import type { Fault } from "../lib/schema";
+import { dominant, kindNames, kinds, totals, type Kind } from "../lib/sums";
+import { Dialog, useBusy } from "../ui/dialog";
+import { Icon } from "../ui/icons";
+import { Link } from "../ui/link";
+import { Bar, Empty, Field, PageHead, Panel, Waiting } from "../ui/primitives";
+import { toast } from "../ui/toast";
+
+const fresh: Role = {
+  name: "",
+  weight_milli: 1000,
+  guarantee: { cpus_milli: null, mem: null, disk: null, gpus_milli: null },
+  limit: { cpus_milli: null, mem: null, disk: null, gpus_milli: null },
+  allocated: { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 },
+};
+
+export function Roles({ picture }: { picture: Picture }) {
+  const [chosen, choose] = useParam("role");
+  const [roles, setRoles] = useState<Role[] | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const [edited, edit] = useState<Role | null>(null);
+  const read = useCallback(() => {
+    api.roles().then(setRoles, (error: unknown) => setProblem(wordsOf(error)));
+  }, []);
+  // What roles have changes when what services ask for does.
+  const asked = useMemo(() => [...picture.services.values()].reduce((sum, service) => sum + service.version + service.running, 0), [picture.services]);
+  useEffect(read, [read, asked]);
+  const whole = useMemo(() => totals(picture.nodes.values()).total, [picture.nodes]);
+  const shown = roles?.find((role) => role.name === chosen) ?? null;
+  return (
+    <>
+      <PageHead title="Roles and quota" {...(roles && { count: roles.length })}>
+        <button type="button" className="button main" onClick={() => edit(fresh)}>
+          <Icon name="plus" /> Set up a role
+        </button>
+      </PageHead>
+      {problem && <p className="notice bad">{problem}</p>}
+      <Panel
+        title="Roles"
+        tools={
+          <span className="legend">
+            <span className="key">has</span>
+            <span className="soft small">the mark: its fair share by weight</span>
+          </span>
+        }
+      >
+        {roles ? <Shares roles={roles} whole={whole} chosen={chosen} choose={choose} edit={edit} /> : <Waiting height={80} />}
+      </Panel>
+      {shown && <Users role={shown.name} />}
+      {edited && (
+        <EditRole
+          key={edited.name}
+          role={edited}
+          onClose={() => edit(null)}
+          onDone={() => {
+            edit(null);
+            read();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+function Shares(props: {
+  roles: readonly Role[];
+  whole: Totals;
+  chosen: string | null;
+  choose: (name: string | null) => void;
+  edit: (role: Role) => void;
+}) {
+  const { roles, whole } = props;
+  const weights = roles.reduce((sum, role) => sum + role.weight_milli, 0);
+  return (
+    <div className="scroll" tabIndex={0} role="region" aria-label="Roles and what they have">
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">Role</th>
+            <th scope="col">Share of the pool</th>
+            <th scope="col" className="right wide">
+              Weight
+            </th>
+            <th scope="col" className="wide">
+              Has
+            </th>
+            <th scope="col" className="wide">
+              Guaranteed
+            </th>
+            <th scope="col" className="wide">
+              At most
+            </th>
+            <th scope="col">
+              <span className="hidden">Actions</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {roles.map((role) => {
+            const { kind, share } = dominant(role.allocated, whole);
+            return (
+              <tr key={role.name}>
+                <td>
+                  <button
+                    type="button"
+                    className="wrap"
+                    style={{ fontWeight: 500 }}
+                    aria-pressed={props.chosen === role.name}
+                    onClick={() => props.choose(props.chosen === role.name ? null : role.name)}
+                  >
+                    {role.name}
+                  </button>
+                </td>
+                <td style={{ minWidth: 150 }}>
+                  <div className="with-bar" title={`most of it ${kindNames[kind]}`}>
+                    <Bar label={`${role.name}, ${kindNames[kind]}`} allocated={share} used={null} total={1} mark={percent(role.weight_milli, weights)} />
+                    <span className="number soft">
+                      {percent(share, 1)} %
+                    </span>
+                  </div>
+                </td>
+                <td className="right number wide">{role.weight_milli / 1000}</td>
+                <td className="wide">
+                  <Amounts of={role.allocated} empty="nothing" />
+                </td>
+                <td className="wide">
+                  <Amounts of={role.guarantee} empty="nothing" />
+                </td>
+                <td className="wide">
+                  <Amounts of={role.limit} empty="no limit" zero />
+                </td>
+                <td className="right">
+                  <button type="button" className="button" onClick={() => props.edit(role)} aria-label={`Change ${role.name}`}>
+                    Change
+                  </button>
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Amounts({ of, empty, zero = false }: { of: { [kind in Kind]: number | null }; empty: string; zero?: boolean }) {
+  const words = kinds.flatMap((kind) => {
+    const value = of[kind];
+    if (value === null || value === undefined || (value === 0 && !zero)) return [];
+    const unit = kind === "cpus_milli" ? " cpus" : kind === "gpus_milli" ? " GPUs" : kind === "disk" ? " disk" : "";
+    return `${amount(kind, value)}${unit}`;
+  });
+  return words.length ? <span className="number">{words.join(", ")}</span> : <span className="soft">{empty}</span>;
+}
+
+/** The services of a role. */
+function Users({ role }: { role: string }) {
+  const [apps, setApps] = useState<App[] | null>(null);
+  useEffect(() => {
+    let current = true;
+    api.apps().then(
+      (apps) => current && setApps(apps),
+      () => current && setApps([]),
+    );
+    return () => {
+      current = false;
+    };
+  }, [role]);
+  const own = apps?.filter((app) => (app.role ?? "*") === role);
+  return (
+    <Panel title={`Services of ${role}`} {...(own && { count: own.length })}>
+      {!own ? (
+        <Waiting />
+      ) : own.length === 0 ? (
+        <Empty>
+          <p>None. A service is in a role if its definition says so.</p>
+        </Empty>
+      ) : (
+        <ul className="lines">
+          {own.map((app) => (
+            <li key={app.id}>
+              <Link to="service" params={{ id: app.id }}>
+                {app.id}
+              </Link>
+              <span className="soft number">
+                {app.instances} × {app.cpus} cpus, {app.mem} MiB
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+function EditRole({ role, onClose, onDone }: { role: Role; onClose: () => void; onDone: () => void }) {
+  const isNew = role.name === "";
+  const [name, setName] = useState(role.name);
+  const [weight, setWeight] = useState(String(role.weight_milli / 1000));
+  const [guarantee, setGuarantee] = useState(() => typedOf(role.guarantee));
+  const [limit, setLimit] = useState(() => typedOf(role.limit));
+  const [refused, setRefused] = useState<ApiError | null>(null);
+  const [busy, run] = useBusy();
+  const least = boundOf(guarantee);
+  const most = boundOf(limit);
+  const faults: Fault[] = [
+    ...(Number(weight) > 0 ? [] : [{ path: "weight_milli", words: "a number above 0" }]),
+    ...least.wrong.map((kind) => ({ path: `guarantee/${kind}`, words: "an amount, or nothing" })),
+    ...most.wrong.map((kind) => ({ path: `limit/${kind}`, words: "an amount, or nothing" })),
+    ...crossed(least.bound, most.bound).map((kind) => ({ path: `guarantee/${kind}`, words: "more than the limit" })),
+    ...(refused?.faults ?? []),
+  ];
+  const of = (path: string) => faults.find((fault) => fault.path === path)?.words;
+  const save = () =>
+    run(async () => {
+      try {
+        await api.setRole({ name, weight_milli: Math.round(Number(weight) * 1000), guarantee: least.bound, limit: most.bound });
+        toast(`The role ${name} is set`);
+        onDone();
+      } catch (error) {
+        setRefused(error instanceof ApiError ? error : new ApiError(0, wordsOf(error)));
+      }
+    });
+  return (
+    <Dialog label={isNew ? "Set up a role" : `Change ${role.name}`} className="wide-dialog" onClose={onClose}>
+      <form
+        className="dialog"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <h2>{isNew ? "Set up a role" : `Change ${role.name}`}</h2>
+        <div className="form-grid" style={{ padding: 0 }}>
+          <div className="half">
+            <Field label="Name" fault={of("name")} help={isNew ? "as services and frameworks say it" : "stays"}>
+              {(attributes) => <input {...attributes} value={name} disabled={!isNew} autoFocus={isNew} onChange={(event) => setName(event.target.value)} />}
+            </Field>
+          </div>
+          <div className="half">
+            <Field label="Weight" fault={of("weight_milli")} help="with twice the weight comes twice the share">
+              {(attributes) => <input {...attributes} inputMode="decimal" value={weight} onChange={(event) => setWeight(event.target.value)} />}
+            </Field>
+          </div>
+          <Bounds label="Guaranteed to be obtainable" path="guarantee" typed={guarantee} onChange={setGuarantee} of={of} />
+          <Bounds label="Never more than" path="limit" typed={limit} onChange={setLimit} of={of} />
+        </div>
+        {refused && (
+          <p className="fault" role="alert">
+            {refused.message}
+            {refused.remedy && ` (${refused.remedy})`}
+          </p>
+        )}
+        <div className="buttons">
+          <button type="button" className="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" className="button main" disabled={busy || !name || faults.length > (refused?.faults.length ?? 0)}>
+            Set
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function Bounds(props: {
+  label: string;
+  path: string;
+  typed: Typed;
+  onChange: (typed: Typed) => void;
+  of: (path: string) => string | undefined;
+}) {
+  return (
+    <fieldset>
+      <legend>{props.label}</legend>
+      <div className="form-grid" style={{ padding: 0 }}>
+        {kinds.map((kind) => (
+          <div className="quarter" key={kind}>
+            <Field label={`${kindNames[kind]}, ${unitNames[kind]}`} fault={props.of(`${props.path}/${kind}`)}>
+              {(attributes) => (
+                <input
+                  {...attributes}
+                  inputMode="decimal"
+                  placeholder="no bound"
+                  value={props.typed[kind]}
+                  onChange={(event) => props.onChange({ ...props.typed, [kind]: event.target.value })}
+                />
+              )}
+            </Field>
+          </div>
+        ))}
+      </div>
+    </fieldset>
+  );
+}

@@ -1,0 +1,245 @@
+// One service: how it is and why, its instances, versions, events, definition; and what can be done with it.
+
+import { useMemo } from "react";
+import type { Picture } from "../../api/picture";
+import type { Service, Task } from "../../api/types";
+import { bytes, counted, cpus, duration } from "../../lib/format";
+import { useParam, type Params } from "../../lib/route";
+import { groupsOf } from "../../lib/tree";
+import { Link } from "../../ui/link";
+import { Empty, PageHead, Panel } from "../../ui/primitives";
+import { Since, useNow } from "../../ui/time";
+import * as actions from "../actions";
+import { Entries } from "../entries";
+import { Progresses } from "../progress";
+import { TaskTable } from "../tasks/table";
+import { Instances, isWaiting, ServiceState } from "../words";
+import { Definition } from "./definition";
+import { Placement } from "./placement";
+import { askScale } from "./scale";
+import { Versions } from "./versions";
+
+const tabs = [
+  ["instances", "Instances"],
+  ["placement", "Placement"],
+  ["versions", "Versions"],
+  ["events", "Events"],
+  ["definition", "Definition"],
+] as const;
+
+export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
+  const [param] = useParam("tab");
+  const service = picture.services.get(id);
+  const tasks = useMemo(() => [...picture.tasks.values()].filter((task) => task.app === id), [picture.tasks, id]);
+  if (!service) return <Unknown id={id} />;
+  const tab = tabs.find(([name]) => name === param)?.[0] ?? "instances";
+  const ended = [...picture.ended.values()].filter((task) => task.app === id).reverse();
+  const under = service.deployments.flatMap((id) => picture.deployments.get(id) ?? []);
+  return (
+    <>
+      <Head service={service} picture={picture} />
+      <Condition service={service} />
+      {under.length > 0 && <Progresses deployments={under} detail />}
+      {isWaiting(service) && tab !== "placement" && <Placement service={service} />}
+      <Facts service={service} tasks={tasks} />
+      <nav className="tabs" aria-label="About the service">
+        {tabs.map(([name, words]) => {
+          const params: Params = { id, tab: name === "instances" ? null : name };
+          return (
+            <Link key={name} to="service" params={params} aria-current={name === tab ? "page" : undefined}>
+              {words}
+            </Link>
+          );
+        })}
+      </nav>
+      <Tab tab={tab} service={service} tasks={tasks} picture={picture} />
+      {tab === "instances" && ended.length > 0 && (
+        <Panel title="Ended while the console was open" count={ended.length}>
+          <TaskTable label="Ended instances" tasks={ended} without="app" short param="ended" />
+        </Panel>
+      )}
+    </>
+  );
+}
+
+function Tab(props: { tab: (typeof tabs)[number][0]; service: Service; tasks: readonly Task[]; picture: Picture }) {
+  const { tab, service, tasks, picture } = props;
+  switch (tab) {
+    case "placement":
+      return <Placement service={service} />;
+    case "versions":
+      return <Versions service={service} />;
+    case "events":
+      return (
+        <Panel title="Events">
+          <Entries entries={picture.journal.filter((entry) => entry.services.includes(service.id))} />
+        </Panel>
+      );
+    case "definition":
+      return <Definition key={service.version} id={service.id} />;
+    default:
+      return (
+        <Panel title="Instances" count={tasks.length}>
+          {tasks.length === 0 ? (
+            <Empty>
+              {service.instances === 0 ? (
+                <>
+                  <p>It is suspended: it asks for no instances.</p>
+                  <button type="button" className="button" onClick={() => askScale(service)}>
+                    Scale up
+                  </button>
+                </>
+              ) : (
+                <p>{service.failing ? "None runs now: they end again and again, and the next attempt is delayed." : "None runs yet; why is told above as soon as it is known."}</p>
+              )}
+            </Empty>
+          ) : (
+            <TaskTable label={`Instances of ${service.id}`} tasks={tasks} without="app" short />
+          )}
+        </Panel>
+      );
+  }
+}
+
+function Head({ service, picture }: { service: Service; picture: Picture }) {
+  const { id } = service;
+  return (
+    <PageHead
+      title={id.split("/").at(-1)}
+      crumbs={
+        <>
+          <li>
+            <Link to="services">Services</Link>
+          </li>
+          {groupsOf(id).map((group) => (
+            <li key={group}>
+              <Link to="services" params={{ group }}>
+                {group.split("/").at(-1)}
+              </Link>
+            </li>
+          ))}
+        </>
+      }
+      state={<ServiceState service={service} deployments={picture.deployments} />}
+    >
+      <button type="button" className="button" onClick={() => askScale(service)}>
+        Scale
+      </button>
+      <Link to="edit" params={{ id }} className="button">
+        Edit
+      </Link>
+      <button type="button" className="button" disabled={service.instances === 0} onClick={() => void actions.restart(service)}>
+        Restart
+      </button>
+      <button type="button" className="button" disabled={service.instances === 0} onClick={() => void actions.suspend(service)}>
+        Suspend
+      </button>
+      <button type="button" className="button danger" onClick={() => void actions.remove(service)}>
+        Delete
+      </button>
+    </PageHead>
+  );
+}
+
+/** What is wrong, if something is. */
+function Condition({ service }: { service: Service }) {
+  const now = useNow();
+  const { failing, last_failure, last_failure_at, health } = service;
+  if (failing) {
+    return (
+      <div className="notice bad" role="status">
+        <span>
+          Fails again and again: {counted(failing.count, "time")} in {duration(now - failing.since)}. Last: <strong>{failing.last}</strong>. The
+          next attempt waits {duration(failing.delay_ms)}.
+        </span>
+        <span className="actions">
+          <button type="button" className="button" onClick={() => void actions.endDelay(service.id)}>
+            Try again now
+          </button>
+          <Link to="service" params={{ id: service.id, tab: "versions" }} className="button">
+            Versions
+          </Link>
+        </span>
+      </div>
+    );
+  }
+  if (!last_failure || health === "healthy" || health === "suspended") return null;
+  return (
+    <p className={`notice ${health === "unhealthy" ? "bad" : ""}`}>
+      <span>
+        Last failure{last_failure_at && <> <Since at={last_failure_at} ago /></>}: {last_failure}
+      </span>
+    </p>
+  );
+}
+
+function Facts({ service, tasks }: { service: Service; tasks: readonly Task[] }) {
+  const machines = new Set(tasks.map((task) => task.hostname)).size;
+  return (
+    <section className="panel" aria-label="At a glance">
+      <dl className="glance">
+        <div>
+          <dt>Running</dt>
+          <dd>
+            <Instances service={service} />
+          </dd>
+        </div>
+        <div>
+          <dt>Healthy</dt>
+          <dd className="number">
+            {service.healthy + service.unhealthy === 0 ? "not checked" : `${service.healthy} of ${service.running}`}
+          </dd>
+        </div>
+        <div>
+          <dt>Each instance</dt>
+          <dd className="number">
+            {cpus(service.cpus_milli)} cpus, {bytes(service.mem)}
+          </dd>
+        </div>
+        <div>
+          <dt>All together</dt>
+          <dd className="number">
+            {cpus(service.cpus_milli * service.instances)} cpus, {bytes(service.mem * service.instances)}
+          </dd>
+        </div>
+        <div>
+          <dt>On</dt>
+          <dd className="number">{counted(machines, "machine")}</dd>
+        </div>
+        <div>
+          <dt>Changed</dt>
+          <dd>
+            <Since at={service.version} ago />
+          </dd>
+        </div>
+        <div className="glance-wide">
+          <dt>Runs</dt>
+          <dd className="mono cut" title={service.command}>
+            {service.command || "its image"}
+          </dd>
+        </div>
+      </dl>
+    </section>
+  );
+}
+
+function Unknown({ id }: { id: string }) {
+  return (
+    <>
+      <PageHead title={id || "No service"} crumbs={<li><Link to="services">Services</Link></li>} />
+      <section className="panel">
+        <Empty>
+          <p>There is no service {id}. It may have been deleted.</p>
+          <div className="row">
+            <Link to="services" className="button">
+              All services
+            </Link>
+            <Link to="create" params={{ as: id }} className="button">
+              Create it
+            </Link>
+          </div>
+        </Empty>
+      </section>
+    </>
+  );
+}

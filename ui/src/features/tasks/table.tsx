@@ -1,0 +1,115 @@
+// Tasks in a table, wherever they are listed.
+
+import { useMemo } from "react";
+import type { Task } from "../../api/types";
+import { bytes, cpus, shortTask } from "../../lib/format";
+import { Link } from "../../ui/link";
+import { Table, type Column } from "../../ui/table";
+import { Since } from "../../ui/time";
+import { TaskState, taskWords } from "../words";
+
+const begun = (task: Task) => task.started_at ?? task.staged_at;
+
+const app: Column<Task> = {
+  key: "app",
+  head: "Service",
+  by: (task) => task.app ?? "",
+  cell: (task) =>
+    task.app ? (
+      <Link to="service" params={{ id: task.app }}>
+        {task.app}
+      </Link>
+    ) : (
+      <span className="soft">of a framework</span>
+    ),
+};
+
+const node: Column<Task> = {
+  key: "machine",
+  head: "Machine",
+  wide: true,
+  by: (task) => task.hostname,
+  cell: (task) => (
+    <Link to="machine" params={{ id: task.hostname }}>
+      {task.hostname}
+    </Link>
+  ),
+};
+
+const rest = {
+  task: {
+    key: "task",
+    head: "Task",
+    by: (task) => task.id,
+    cell: (task) => (
+      <Link to="task" params={{ id: task.id, on: task.hostname }} title={task.id} className="mono">
+        {shortTask(task.id)}
+      </Link>
+    ),
+  },
+  state: {
+    key: "state",
+    head: "State",
+    by: taskWords,
+    cell: (task) => <TaskState task={task} />,
+  },
+  ports: {
+    key: "ports",
+    head: "Ports",
+    right: true,
+    wide: true,
+    cell: (task) => task.ports.join(", "),
+  },
+  cpus: {
+    key: "cpus",
+    head: "CPU",
+    right: true,
+    wide: true,
+    by: (task) => task.cpus_milli,
+    cell: (task) => cpus(task.cpus_milli),
+  },
+  mem: {
+    key: "mem",
+    head: "Memory",
+    right: true,
+    wide: true,
+    by: (task) => task.mem,
+    cell: (task) => bytes(task.mem),
+  },
+  since: {
+    key: "since",
+    head: "For",
+    right: true,
+    wide: true,
+    by: (task) => -begun(task),
+    cell: (task) => <Since at={begun(task)} />,
+  },
+} satisfies Record<string, Column<Task>>;
+
+export function TaskTable(props: { label: string; tasks: readonly Task[]; without?: "app" | "machine"; short?: boolean; param?: string }) {
+  const { without } = props;
+  const columns = useMemo(
+    () => [
+      rest.task,
+      ...(without === "app" ? [] : [app]),
+      rest.state,
+      ...(without === "machine" ? [] : [node]),
+      rest.ports,
+      rest.cpus,
+      rest.mem,
+      rest.since,
+    ],
+    [without],
+  );
+  return (
+    <Table
+      label={props.label}
+      columns={columns}
+      rows={props.tasks}
+      rowKey={(task) => task.id}
+      first={without === "app" ? "since" : "app"}
+      {...(props.short && { short: true })}
+      {...(props.param && { param: props.param })}
+    />
+  );
+}

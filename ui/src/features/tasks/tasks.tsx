@@ -1,0 +1,77 @@
+// All tasks, filtered by words and state.
+
+import { useDeferredValue, useMemo } from "react";
+import type { Picture } from "../../api/picture";
+import type { Task } from "../../api/types";
+import { count } from "../../lib/format";
+import { useParam } from "../../lib/route";
+import { has } from "../../lib/search";
+import type { Tone } from "../../ui/tone";
+import { Chip, Choice, Empty, PageHead, Search } from "../../ui/primitives";
+import { Link } from "../../ui/link";
+import { manyTasks, useSettled } from "../../ui/settled";
+import { taskTone, taskWords } from "../words";
+import { TaskTable } from "./table";
+
+const choices: readonly (readonly [Tone | "all", string])[] = [
+  ["all", "All"],
+  ["bad", "In trouble"],
+  ["busy", "On their way"],
+  ["good", "Running"],
+  ["calm", "Ended"],
+];
+
+export function Tasks({ picture }: { picture: Picture }) {
+  const [query, setQuery] = useParam("q");
+  const [state, setState] = useParam("state");
+  const [service, setService] = useParam("service");
+  const [machine, setMachine] = useParam("machine");
+  const which = choices.find(([tone]) => tone === state)?.[0] ?? "all";
+  // With 100,000 tasks filtering and sorting take longer than a letter: typing goes first.
+  const tasks = useSettled(picture.tasks, picture.complete && picture.tasks.size > manyTasks);
+  const words = useDeferredValue(query ?? "");
+  const shown = useMemo(() => {
+    const fits = has(words);
+    const matches = (task: Task) =>
+      (!service || task.app === service) &&
+      (!machine || task.hostname === machine) &&
+      (which === "all" || taskTone(task) === which) &&
+      (!words || fits(`${task.id} ${task.app ?? ""} ${task.hostname} ${taskWords(task)} ${task.ports.join(" ")}`));
+    return [...tasks.values()].filter(matches);
+  }, [tasks, words, service, machine, which]);
+  const filtered = Boolean(query || service || machine || which !== "all");
+  return (
+    <>
+      <PageHead title="Tasks" count={filtered ? `${count(shown.length)} of ${count(picture.tasks.size)}` : count(picture.tasks.size)} />
+      <div className="filters">
+        <Search label="Filter by id, service, machine, port" value={query ?? ""} onChange={(value) => setQuery(value, true)} />
+        <Choice label="Which" value={which} options={choices} onChange={(value) => setState(value === "all" ? null : value)} />
+        {service && <Chip words={service} onClear={() => setService(null)} />}
+        {machine && <Chip words={machine} onClear={() => setMachine(null)} />}
+        {!picture.complete && (
+          <span className="soft small" role="status">
+            still reading…
+          </span>
+        )}
+      </div>
+      <div className="panel">
+        {shown.length === 0 ? (
+          <Empty>
+            {filtered ? (
+              <>
+                <p>No task matches.</p>
+                <Link to="tasks" className="button">
+                  Show all
+                </Link>
+              </>
+            ) : (
+              <p>No task runs. Tasks are the instances of services; create one to see some.</p>
+            )}
+          </Empty>
+        ) : (
+          <TaskTable label="Tasks" tasks={shown} />
+        )}
+      </div>
+    </>
+  );
+}

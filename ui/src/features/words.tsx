@@ -1,0 +1,101 @@
+// How things are, in a word with its tone.
+
+import { trouble } from "../api/picture";
+import type { Health, Node, NodeState, Progress, Service, Task } from "../api/types";
+import { taskState } from "../lib/format";
+import { Bar, State } from "../ui/primitives";
+import type { Tone } from "../ui/tone";
+
+const healthTones: Record<Health, Tone> = {
+  healthy: "good",
+  deploying: "busy",
+  waiting: "busy",
+  unhealthy: "bad",
+  suspended: "calm",
+};
+
+const machineTones: Record<NodeState, Tone> = {
+  active: "good",
+  deactivated: "calm",
+  draining: "busy",
+  disconnected: "busy",
+  unreachable: "bad",
+};
+
+export type Deployments = ReadonlyMap<string, Progress>;
+
+export function serviceWord(service: Service, deployments: Deployments): { tone: Tone; word: string } {
+  const word = trouble(service, deployments);
+  if (!word) return { tone: healthTones[service.health], word: service.health };
+  return { tone: word === "paused" ? "busy" : "bad", word };
+}
+
+export function ServiceState({ service, deployments }: { service: Service; deployments: Deployments }) {
+  const { tone, word } = serviceWord(service, deployments);
+  return <State tone={tone}>{word}</State>;
+}
+
+/** Whether its missing instances look for a place. */
+export const isWaiting = (service: Service) =>
+  service.health === "waiting" || (service.running + service.staged < service.instances && service.health !== "suspended");
+
+export const MachineState = ({ node }: { node: Node }) => <State tone={machineTones[node.state]}>{node.state}</State>;
+
+export function taskTone(task: Task): Tone {
+  if (task.healthy === false) return "bad";
+  switch (task.state) {
+    case "TASK_RUNNING":
+      return "good";
+    case "TASK_STAGING":
+    case "TASK_STARTING":
+    case "TASK_KILLING":
+      return "busy";
+    case "TASK_KILLED":
+    case "TASK_FINISHED":
+      return "calm";
+    default:
+      return "bad";
+  }
+}
+
+export const taskWords = (task: Task) =>
+  taskState(task.state) + (task.healthy === null ? "" : task.healthy ? ", healthy" : ", unhealthy");
+
+export const TaskState = ({ task }: { task: Task }) => (
+  <State tone={taskTone(task)} title={task.message || undefined}>
+    {taskWords(task)}
+  </State>
+);
+
+export const isOver = (task: Task) => !["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING"].includes(task.state);
+
+/** How many instances run of those wanted: squares while they are few, a bar beyond. */
+export function Instances({ service }: { service: Service }) {
+  const { instances, running, staged, healthy, unhealthy } = service;
+  const words = `${running} of ${instances} running${unhealthy ? `, ${unhealthy} unhealthy` : ""}${staged ? `, ${staged} starting` : ""}`;
+  const most = Math.max(instances, running + staged);
+  const pips: Tone[] = [
+    ...Array<Tone>(Math.min(healthy, running)).fill("good"),
+    ...Array<Tone>(Math.max(0, running - healthy - unhealthy)).fill("good"),
+    ...Array<Tone>(unhealthy).fill("bad"),
+    ...Array<Tone>(staged).fill("busy"),
+  ];
+  return (
+    <span className="row" style={{ gap: 8, flexWrap: "nowrap" }}>
+      <span className="number" style={{ minWidth: 42 }}>
+        {running} / {instances}
+      </span>
+      {most === 0 ? null : most <= 12 ? (
+        <span className="pips wide" role="img" aria-label={words} title={words}>
+          {Array.from({ length: most }, (_, index) => (
+            <i key={index} className={pips[index]} />
+          ))}
+        </span>
+      ) : (
+        <span className="wide" style={{ width: 105 }}>
+          <Bar label={words} allocated={running} used={null} total={most} />
+        </span>
+      )}
+    </span>
+  );
+}

@@ -1,0 +1,18 @@
+// Links within the console: real addresses that open in another tab like any other, and no reload in this one.
+
+import type { ComponentProps, MouseEvent } from "react";
+import { go, href, type Page, type Params } from "../lib/route";
+
+type Props = Omit<ComponentProps<"a">, "href"> & { to: Page; params?: Params };
+
+export function Link({ to, params, onClick, ...rest }: Props) {
+  const address = href(to, params);
+  const click = (event: MouseEvent<HTMLAnchorElement>) => {
+    onClick?.(event);
+    const elsewhere = event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button !== 0;
+    if (elsewhere || event.defaultPrevented) return;
+    event.preventDefault();
+    go(address);
+  };
+  return <a {...rest} href={address} onClick={click} />;
+}
