@@ -7,13 +7,11 @@
 //! Where to start: [`proto`] (the messages), [`codec`] (their bytes, JSON and protobuf), [`recordio`] (streams of them);
 //! then [`resources`] and [`framework`], on which all else rests.
 
-pub mod agent;
 pub mod call;
 pub mod codec;
 pub mod constraints;
 pub mod duration;
 pub mod event;
-pub mod executor;
 pub mod framework;
 pub mod legacy;
 pub mod names;
@@ -23,7 +21,6 @@ pub mod recordio;
 pub mod resources;
 pub mod status;
 pub mod task;
-pub mod view;
 
 /// Something that cannot be meant, in words; where Mesos has words for it that people search for, in Mesos'.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,7 @@ mod container;
 mod tests;
 
 use crate::Invalid;
+use crate::codec::{Codec, encode};
 use crate::names::check_id;
 use crate::proto::v1;
 use crate::proto::v1::executor_info::Type as ExecutorType;
@@ -22,7 +23,6 @@ use hansa_model::AgentId;
 use hansa_model::framework::{ExecutorAsked, ExecutorKind, FrameworkInfo, Part, Raw, TaskAsked, parts};
 use hansa_model::resources::{Demand, GpuDemand, MIB, PortDemand};
 use hansa_model::spec::{Limits, TaskSpec};
-use prost::Message;
 use std::collections::BTreeMap;
 
 /// Between SIGTERM and SIGKILL, unless a task says otherwise.
@@ -67,7 +67,7 @@ pub fn read(info: &v1::TaskInfo, framework: &FrameworkInfo, place: Place) -> Tas
         parts: parts.unwrap_or_default(),
         executor: executor.map(Box::new),
         spec: spec.map(Box::new).map_err(|error| error.0),
-        info: Raw::new(info.encode_to_vec()),
+        info: Raw::new(encode(Codec::Protobuf, &info)),
     }
 }
 
@@ -86,7 +86,7 @@ pub fn read_executor(
         parts: parts.unwrap_or_default(),
         spec: spec.map(Box::new).map_err(|error| error.0),
         shutdown_grace_ms: info.shutdown_grace_period.as_ref().map(span_ms),
-        info: Raw::new(info.encode_to_vec()),
+        info: Raw::new(encode(Codec::Protobuf, info)),
     }
 }
 
