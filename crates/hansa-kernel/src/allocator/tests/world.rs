@@ -131,25 +131,13 @@ impl World {
         free
     }
 
-    fn ask<T>(
-        &mut self,
-        question: impl FnOnce(&mut Self, &dyn Fn(&AgentId) -> Option<Idle<'static>>) -> T,
-    ) -> T {
-        // What is asked of machines must not borrow what is changed meanwhile: a copy that lives on.
-        let machines: &'static BTreeMap<AgentId, Machine> = Box::leak(Box::new(self.machines.clone()));
-        let machine = move |id: &AgentId| {
-            let (id, machine) = machines.get_key_value(id).filter(|(_, machine)| !machine.inactive)?;
-            Some(machine.idle_now(id))
-        };
-        question(self, &machine)
-    }
-
-    /// A cycle; what was proposed is offered. One line for each, as `f r a cpus:1.000;mem:10`.
+    /// A cycle; what was proposed is offered. One line for each: framework, role, machine,
+    /// thousandths of CPUs and MiB of each part.
     pub fn propose(&mut self) -> Vec<String> {
         let (now, capacity, free) = (self.now, self.capacity(), self.free());
         let before = self.short_of_headroom();
-        let proposals = self
-            .ask(|world, machine| world.allocator.propose(now, &mut world.roles, capacity, free, machine));
+        let Self { allocator, roles, machines, .. } = self;
+        let proposals = allocator.propose(now, roles, capacity, free, |id| idle_on(machines, id));
         let mut lines = Vec::new();
         for offer in proposals {
             lines.push(line(&offer));
@@ -182,21 +170,19 @@ impl World {
     /// Takes back what has to be, and then proposes.
     pub fn rescind(&mut self) -> Vec<String> {
         let (now, capacity, free) = (self.now, self.capacity(), self.free());
-        let offers = self.offers.clone();
-        let back = self.ask(|world, machine| {
-            let all = || {
-                let all = offers.iter().map(|(id, held)| Outstanding {
-                    id,
-                    framework: &held.offer.framework,
-                    role: &held.offer.role,
-                    agent: &held.offer.agent,
-                    parts: &held.offer.parts,
-                    made_at: held.made_at,
-                });
-                all.collect()
-            };
-            world.allocator.to_rescind(now, &mut world.roles, capacity, free, all, machine)
-        });
+        let Self { allocator, roles, machines, offers, .. } = self;
+        let all = || {
+            let all = offers.iter().map(|(id, held)| Outstanding {
+                id,
+                framework: &held.offer.framework,
+                role: &held.offer.role,
+                agent: &held.offer.agent,
+                parts: &held.offer.parts,
+                made_at: held.made_at,
+            });
+            all.collect()
+        };
+        let back = allocator.to_rescind(now, roles, capacity, free, all, |id| idle_on(machines, id));
         let mut lines = Vec::new();
         for id in back {
             let offer = self.end(&id);
@@ -307,11 +293,11 @@ impl World {
         tasks.map(|task| parts::sum(&task.parts).cpus_milli).sum()
     }
 
-    pub fn words(&mut self, framework: &str, role: &str) -> String {
+    pub fn words(&self, framework: &str, role: &str) -> String {
         let (now, capacity, free) = (self.now, self.capacity(), self.free());
-        let explanation = self.ask(|world, machine| {
-            world.allocator.explain(&framework.into(), now, &world.roles, capacity, free, machine)
-        });
+        let machine = |id: &AgentId| idle_on(&self.machines, id);
+        let explanation =
+            self.allocator.explain(&framework.into(), now, &self.roles, capacity, free, machine);
         let standing =
             explanation.expect("known").roles.into_iter().find(|standing| standing.role.as_str() == role);
         standing.expect("it is in the role").words
@@ -362,6 +348,11 @@ impl World {
     pub fn holders(&self) -> BTreeSet<&str> {
         self.offers.values().map(|held| held.offer.framework.as_str()).collect()
     }
+}
+
+fn idle_on<'a>(machines: &'a BTreeMap<AgentId, Machine>, id: &AgentId) -> Option<Idle<'a>> {
+    let (id, machine) = machines.get_key_value(id).filter(|(_, machine)| !machine.inactive)?;
+    Some(machine.idle_now(id))
 }
 
 pub(super) fn allocation(amount: &Amount) -> Allocation {
