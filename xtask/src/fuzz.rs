@@ -2,19 +2,15 @@
 //! cluster of processes as users start it. No answer may be a server's error, nothing may panic, and the master's memory
 //! must not grow.
 
+use crate::dev::Dev;
 use crate::run::{Count, Outcome};
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// How long the cluster may take to come and to go.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How much a step may take beyond its time: schemathesis ends what it has begun.
 const SLACK: Duration = Duration::from_secs(120);
@@ -70,51 +66,23 @@ pub fn fuzz(tools: &Tools, each: Duration) -> Result<Outcome> {
     }
     step("memory", memory.judged());
     step("panics", cluster.panics());
-    step("end", cluster.stop());
+    step("end", cluster.dev.stop());
     let ok = count.failed == 0;
     println!("{} passed, {} failed", count.passed, count.failed);
     Ok(Outcome { ok, count, took: begun.elapsed() })
 }
 
-/// A cluster of processes; ends with this value.
+/// A cluster, and its master's process.
 struct Cluster {
-    dev: Child,
+    dev: Dev,
     master: u32,
-    address: SocketAddr,
-    folder: PathBuf,
 }
 
 impl Cluster {
     fn start(tools: &Tools) -> Result<Self> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let folder = std::env::temp_dir().join(format!("hansa-fuzz-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        let log = std::fs::File::create(folder.join("dev.log"))?;
-        let data = folder.join("data");
-        let dev = Command::new(tools.target.join("debug/hansa"))
-            .args(["dev", "--agents", "2", "--listen", &address.to_string(), "--data-dir"])
-            .arg(&data)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("cannot start hansa dev")?;
-        let mut cluster = Self { dev, master: 0, address, folder };
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let nodes = cluster.get("/hansa/v1/nodes").ok().and_then(|body| serde_json::from_str(&body).ok());
-            let nodes = nodes.map(|body: Value| body["nodes"].as_array().map_or(0, Vec::len));
-            if nodes == Some(2) {
-                break;
-            }
-            ensure!(
-                cluster.dev.try_wait()?.is_none() && Instant::now() < until,
-                "the cluster does not start"
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let mut cluster = Self { dev: Dev::start(&tools.target, "fuzz", 2)?, master: 0 };
         cluster.master = cluster.master_of_dev().context("there is no process of the master")?;
-        println!("\nfuzzing {address}, master {}", cluster.master);
+        println!("\nfuzzing {}, master {}", cluster.dev.address, cluster.master);
         Ok(cluster)
     }
 
@@ -135,18 +103,8 @@ impl Cluster {
         )
     }
 
-    fn get(&self, path: &str) -> Result<String> {
-        let mut stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(5))?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
-        Ok(body.to_owned())
-    }
-
     fn schemathesis(&self, tools: &Tools, document: &str, time: Duration) -> Result<String> {
-        let url = format!("http://{}", self.address);
+        let url = format!("http://{}", self.dev.address);
         let mut command = Command::new(&tools.python);
         command.args(["-m", "schemathesis.cli", "run", &format!("{url}/hansa/v1/{document}"), "--url", &url]);
         command.args(["--checks", CHECKS, "--continue-on-failure", "--warnings", "off", "--no-color"]);
@@ -158,7 +116,7 @@ impl Cluster {
             command.args(["--exclude-path", stream]);
         }
         command
-            .current_dir(&self.folder)
+            .current_dir(&self.dev.folder)
             .env("SCHEMATHESIS_HOOKS", "fuzz_hooks")
             .env("PYTHONPATH", &tools.clients);
         let (ok, lines, took) = listened(command, time + SLACK)?;
@@ -173,7 +131,7 @@ impl Cluster {
     /// Our own fuzzer; also how many answers said that Hansa cannot do it yet.
     fn own(&self, tools: &Tools, time: Duration) -> Result<(String, u64)> {
         let mut command = Command::new(tools.target.join("debug/examples/fuzz"));
-        command.args([self.address.to_string(), time.as_secs().max(1).to_string()]);
+        command.args([self.dev.address.to_string(), time.as_secs().max(1).to_string()]);
         let (ok, lines, _) = listened(command, time + SLACK)?;
         let summary =
             lines.iter().find_map(|line| line.strip_prefix("fuzz: ")).context("the fuzzer broke off")?;
@@ -185,7 +143,7 @@ impl Cluster {
 
     /// The master counts its answers itself: server's errors besides those that say that Hansa cannot do it yet.
     fn errors_of_the_master(&self, unsupported: u64) -> Result<String> {
-        let metrics = self.get("/metrics")?;
+        let metrics = self.dev.get("/metrics")?;
         let line = metrics
             .lines()
             .find(|line| line.starts_with("hansa_http_answers_total{") && line.contains("5xx"));
@@ -201,7 +159,7 @@ impl Cluster {
 
     fn panics(&self) -> Result<String> {
         let mut logs = 0;
-        for entry in std::fs::read_dir(self.folder.join("data"))? {
+        for entry in std::fs::read_dir(self.dev.folder.join("data"))? {
             let path = entry?.path();
             if path.extension().is_some_and(|kind| kind == "log") {
                 logs += 1;
@@ -215,30 +173,6 @@ impl Cluster {
         let still = std::fs::read_to_string(format!("/proc/{}/cmdline", self.master)).unwrap_or_default();
         ensure!(still.contains("master"), "the master has ended");
         Ok(format!("0 in {logs} logs"))
-    }
-
-    fn stop(&mut self) -> Result<String> {
-        let _ = Command::new("kill").args(["-INT", &self.dev.id().to_string()]).status();
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            if let Some(status) = self.dev.try_wait()? {
-                let log = std::fs::read_to_string(self.folder.join("dev.log")).unwrap_or_default();
-                ensure!(status.success(), "hansa dev ended with {status}: {}", log.trim());
-                std::fs::remove_dir_all(&self.folder)?;
-                return Ok("nothing is left of the cluster".into());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        anyhow::bail!("the cluster does not end")
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if let Ok(None) = self.dev.try_wait() {
-            let _ = self.dev.kill();
-            let _ = self.dev.wait();
-        }
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod arrows;
 mod bench;
+mod console;
+mod dev;
 mod fuzz;
 mod run;
 mod system;

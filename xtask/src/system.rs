@@ -14,6 +14,9 @@ struct Need {
     optional: bool,
 }
 
+/// How to find out whether there is a browser.
+const BROWSER: &[&str] = &["/usr/bin/chromium", "--version"];
+
 const NEEDS: &[Need] = &[
     Need { probe: &["cc", "--version"], packages: &["gcc", "libc6-dev"], optional: false },
     Need { probe: &["npm", "--version"], packages: &["nodejs", "npm"], optional: false },
@@ -30,6 +33,8 @@ const NEEDS: &[Need] = &[
     Need { probe: &["redis-server", "--version"], packages: &["redis-server"], optional: true },
     // Networks for tests alone.
     Need { probe: &["ip", "-V"], packages: &["iproute2"], optional: true },
+    // For the console's pages.
+    Need { probe: BROWSER, packages: &["chromium"], optional: true },
     // For a guest with cgroup v2; only kernels of this architecture boot in it.
     #[cfg(target_arch = "x86_64")]
     Need { probe: &["qemu-system-x86_64", "--version"], packages: &["qemu-system-x86"], optional: true },
@@ -58,6 +63,11 @@ pub fn provide() -> Result<()> {
 pub fn provide_for_benches() -> Result<()> {
     provide()?;
     install(&missing(RIVALS, |_| true))
+}
+
+/// Whether pages can be looked at in a browser.
+pub fn has_browser() -> bool {
+    works(BROWSER)
 }
 
 /// Installs packages if there are any to install, and this is a system and a user that can.

@@ -3,7 +3,7 @@
 use crate::fuzz::{self, Tools};
 use crate::run::{Count, Outcome, run};
 use crate::temporary::Temporary;
-use crate::{system, tidy};
+use crate::{console, system, tidy};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -135,7 +135,9 @@ pub fn test(root: &Path) -> Result<bool> {
     docs.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links");
     report.add("docs", run(docs, LIMIT)?);
     if root.join("ui/package.json").exists() {
-        report.add("console", console(root)?);
+        if report.add("console", console::logic(root)?) {
+            report.add("browser", console::browser(root, &target(root))?);
+        }
     }
     Ok(report.close(begun))
 }
@@ -168,26 +170,6 @@ fn check_rules(root: &Path) -> Result<Outcome> {
         }
     }
     Ok(Outcome { ok: count.failed == 0, count, took: begun.elapsed() })
-}
-
-/// The console's types and tests.
-fn console(root: &Path) -> Result<Outcome> {
-    let npm = |arguments: &[&str]| {
-        let mut command = Command::new("npm");
-        command.current_dir(root.join("ui")).args(arguments).env("NO_COLOR", "1").env("CI", "true");
-        command
-    };
-    let mut sum = Outcome { ok: true, count: Count::default(), took: Duration::ZERO };
-    for arguments in [["ci", "--no-audit", "--no-fund"].as_slice(), &["run", "check"], &["test"]] {
-        let outcome = run(npm(arguments), LIMIT)?;
-        sum.took += outcome.took;
-        sum.count += outcome.count;
-        if !outcome.ok {
-            sum.ok = false;
-            break;
-        }
-    }
-    Ok(sum)
 }
 
 /// Marathon's clients from PyPI, unchanged, against clusters of ours, and a short fuzzing of one.
