@@ -40,6 +40,9 @@ const SUBSCRIBER_BUFFER: usize = 8_192;
 /// How long a client may take for the head of a request, and how long a connection may be open between two of them.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a scheduler's connection may be silent: its client breaks where Mesos would never have closed it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
+
 /// How long a client may take nothing of an answer.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -223,6 +226,7 @@ async fn lead(
     let limits = Limits {
         connections: master.options().max_connections,
         head: HEAD_TIMEOUT,
+        idle: IDLE_TIMEOUT,
         unread: UNREAD_TIMEOUT,
         grace: GRACE,
     };

@@ -118,6 +118,11 @@ async fn measured(
     response
 }
 
+/// Whether clients of this path keep their connections and do not take it well when they are closed.
+pub(crate) fn keeps_connections(path: &str) -> bool {
+    mesos::is_api(path)
+}
+
 /// What no route has: Mesos' surface finds its own paths, as Mesos does.
 async fn elsewhere(mesos: mesos::Mesos, request: axum::extract::Request) -> Response {
     let nothing = ApiError::not_found(format!("there is nothing at {}", request.uri().path()));

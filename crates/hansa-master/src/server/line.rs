@@ -8,6 +8,7 @@
 //! answer has been flushed. Only then are outgoing bytes looked at, and only a whole refusal, byte for byte as hyper
 //! writes it, is replaced. So no body of an answer, whatever stands in it, is ever taken for one.
 
+use super::Limits;
 use super::handed::hand;
 use crate::http::limits;
 use axum::extract::Request;
@@ -37,6 +38,8 @@ pub(super) struct Talk {
     framed: AtomicBool,
     /// The connection belongs to somebody else now.
     handed_on: AtomicBool,
+    /// The last request was one of a client that keeps its connection for later.
+    patient: AtomicBool,
     /// How the next request begins.
     heard: Mutex<Vec<u8>>,
 }
@@ -46,6 +49,7 @@ impl Talk {
     pub(super) fn asked<B>(&self, request: &Request<B>) {
         self.given.store(false, Ordering::Relaxed);
         self.open.store(true, Ordering::Relaxed);
+        self.patient.store(crate::http::keeps_connections(request.uri().path()), Ordering::Relaxed);
         if request.version() == Version::HTTP_2 {
             self.framed.store(true, Ordering::Relaxed);
         }
@@ -71,10 +75,9 @@ impl Talk {
         !self.open.load(Ordering::Relaxed) && !self.framed.load(Ordering::Relaxed)
     }
 
-    fn flushed(&self) {
-        if self.given.load(Ordering::Relaxed) {
-            self.open.store(false, Ordering::Relaxed);
-        }
+    /// Whether an answer is done with that.
+    fn flushed(&self) -> bool {
+        self.given.load(Ordering::Relaxed) && self.open.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -87,12 +90,32 @@ pub(super) struct Line<S> {
     waits: Option<Pin<Box<Sleep>>>,
     /// What is still to be sent in place of hyper's refusal.
     refusal: Vec<u8>,
+    /// How long a request's head may take, and the silence before it.
+    head: Duration,
+    /// How long that silence may be where a client keeps its connection for later.
+    idle: Duration,
+    /// The clock that runs between requests.
+    quiet: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Line<S> {
-    /// A client that takes nothing for `unread` is cut off.
-    pub(super) fn new(stream: S, talk: Arc<Talk>, unread: Duration) -> Self {
-        Self { stream, talk, unread, waits: None, refusal: Vec::new() }
+    /// A client that takes nothing for too long, or says nothing for too long, is cut off.
+    pub(super) fn new(stream: S, talk: Arc<Talk>, limits: Limits) -> Self {
+        let Limits { head, idle, unread, .. } = limits;
+        Self { stream, talk, unread, waits: None, refusal: Vec::new(), head, idle, quiet: None }
+    }
+
+    /// Nothing comes: that is an error when it has been so for too long between two requests, or in the middle of a head.
+    fn silent(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.talk.is_between_requests() {
+            self.quiet = None;
+            return Poll::Pending;
+        }
+        let is_patient = self.talk.patient.load(Ordering::Relaxed) && self.talk.heard().is_empty();
+        let limit = if is_patient { self.idle } else { self.head };
+        let quiet = self.quiet.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(quiet.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client says nothing")))
     }
 
     /// Passes on what came of a write; when too long nothing did, that is an error.
@@ -139,9 +162,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Pending => return self.silent(context),
+            Poll::Ready(read) => read?,
+        }
         if self.talk.is_between_requests() {
-            let mut heard = self.talk.heard();
+            let talk = self.talk.clone();
+            let mut heard = talk.heard();
+            if heard.is_empty() && talk.patient.load(Ordering::Relaxed) {
+                // A head begins after a long silence: from now on it has its own time.
+                self.quiet = None;
+            }
             let room = HEARD.saturating_sub(heard.len());
             heard.extend(buffer.filled()[before..].iter().take(room));
         }
@@ -187,7 +218,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
         ready!(self.poll_refusal(context))?;
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         ready!(self.timed(context, flushed))?;
-        self.talk.flushed();
+        if self.talk.flushed() {
+            self.quiet = None;
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -253,6 +286,11 @@ mod tests {
     use axum::body::Body;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
+    fn limits() -> Limits {
+        let long = Duration::from_secs(60);
+        Limits { connections: 1, head: long, idle: 10 * long, unread: long, grace: long }
+    }
+
     const BARE: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: Thu, 01 Jan 1970\r\n\r\n";
 
     #[test]
@@ -292,7 +330,7 @@ mod tests {
     async fn answers_are_never_changed() {
         let talk = Arc::new(Talk::default());
         let (near, mut far) = duplex(4096);
-        let mut line = Line::new(near, talk.clone(), Duration::from_secs(60));
+        let mut line = Line::new(near, talk.clone(), limits());
         let mut heard = vec![0; BARE.len()];
 
         talk.asked(&Request::new(()));
@@ -321,7 +359,7 @@ mod tests {
     async fn what_was_handed_on_is_not_looked_at() {
         let talk = Arc::new(Talk::default());
         let (near, mut far) = duplex(4096);
-        let mut line = Line::new(near, talk.clone(), Duration::from_secs(60));
+        let mut line = Line::new(near, talk.clone(), limits());
         talk.asked(&Request::new(()));
         let mut answer = Response::new(Body::empty());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -338,7 +376,7 @@ mod tests {
     async fn who_takes_nothing_is_cut_off_and_who_takes_a_little_is_not() {
         let talk = Arc::new(Talk::default());
         let (near, mut far) = duplex(16);
-        let mut line = Line::new(near, talk.clone(), Duration::from_secs(30));
+        let mut line = Line::new(near, talk.clone(), Limits { unread: Duration::from_secs(30), ..limits() });
         let writer = tokio::spawn(async move { line.write_all(&[0; 160]).await });
         let mut some = [0; 16];
         for _ in 0..3 {
@@ -350,7 +388,7 @@ mod tests {
 
         // A terminal that is held does not lose its command.
         let (near, _far) = duplex(16);
-        let mut line = Line::new(near, talk.clone(), Duration::from_secs(30));
+        let mut line = Line::new(near, talk.clone(), Limits { unread: Duration::from_secs(30), ..limits() });
         talk.handed_on.store(true, Ordering::Relaxed);
         let write = tokio::time::timeout(Duration::from_secs(3_000), line.write_all(&[0; 160]));
         assert!(write.await.is_err(), "it still waits");

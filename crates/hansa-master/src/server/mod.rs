@@ -1,7 +1,8 @@
 //! Connections: HTTP/1 and HTTP/2 on one port, each bounded in time and number.
 //!
 //! - More connections than allowed wait to be accepted.
-//! - The head of a request, and a connection without any, have so much time ([`Limits::head`]).
+//! - The head of a request, and a connection without any, have so much time ([`Limits::head`]; [`line`]). Schedulers keep
+//!   a connection and use it when there is something to say: they have longer ([`Limits::idle`]).
 //! - A client that does not take its answer is cut off ([`Limits::unread`]; [`line`]).
 //! - A body that nobody reads does not end the connection without a word ([`unread`]).
 //! - What hyper refuses before there is a request is said in our words ([`line`]).
@@ -37,6 +38,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// How long a client may take for the head of a request, and how long a connection may be open without any.
     pub(crate) head: Duration,
+    /// How long a connection may be open without any request after one of a client that keeps its connection for later.
+    pub(crate) idle: Duration,
     /// How long a client may take no byte of an answer that waits for it.
     pub(crate) unread: Duration,
     /// How long open requests may take to end once the master stops.
@@ -121,7 +124,9 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
+    // Heads are timed where bytes come in; this is only the last resort.
+    let longest = limits.idle.max(limits.head);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(longest).max_buf_size(MAX_HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -130,7 +135,7 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
         .max_header_list_size(MAX_HEADER_LIST)
         .max_concurrent_streams(256)
         .adaptive_window(false);
-    let line = Line::new(stream, of_line, limits.unread);
+    let line = Line::new(stream, of_line, limits);
     let connection =
         builder.serve_connection_with_upgrades(TokioIo::new(line), TowerToHyperService::new(service));
     tokio::pin!(connection);
@@ -180,6 +185,7 @@ mod tests {
         let router = Router::new()
             .route("/", get(async || "here"))
             .route("/unread", axum::routing::post(async || "done"))
+            .route("/api/v1/scheduler", axum::routing::post(async || "told"))
             .route("/large", get(async || "x".repeat(LARGE)))
             .route("/never", get(async || std::future::pending::<String>().await));
         (address, stop, tokio::spawn(serve(listener, router, stopping, limits)))
@@ -189,6 +195,7 @@ mod tests {
         Limits {
             connections: 10,
             head: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
             unread: Duration::from_secs(60),
             grace: Duration::from_secs(60),
         }
@@ -291,6 +298,30 @@ mod tests {
         let answers = rest(&mut stream).await;
         let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
         assert_eq!(statuses, ["200", "404", "200"], "{answers}");
+    }
+
+    /// Schedulers say something now and then, on a connection that they keep.
+    #[tokio::test]
+    async fn who_keeps_a_connection_for_later_may_be_silent_for_longer() {
+        let (head, idle) = (Duration::from_millis(50), Duration::from_millis(600));
+        let (address, _stop, _) = serving(Limits { head, idle, ..limits() }).await;
+        let one = b"POST /api/v1/scheduler HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n";
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        for _ in 0..2 {
+            stream.write_all(one).await.unwrap();
+            let mut answer = [0; 4096];
+            let read = stream.read(&mut answer).await.unwrap();
+            assert!(answer[..read].ends_with(b"told"));
+            let mut byte = [0];
+            let silence = tokio::time::timeout(4 * head, stream.read(&mut byte)).await;
+            assert!(silence.is_err(), "the server closes too early");
+        }
+        // A head that begins and does not end has no more time than others, and silence ends, too.
+        stream.write_all(b"POST /api").await.unwrap();
+        assert_eq!(rest(&mut stream).await, "");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(one).await.unwrap();
+        assert!(rest(&mut stream).await.ends_with("told"));
     }
 
     #[tokio::test]

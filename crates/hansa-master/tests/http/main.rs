@@ -4,6 +4,7 @@ mod agents;
 mod deployments;
 mod events;
 mod logs;
+mod mesos;
 mod port;
 mod robust;
 mod services;

@@ -19,6 +19,8 @@ mod paths;
 mod picture;
 mod scheduler;
 mod steward;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 use crate::Master;
@@ -39,6 +41,11 @@ use tokio::sync::Semaphore;
 
 /// Large answers that are made at once; more wait.
 const RENDERERS: usize = 2;
+
+/// Whether a path is one of the two v1 APIs.
+pub(super) fn is_api(path: &str) -> bool {
+    matches!(paths::find(path), Some((Endpoint::Scheduler | Endpoint::Operator, _)))
+}
 
 /// What the handlers share.
 #[derive(Clone)]
