@@ -101,6 +101,7 @@ impl Node {
             addresses: Vec::new(),
             registered: false,
             ending: None,
+            ended: None,
         };
         self.save(Record::Executor(Box::new(executor)));
         let given = self.wanted(&run.container);
@@ -319,6 +320,8 @@ impl Node {
         let Some(held) = self.saved.executors().get(container) else { return };
         if held.is_custom() {
             self.resize(container);
+        } else if let Some(wait_status) = held.ended.filter(|_| idle) {
+            self.forget_executor(now, container, wait_status);
         } else if idle {
             if held.ending.is_none() {
                 let ending = Ending { until: now, reason: None, message: String::new(), done: true };
@@ -358,10 +361,38 @@ impl Node {
             words = if ending.message.is_empty() { words } else { ending.message.clone() };
             wait_status = if ending.done { 0 } else { wait_status };
         }
-        let groups = self.executors.remove(container).map(|live| live.groups).unwrap_or_default();
-        for group in groups {
-            self.end_all(now, &group, &End::new(TaskState::Failed, Some(reason), words.clone()));
+        let groups = self.executors.get(container).map(|live| live.groups.clone()).unwrap_or_default();
+        let runs = |instance: &InstanceId| {
+            self.saved.groups().get(instance).is_some_and(|group| {
+                (0..group.launch.tasks.len()).any(|index| self.live.contains_key(&group.container(index)))
+            })
+        };
+        let left: Vec<InstanceId> =
+            groups.iter().filter(|_| !held.is_custom()).filter(|one| runs(one)).cloned().collect();
+        if left.is_empty() {
+            self.executors.remove(container);
+            for group in groups {
+                self.end_all(now, &group, &End::new(TaskState::Failed, Some(reason), words.clone()));
+            }
+            return self.forget_executor(now, container, wait_status);
         }
+        // Each in a container of its own: they run on without their surroundings until they are ended.
+        let ending = Ending { until: now, reason: Some(reason), message: words.clone(), done: false };
+        let ending = held.ending.clone().or(Some(ending));
+        self.save(Record::Executor(Box::new(SavedExecutor { ending, ended: Some(wait_status), ..held })));
+        self.out.push(Output::CleanUp { instance: container.clone() });
+        for group in groups {
+            match left.contains(&group) {
+                true => self.end_group(now, &group, KillCause::Surroundings, Some(0), words.clone()),
+                false => self.end_all(now, &group, &End::new(TaskState::Failed, Some(reason), words.clone())),
+            }
+        }
+    }
+
+    /// Nothing of it runs any more.
+    fn forget_executor(&mut self, now: Timestamp, container: &InstanceId, wait_status: i32) {
+        let Some(held) = self.saved.executors().get(container).cloned() else { return };
+        self.executors.remove(container);
         self.save(Record::ExecutorEnded { container: container.clone(), at: now });
         self.send(ToMasterBody::ExecutorEnded {
             framework: held.framework.id.clone(),
@@ -379,6 +410,12 @@ impl Node {
         let given = self.wanted(container);
         self.executors.entry(container.clone()).or_default().given = given;
         match found {
+            _ if held.ended.is_some() && held.boot == self.config.boot => {
+                let idle = self.executors.get(container).is_none_or(|live| live.groups.is_empty());
+                if let Some(wait_status) = held.ended.filter(|_| idle) {
+                    self.forget_executor(now, container, wait_status);
+                }
+            }
             _ if held.boot != self.config.boot => {
                 // Its groups say the same themselves.
                 self.executors.remove(container);

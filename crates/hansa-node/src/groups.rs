@@ -436,6 +436,10 @@ impl Node {
                 KillCause::Unhealthy => {
                     healthy = newest.and_then(|newest| newest.healthy).filter(|healthy| !healthy)
                 }
+                KillCause::Surroundings => {
+                    end.state = TaskState::Failed;
+                    end.reason = Some(Reason::ReasonExecutorTerminated);
+                }
                 KillCause::Asked | KillCause::Sibling => {}
             }
             if !kill.message.is_empty() {

@@ -121,6 +121,8 @@ pub enum KillCause {
     TooLong,
     /// Another task of its group failed.
     Sibling,
+    /// The surroundings that it ran in are gone.
+    Surroundings,
 }
 
 /// A group that the agent holds: accepted and not released.

@@ -32,6 +32,9 @@ pub struct SavedExecutor {
     /// How it is to end, if somebody wants that.
     #[serde(default)]
     pub ending: Option<Ending>,
+    /// The wait status of its process, if that has ended while tasks in its surroundings have not.
+    #[serde(default)]
+    pub ended: Option<i32>,
 }
 
 /// How an executor is to end.

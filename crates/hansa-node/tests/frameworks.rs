@@ -433,6 +433,29 @@ fn one_finished_task_leaves_its_pod_alone() {
 }
 
 #[test]
+fn a_pod_ends_without_its_surroundings() {
+    let mut stage = connected();
+    stage.hear(launch_message(pod("x", &["one", "two"])));
+    for container in ["run", "x.1", "x.2"] {
+        stage.input(started(container));
+    }
+    let shown = stage.input(Input::ShimGone { instance: InstanceId::from("run"), message: String::new() });
+    assert!(shown.contains("stop x.1 in 0") && shown.contains("stop x.2 in 0"), "{shown}");
+    assert!(!shown.contains("TASK_FAILED") && !shown.contains("send ended"), "they still run: {shown}");
+    // Not even a new process takes them for dead.
+    let running = Found::Running { addresses: vec![] };
+    let (mut stage, shown) = stage.restart("b1", &[("x.1", running.clone()), ("x.2", running)]);
+    assert!(shown.contains("stop x.1 in 0") && shown.contains("stop x.2 in 0"), "{shown}");
+    stage.connect();
+    let shown = stage.input(exited("x.1", Exit::Signal(9)));
+    assert!(shown.contains("TASK_FAILED REASON_EXECUTOR_TERMINATED"), "{shown}");
+    let shown = stage.input(exited("x.2", Exit::Signal(9)));
+    assert!(shown.contains("TASK_FAILED REASON_EXECUTOR_TERMINATED"), "{shown}");
+    assert!(shown.ends_with("send ended default run 9\nclean up run\n"), "{shown}");
+    assert!(stage.node.saved().executors().is_empty());
+}
+
+#[test]
 fn a_pod_outlives_its_agent() {
     let mut stage = connected();
     stage.hear(launch_message(pod("x", &["one", "two"])));
