@@ -11,7 +11,7 @@ use hansa_model::framework::{Part, StreamId};
 use hansa_model::record::{Mutation, Table};
 use hansa_model::task::TaskState;
 use hansa_model::{
-    AgentId, AppId, ClusterId, DeploymentId, FrameworkId, InstanceId, TaskId, Term, Timestamp,
+    AgentId, AppId, ClusterId, DeploymentId, FrameworkId, InstanceId, OfferId, TaskId, Term, Timestamp,
 };
 use hansa_store::Store;
 use hansa_store::redb_store::RedbStore;
@@ -48,6 +48,8 @@ pub struct Picture {
     pub tasks: BTreeMap<TaskId, (InstanceId, TaskState)>,
     /// Tasks of frameworks.
     pub framework_tasks: BTreeMap<TaskId, FrameworkTask>,
+    /// Outstanding offers.
+    pub offers: BTreeSet<OfferId>,
     /// What is reserved, by machine.
     pub reserved: BTreeMap<AgentId, Vec<Part>>,
     /// What was shown as ended since the last check, and how.
@@ -114,6 +116,8 @@ impl Picture {
                     self.tasks.remove(task);
                     self.framework_tasks.remove(task);
                 }
+                Event::Offer(offer) => drop(self.offers.insert(offer.id.clone())),
+                Event::OfferEnded { id, .. } => drop(self.offers.remove(id)),
                 Event::AgentRemoved(agent) => drop(self.agents.remove(agent)),
                 _ => {}
             }
