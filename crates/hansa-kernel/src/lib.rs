@@ -200,7 +200,7 @@ impl Kernel {
                 self.executor_ended(step, &agent, &container, wait_status)
             }
             Command::FromExecutor { agent, framework, executor, data } => {
-                self.from_executor(step, agent, &framework, executor, data)
+                self.executor_said(step, agent, &framework, executor, data)
             }
             Command::Framework { framework, principal, call } => {
                 self.framework_call(step, framework, principal, call)

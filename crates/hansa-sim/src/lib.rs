@@ -12,6 +12,7 @@
 mod agents;
 mod clients;
 pub mod disk;
+mod frameworks;
 mod groups;
 #[cfg(feature = "planted-bugs")]
 pub mod hunt;

@@ -1,17 +1,35 @@
 //! The simulated master process: the real cell and the real store over a disk that fails.
 
 use crate::disk::Disk;
+use crate::frameworks::ended_with_framework;
+use hansa_cell::ToStream;
 use hansa_cell::{Cell, Input, Output, RequestId, SessionId, Settings};
 use hansa_link::ToAgent;
 use hansa_model::app::AppVersion;
 use hansa_model::event::{AgentState, Event, Published};
+use hansa_model::framework::{Part, StreamId};
 use hansa_model::record::{Mutation, Table};
 use hansa_model::task::TaskState;
-use hansa_model::{AgentId, AppId, ClusterId, DeploymentId, InstanceId, TaskId, Term, Timestamp};
+use hansa_model::{
+    AgentId, AppId, ClusterId, DeploymentId, FrameworkId, InstanceId, OfferId, TaskId, Term, Timestamp,
+};
 use hansa_store::Store;
 use hansa_store::redb_store::RedbStore;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// A framework's task, as shown.
+#[derive(Debug)]
+pub struct FrameworkTask {
+    /// Whose.
+    pub framework: FrameworkId,
+    /// The framework's id of it.
+    pub task: String,
+    /// Its group.
+    pub instance: InstanceId,
+    /// How it is.
+    pub state: TaskState,
+}
 
 /// What the published events add up to, as far as the checks need it.
 #[derive(Debug, Default)]
@@ -28,6 +46,12 @@ pub struct Picture {
     pub agents: BTreeMap<AgentId, AgentState>,
     /// Tasks that have not ended, of which instance, and how they are.
     pub tasks: BTreeMap<TaskId, (InstanceId, TaskState)>,
+    /// Tasks of frameworks.
+    pub framework_tasks: BTreeMap<TaskId, FrameworkTask>,
+    /// Outstanding offers.
+    pub offers: BTreeSet<OfferId>,
+    /// What is reserved, by machine.
+    pub reserved: BTreeMap<AgentId, Vec<Part>>,
     /// What was shown as ended since the last check, and how.
     pub ended: Vec<(InstanceId, TaskState, String)>,
     /// The newest commit.
@@ -62,9 +86,25 @@ impl Picture {
                     self.groups.insert(group.id.clone(), group.dependencies.clone());
                 }
                 Event::Group(group) => drop(self.groups.remove(&group.id)),
-                Event::Agent(view) => drop(self.agents.insert(view.id.clone(), view.state)),
+                Event::Agent(view) => {
+                    self.agents.insert(view.id.clone(), view.state);
+                    self.reserved.insert(view.id.clone(), view.reserved.clone());
+                }
                 Event::Task { view, .. } => {
                     let (task, state) = (&view.status.task, view.status.state);
+                    if let Some(of_framework) = &view.framework {
+                        let own = FrameworkTask {
+                            framework: of_framework.launch.framework.id.clone(),
+                            task: of_framework.task().id.clone(),
+                            instance: view.instance.clone(),
+                            state,
+                        };
+                        self.framework_tasks.insert(task.clone(), own);
+                        if state.is_terminal() && !ended_with_framework(view.status.reason) {
+                            self.ended.push((view.instance.clone(), state, view.status.message.clone()));
+                        }
+                        continue;
+                    }
                     if state.is_terminal() {
                         self.tasks.remove(task);
                         self.ended.push((view.instance.clone(), state, view.status.message.clone()));
@@ -72,7 +112,12 @@ impl Picture {
                         self.tasks.insert(task.clone(), (view.instance.clone(), state));
                     }
                 }
-                Event::TaskRemoved(task) => drop(self.tasks.remove(task)),
+                Event::TaskRemoved(task) => {
+                    self.tasks.remove(task);
+                    self.framework_tasks.remove(task);
+                }
+                Event::Offer(offer) => drop(self.offers.insert(offer.id.clone())),
+                Event::OfferEnded { id, .. } => drop(self.offers.remove(id)),
                 Event::AgentRemoved(agent) => drop(self.agents.remove(agent)),
                 _ => {}
             }
@@ -110,6 +155,8 @@ pub enum Act {
     Send(SessionId, Box<ToAgent>),
     /// A stream is ended.
     Close(SessionId),
+    /// Something for a framework.
+    ToFramework(StreamId, ToStream),
     /// A client's answer.
     Reply(RequestId, Result<hansa_cell::Answer, hansa_cell::Failure>),
     /// Something to be written: call [`Master::write`] after a while.
@@ -210,8 +257,7 @@ impl Master {
                     self.leaves("events", published.index);
                     self.picture.fold(&published);
                 }
-                // No frameworks here.
-                Output::ToFramework { .. } => {}
+                Output::ToFramework { stream, message } => acts.push(Act::ToFramework(stream, message)),
                 Output::Reply { id, index, answer } => {
                     self.leaves("an answer", index);
                     self.asked.remove(&id);

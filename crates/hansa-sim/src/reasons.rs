@@ -19,12 +19,16 @@ impl World {
             return Some(format!("{app} waits, and the queue does not say so"));
         }
         let machines = u32::try_from(cluster.nodes().count()).unwrap_or(u32::MAX);
-        queue.iter().find_map(|item| Some(format!("{} waits, and {}", item.app, fault_of(item, machines)?)))
+        let picture = self.master.as_ref().map(|master| &master.picture);
+        let offered = picture.is_some_and(|picture| !picture.offers.is_empty());
+        let fault = |item: &QueueItem| fault_of(item, machines, offered);
+        queue.iter().find_map(|item| Some(format!("{} waits, and {}", item.app, fault(item)?)))
     }
 }
 
 /// What is wrong with a reason.
-fn fault_of(item: &QueueItem, machines: u32) -> Option<String> {
+/// Room that is offered is room, and may be refused to who waits.
+fn fault_of(item: &QueueItem, machines: u32, offered: bool) -> Option<String> {
     let why = &item.explanation;
     let grouped: u32 = why.groups.iter().map(|group| group.machines).sum();
     if why.machines != machines || why.fitting + grouped != machines {
@@ -39,6 +43,6 @@ fn fault_of(item: &QueueItem, machines: u32) -> Option<String> {
     if let Some(group) = why.groups.iter().find(|group| group.obstacles.is_empty()) {
         return Some(format!("{} machines are said to be unfit for nothing", group.machines));
     }
-    (why.fitting > 0 && item.delayed_until.is_none())
+    (why.fitting > 0 && item.delayed_until.is_none() && !offered)
         .then(|| format!("{} machines have room for it: {}", why.fitting, why.summary))
 }

@@ -1,5 +1,6 @@
 //! One run: a while of faults, then peace, and checks after every event.
 
+use crate::frameworks::is_of_framework;
 use crate::machine::{roomy, version_of};
 use crate::master::{Master, StartError};
 use crate::report::{Fault, Report};
@@ -71,6 +72,7 @@ impl World {
             self.after(50 * machine as u64, Event::PowerOn { machine });
         }
         self.after(300, Event::Client);
+        self.after(400, Event::Frameworks);
         self.after(1_000, Event::Fault);
         let peace = self.now + options.faulty_ms;
         self.go_on(peace);
@@ -81,6 +83,7 @@ impl World {
             self.go_on(pause);
             self.now = self.now.max(pause);
             self.settle();
+            self.settle_frameworks();
             if self.broken.is_none() && self.not_converged().is_none() {
                 return;
             }
@@ -185,6 +188,14 @@ impl World {
                 let ms = self.random.u64(50..3_000);
                 self.after(ms, Event::Client);
             }
+            Event::Frameworks if self.faults => {
+                self.framework_acts();
+                let ms = self.random.u64(50..3_000);
+                self.after(ms, Event::Frameworks);
+            }
+            Event::FrameworkReacts { number, stream, call } => {
+                self.framework_reacts(number, stream, *call);
+            }
             Event::ClientTimeout { id } => self.unanswered(id),
             Event::Fault if self.faults => {
                 self.fault();
@@ -235,6 +246,9 @@ impl World {
             .or_insert(torn.torn.into());
         let asked: Vec<_> = self.asked.keys().copied().collect();
         asked.into_iter().for_each(|id| self.unanswered(id));
+        for framework in &mut self.frameworks {
+            framework.hang_up();
+        }
         let links: Vec<_> = self.links.keys().copied().collect();
         for link in links {
             let silent = self.random.u8(0..10) == 0;
@@ -404,7 +418,9 @@ impl World {
             if state != Some(&AgentState::Active) {
                 return Some(format!("{} is {state:?}", machine.id));
             }
-            for (instance, process) in machine.processes.iter().filter(|(_, process)| process.is_alive()) {
+            let processes = machine.processes.iter();
+            let processes = processes.filter(|(instance, _)| !is_of_framework(instance));
+            for (instance, process) in processes.filter(|(_, process)| process.is_alive()) {
                 if self.oracle.is_killed(&process.task) {
                     return Some(format!(
                         "{} was promised to end, and lives on {}",
@@ -442,7 +458,7 @@ impl World {
         if let Some((deployment, _)) = master.picture.deployments.first_key_value() {
             return Some(format!("deployment {deployment} goes on"));
         }
-        None
+        self.frameworks_not_converged()
     }
 }
 

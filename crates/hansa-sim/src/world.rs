@@ -1,6 +1,7 @@
 //! The world: one master, some machines, a network between them, clients, faults, and one queue of what happens next.
 
 use crate::disk::Disk;
+use crate::frameworks::{FRAMEWORKS, Framework};
 use crate::machine::{Machine, narrow, roomy};
 use crate::master::{Act, Master};
 use crate::oracle::{GroupIntent, Intent, Oracle};
@@ -8,6 +9,7 @@ use crate::report::{Fault, Report};
 use crate::restore::Restored;
 use hansa_cell::{Input, RequestId, SessionId};
 use hansa_link::{ToAgent, ToMaster, ToMasterBody};
+use hansa_model::framework::{FrameworkCall, StreamId};
 use hansa_model::{AppId, InstanceId, TaskId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -60,6 +62,10 @@ pub enum Event {
     PowerOn { machine: usize },
     /// A client does something.
     Client,
+    /// A framework does something.
+    Frameworks,
+    /// A framework answers what it was told.
+    FrameworkReacts { number: usize, stream: StreamId, call: Box<FrameworkCall> },
     /// A client gives up waiting.
     ClientTimeout { id: RequestId },
     /// Something goes wrong.
@@ -131,6 +137,10 @@ pub struct World {
     pub asked: BTreeMap<RequestId, Asked>,
     /// Number of the next command.
     pub next_request: RequestId,
+    /// The frameworks.
+    pub frameworks: Vec<Framework>,
+    /// Number of the next framework's stream.
+    pub next_stream: StreamId,
     /// What was promised.
     pub oracle: Oracle,
     /// Apps whose deployment somebody replaced by force for another app's sake: what was half done stays so until a client
@@ -173,6 +183,8 @@ impl World {
             next_link: 1,
             asked: BTreeMap::new(),
             next_request: 1,
+            frameworks: (0..FRAMEWORKS).map(Framework::new).collect(),
+            next_stream: 1,
             oracle: Oracle::default(),
             left: BTreeSet::new(),
             restored: Restored::default(),
@@ -419,6 +431,7 @@ impl World {
                     self.after(ms, Event::Written { life: self.life });
                 }
                 Act::Reply(id, answer) => self.answered(id, answer),
+                Act::ToFramework(stream, message) => self.framework_hears(stream, message),
             }
         }
         let skew = self.master_skew;

@@ -262,7 +262,7 @@ impl Kernel {
     }
 
     /// An executor says something to its framework.
-    pub(crate) fn from_executor(
+    pub(crate) fn executor_said(
         &mut self,
         step: &mut Step,
         agent: AgentId,

@@ -18,6 +18,9 @@ struct Change {
     to: Part,
 }
 
+/// What a part of an operation changes, or what is wrong with it.
+type Judge = fn(&Part) -> Result<Change, String>;
+
 impl Kernel {
     /// A framework's operation on what is left of its offers: all of it, or nothing and why.
     pub(super) fn operate(
@@ -80,7 +83,7 @@ impl Kernel {
 
     /// What an operation changes, if it makes sense in itself.
     fn changes(&self, agent: &AgentId, operation: &Operation) -> Result<Vec<Change>, String> {
-        let (parts, to_change): (_, fn(&Part) -> Result<Change, String>) = match operation {
+        let (parts, to_change): (_, Judge) = match operation {
             Operation::Reserve { parts } => (parts, reserve),
             Operation::Unreserve { parts } => (parts, unreserve),
             Operation::Create { parts } => (parts, create),
