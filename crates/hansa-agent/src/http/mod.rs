@@ -36,6 +36,7 @@ struct Context {
     sandboxes: Arc<PathBuf>,
     images: Arc<HeldImages>,
     allow_exec: bool,
+    sessions: Arc<mesos::nested::Sessions>,
 }
 
 impl Context {
@@ -73,7 +74,8 @@ pub(crate) fn router(
     loopback_only: bool,
     allow_exec: bool,
 ) -> Router {
-    let context = Context { events, sandboxes: Arc::new(sandboxes), images, allow_exec };
+    let sessions = Arc::default();
+    let context = Context { events, sandboxes: Arc::new(sandboxes), images, allow_exec, sessions };
     let routes = Router::new()
         .route("/hansa/v1/tasks/{task}/usage", get(usage::usage))
         .route("/hansa/v1/images", get(images::list))

@@ -7,6 +7,7 @@ use super::spec::ShimSpec;
 use crate::cgroup::{Driver, Sampler, Stats};
 use crate::launcher::inside::Inside;
 use crate::launcher::{open_terminal, send_with};
+use hansa_model::framework::Raw;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -331,6 +332,26 @@ impl Client {
             Some(result) => Ok(result),
             None => Err(ClientError::Refused("no result".into())),
         }
+    }
+
+    /// Gives the container's command something to read, as if typed at its terminal.
+    ///
+    /// # Errors
+    /// It has no terminal, or one that is full; or the container has ended or its shim is gone.
+    pub async fn type_in(&self, bytes: &[u8]) -> Result<(), ClientError> {
+        // Lines have a longest length, and grow on the way.
+        for piece in bytes.chunks(MAX_LINE / 4) {
+            self.ask(RequestBody::Input { data: Raw::new(piece) }).await?;
+        }
+        Ok(())
+    }
+
+    /// The terminal of the container's command has another size.
+    ///
+    /// # Errors
+    /// It has no terminal; or the container has ended or its shim is gone.
+    pub async fn resize(&self, rows: u16, columns: u16) -> Result<(), ClientError> {
+        self.ask(RequestBody::Resize { rows, columns }).await.map(drop)
     }
 
     /// A new terminal of the container: the end that shows it, and the end for a session.

@@ -4,6 +4,7 @@
 //! newest, so that nothing is missed. Unknown requests are answered with an error, unknown fields ignored.
 
 use super::record::{ExitRecord, LaunchError, Started};
+use hansa_model::framework::Raw;
 use hansa_model::task::Exit;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,6 +49,18 @@ pub(crate) enum RequestBody {
     Extend {
         /// Milliseconds of `CLOCK_BOOTTIME`.
         deadline_boottime_ms: u64,
+    },
+    /// Give the command something to read, if its standard streams are a terminal.
+    Input {
+        /// What.
+        data: Raw,
+    },
+    /// The command's terminal has another size.
+    Resize {
+        /// Lines.
+        rows: u16,
+        /// Characters in a line.
+        columns: u16,
     },
     /// Run a command beside the container's own, in its namespaces, cgroups and fences.
     Exec {

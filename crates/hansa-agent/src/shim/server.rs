@@ -352,6 +352,13 @@ impl Shim {
                 inside.deadline_ms = inside.deadline_ms.max(Some(deadline_boottime_ms));
                 Ok(())
             }
+            RequestBody::Input { data } => self.terminal(inside).and_then(|mut terminal| {
+                // A terminal that is full is one that nobody reads: what is typed there is lost.
+                terminal.write_all(data.bytes()).map_err(|error| error.to_string())
+            }),
+            RequestBody::Resize { rows, columns } => self.terminal(inside).and_then(|terminal| {
+                launcher::resize(terminal.as_raw_fd(), rows, columns).map_err(|error| error.to_string())
+            }),
             RequestBody::Exec { argv, env, timeout_ms } => {
                 let timeout = Some(Duration::from_millis(timeout_ms.min(24 * 3600 * 1000)));
                 let wanted = Wanted { argv: &argv, env: &env, timeout, streams: None };
@@ -376,6 +383,12 @@ impl Shim {
             }
         };
         connection.send(&Reply::Done { id: request.id, error: done.err(), exec: None });
+    }
+
+    /// The end of the command's terminal that shows it.
+    fn terminal<'a>(&self, inside: &'a Inside) -> Result<&'a File, String> {
+        let shown = inside.streams[0].pipe.as_ref().filter(|_| self.spec.tty);
+        shown.ok_or_else(|| "the command has no terminal".into())
     }
 
     /// Starts a command beside the container's own; answered when it has ended.

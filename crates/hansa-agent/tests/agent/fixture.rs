@@ -25,6 +25,7 @@ pub fn agent_main(args: &[OsString]) -> ExitCode {
     options.resources = Some(RESOURCES.parse().unwrap());
     options.stop_deadline = Some(Duration::from_millis(words[2].parse().unwrap()));
     options.bridge_subnet = words.get(3).map(|text| text.parse().unwrap());
+    options.allow_exec = true;
     options.machine_lock = Some(Path::new(words[1]).with_extension("machine"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(async {

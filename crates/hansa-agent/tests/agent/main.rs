@@ -13,6 +13,7 @@ mod images;
 mod lives;
 mod machine;
 mod master;
+mod nested;
 mod network;
 #[path = "../../../hansa-images/tests/support/mod.rs"]
 mod support;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         .chain(http::tests())
         .chain(frameworks::tests())
         .chain(executors::tests())
+        .chain(nested::tests())
         .chain(images::tests())
         .collect();
     let on_machines = tests.len()..tests.len() + network::tests().len();

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(form(&[]).unwrap(), Codec::Json);
         assert_eq!(form(&["*/*"]).unwrap(), Codec::Json);
         assert_eq!(form(&["application/json", "application/x-protobuf"]).unwrap(), Codec::Protobuf);
-        assert_eq!(form(&["application/json;q=0, application/*"]).unwrap(), Codec::Protobuf);
+        assert_eq!(form(&["application/json;q=0, application/x-protobuf"]).unwrap(), Codec::Protobuf);
         assert_eq!(form(&["text/html"]).unwrap_err(), 406);
     }
 }

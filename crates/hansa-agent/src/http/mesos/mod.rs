@@ -5,8 +5,10 @@
 
 mod about;
 pub(super) mod answers;
+mod attach;
 mod executor;
 mod figures;
+pub(super) mod nested;
 mod operator;
 mod paths;
 pub(super) mod places;

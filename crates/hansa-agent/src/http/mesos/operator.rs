@@ -1,7 +1,8 @@
 //! The agent's operator API: `POST /api/v1`.
 
 use super::about;
-use super::answers::{bad, body, form_of_answer, form_of_body, message, must_post, refused, unsupported};
+use super::answers::{bad, body, form_of_body, last, message, must_post, refused, unsupported};
+use super::attach::{self, RECORDIO};
 use super::figures::{self, Figure};
 use super::places::{self, Run};
 use crate::agent::Shell;
@@ -31,25 +32,42 @@ pub(super) async fn serve(context: Context, request: Request) -> Response {
 async fn answer(context: Context, request: Request) -> Result<Response, Response> {
     let (head, content) = request.into_parts();
     must_post(&head.method)?;
+    let of_messages = last(&head.headers, "message-content-type");
+    if last(&head.headers, "content-type").is_some_and(|kind| kind.trim() == RECORDIO) {
+        let codec = of_messages
+            .ok_or_else(|| bad("Expecting 'Message-Content-Type' to be set for streaming requests"))?;
+        let codec = Codec::of_media_type(codec).ok_or_else(|| {
+            let words = "Expecting 'Message-Content-Type' of application/json or application/x-protobuf";
+            refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, words)
+        })?;
+        return Ok(attach::input(&context, codec, content).await);
+    }
     let codec = form_of_body(&head.headers)?;
-    let takes = form_of_answer(&head.headers)?;
+    if of_messages.is_some() {
+        let words = "Expecting 'Message-Content-Type' to be not set for non-streaming requests";
+        return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
+    }
     let content = body(content).await?;
     let call: Call = decode(codec, &content)
         .map_err(|error| bad(format!("Failed to parse body into Call protobuf: {error}")))?;
     let kind =
         call.r#type.ok_or_else(|| bad("Failed to validate agent::Call: Expecting 'type' to be present"))?;
     let kind = call::Type::try_from(kind).unwrap_or(call::Type::Unknown);
+    let form = attach::form(&head.headers, kind)?;
     let said = match kind {
         call::Type::ListFiles => list_files(&context, call).await?,
         call::Type::ReadFile => read_file(&context, call).await?,
         call::Type::SetLoggingLevel => return Err(unsupported("SET_LOGGING_LEVEL: set RUST_LOG instead")),
         kind => {
             let nested = call.get_containers.as_ref().is_some_and(|asked| asked.show_nested());
+            if let Some(response) = attach::answer(&context, kind, call, form).await {
+                return Ok(response);
+            }
             let written = context.ask(move |shell| write(shell, kind, nested)).await?;
             written.ok_or_else(|| unsupported(format!("the call {}", kind.as_str_name())))?
         }
     };
-    Ok(message(takes, &said))
+    Ok(message(form.codec(), &said))
 }
 
 type Said = v1::agent::Response;
