@@ -1,13 +1,15 @@
 //! The command line.
 
 use crate::commands::{
-    app::AppCommand, compose::ComposeCommand, deployment::DeploymentCommand, events::EventsArgs,
-    exec::ExecArgs, framework::FrameworkCommand, image::ImageCommand, node::NodeCommand,
+    app::AppCommand, apply::ApplyArgs, compose::ComposeCommand, contexts::ContextCommand,
+    deployment::DeploymentCommand, diff::DiffArgs, events::EventsArgs, exec::ExecArgs, explain::ExplainArgs,
+    framework::FrameworkCommand, group::GroupCommand, image::ImageCommand, logs::LogsArgs, man::ManArgs,
+    node::NodeCommand, role::RoleCommand, sim::SimArgs, task::TaskCommand,
 };
-use crate::commands::{role::RoleCommand, sim::SimArgs, task::TaskCommand};
 use crate::config::{AgentArgs, MasterArgs};
 use crate::dev::{DevArgs, janitor::JanitorArgs};
 use crate::output::Format;
+use crate::top::TopArgs;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -17,11 +19,12 @@ const SHARED: &str = "Shared options";
 
 const AFTER_HELP: &str = "\
 Settings come from one TOML file (--config, else /etc/hansa/hansa.toml), then the environment, then flags.
-HANSA_LOG sets what master and agent log, such as `debug` or `hansa_master=debug`.
+Which master is talked to: --master, else --context, else the context in use, else the file, else this machine's.
+HANSA_LOG sets what master and agent log, such as `debug` or `hansa_master=debug`. NO_COLOR leaves colours out.
 
 Exit codes:
-  0  done
-  1  tried, and failed
+  0  done; of `hansa diff`: nothing differs
+  1  tried, and failed; of `hansa diff`: something differs
   2  the command line, a file or the request is wrong; nothing was changed
   3  the named thing does not exist
   4  something is in the way: a deployment, an existing service, another process
@@ -36,10 +39,16 @@ pub struct Cli {
     /// The master's address [default: http://127.0.0.1:8080]
     #[arg(long, global = true, env = "HANSA_MASTER", hide_env_values = true, value_name = "URL", help_heading = SHARED)]
     pub master: Option<String>,
+    /// Talk to the cluster of this name (`hansa context`)
+    #[arg(long, global = true, env = "HANSA_CONTEXT", hide_env_values = true, value_name = "NAME", help_heading = SHARED)]
+    pub context: Option<String>,
     /// How to print data [default: table]
-    #[arg(short, long, global = true, env = "HANSA_OUTPUT", hide_env_values = true, value_name = "table|json", help_heading = SHARED,
-          hide_possible_values = true)]
+    #[arg(short, long, global = true, env = "HANSA_OUTPUT", hide_env_values = true, value_name = "table|wide|json|yaml",
+          help_heading = SHARED, hide_possible_values = true)]
     pub output: Option<Format>,
+    /// Show it again whenever the cluster changes (lists, `show` and `explain`)
+    #[arg(short, long, global = true, help_heading = SHARED)]
+    pub watch: bool,
     /// The settings file
     #[arg(long, global = true, env = "HANSA_CONFIG", hide_env_values = true, value_name = "FILE", help_heading = SHARED)]
     pub config: Option<PathBuf>,
@@ -66,6 +75,13 @@ pub enum Command {
     /// Runs, shows and changes services
     #[command(subcommand)]
     App(AppCommand),
+    Apply(ApplyArgs),
+    Diff(DiffArgs),
+    Logs(LogsArgs),
+    Explain(ExplainArgs),
+    /// Shows and changes groups: services in folders
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Runs what a compose.yaml describes
     #[command(subcommand)]
     Compose(ComposeCommand),
@@ -89,14 +105,20 @@ pub enum Command {
     Framework(FrameworkCommand),
     Exec(ExecArgs),
     Events(EventsArgs),
+    Top(TopArgs),
+    /// Names clusters, and says which one commands talk to
+    #[command(subcommand)]
+    Context(ContextCommand),
     Sim(SimArgs),
     /// Prints the versions of this program and of the master
     Version,
-    /// Prints a completion script, such as for `source <(hansa completion bash)`
-    Completion {
+    /// Prints a completion script, such as for `source <(hansa completions bash)`
+    #[command(alias = "completion")]
+    Completions {
         /// For which shell
         shell: Shell,
     },
+    Man(ManArgs),
     /// The demo's web service
     #[command(hide = true)]
     DemoWeb,
@@ -106,6 +128,27 @@ pub enum Command {
     /// Cleans up behind a `hansa dev` that was killed
     #[command(hide = true)]
     DevJanitor(JanitorArgs),
+}
+
+impl Command {
+    /// Whether it only shows how things are, and can do so again and again.
+    pub fn shows(&self) -> bool {
+        match self {
+            Command::App(command) => {
+                matches!(command, AppCommand::List(_) | AppCommand::Show(_) | AppCommand::Explain(_))
+            }
+            Command::Group(command) => matches!(command, GroupCommand::List | GroupCommand::Show { .. }),
+            Command::Deployment(command) => {
+                matches!(command, DeploymentCommand::List | DeploymentCommand::Show(_))
+            }
+            Command::Task(command) => matches!(command, TaskCommand::List(_) | TaskCommand::Show(_)),
+            Command::Node(command) => matches!(command, NodeCommand::List(_) | NodeCommand::Show(_)),
+            Command::Image(command) => matches!(command, ImageCommand::List(_)),
+            Command::Role(command) => matches!(command, RoleCommand::List),
+            Command::Framework(_) | Command::Explain(_) | Command::Diff(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Words that are read elsewhere.
@@ -160,6 +203,7 @@ mod tests {
     #[test]
     fn a_wrong_flag_or_command_suggests_the_right_one() {
         let wrong = |line: &str| parse(line).unwrap_err().to_string();
+        assert!(wrong("hansa conetxt list").contains("'context'"));
         assert!(wrong("hansa app list --outptu json").contains("--output"));
         assert!(wrong("hansa app lst").contains("'list'"));
         assert!(wrong("hansa agent --attribute rack:r1").contains("--attributes"));

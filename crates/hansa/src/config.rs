@@ -261,7 +261,7 @@ mod tests {
         let failure = parse("[agent]\n\nlisten = \"x\"\nmistake = 1\n").unwrap_err();
         assert!(failure.cause.contains("line 4") && failure.cause.contains("mistake"), "{failure}");
         assert_eq!(failure.exit, Exit::Usage);
-        assert!(parse("[client]\noutput = \"yaml\"").is_err());
+        assert!(parse("[client]\noutput = \"xml\"").is_err());
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Failure {
         Self { exit, cause: cause.into(), place: None, remedy: None }
     }
 
+    /// One that has been said already: nothing but the exit code is left to tell.
+    pub fn silent(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
     /// The same, with where it happened.
     pub fn at(mut self, place: impl Into<String>) -> Self {
         self.place = Some(place.into());

@@ -7,7 +7,7 @@ use crate::output::note;
 use crate::sse::Events;
 use crate::text;
 use clap::Args;
-use hansa_api::hansa::{Deployments, Service};
+use hansa_api::hansa::{Deployments, Service, Services};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// Whether and how long to wait.
 #[derive(Clone, Debug, Args)]
 pub struct Wait {
+    /// Wait until it is done, with progress: the default
+    #[arg(long, conflicts_with = "no_wait")]
+    pub wait: bool,
     /// Return as soon as the master has accepted the change
     #[arg(long)]
     pub no_wait: bool,
@@ -67,11 +70,7 @@ impl Context {
         goal: Goal,
         wait: &Wait,
     ) -> Result<(), Failure> {
-        let state = if wait.no_wait {
-            "running"
-        } else {
-            self.await_deployment(&started, &apps, wait.timeout).await?
-        };
+        let state = self.settle(&started, &apps, wait).await?;
         let report = Report { started, apps, state };
         self.format.print(&report, |report| {
             let apps = report.apps.join(", ");
@@ -87,6 +86,19 @@ impl Context {
                 (_, Goal::Version) => format!("{apps} deployed, version {}\n", report.started.version),
             }
         })
+    }
+
+    /// Waits until a deployment is done unless told not to: `running` (not waited for), `paused` or `succeeded`.
+    pub async fn settle(
+        &self,
+        started: &Started,
+        apps: &[String],
+        wait: &Wait,
+    ) -> Result<&'static str, Failure> {
+        match wait.no_wait {
+            true => Ok("running"),
+            false => self.await_deployment(started, apps, wait.timeout).await,
+        }
     }
 
     async fn await_deployment(
@@ -161,7 +173,10 @@ impl Context {
                 Ok(service) => describe_service(&service),
                 Err(_) => format!("{app}: {step}"),
             },
-            _ => format!("{}: {step}", text::count(apps.len() as u64, "service")),
+            _ => match self.client.get::<Services>("/hansa/v1/services", &[]).await {
+                Ok(all) => describe_services(apps, &all.services, step),
+                Err(_) => format!("{}: {step}", text::count(apps.len() as u64, "service")),
+            },
         }
     }
 }
@@ -194,6 +209,21 @@ pub fn describe_service(service: &Service) -> String {
     }
     if let Some(waiting) = service.waiting_for.as_deref().filter(|waiting| !waiting.is_empty()) {
         line.push_str(&format!("; {waiting}"));
+    }
+    line
+}
+
+/// Several services' way to their goal in one line: how many are there, and the first that is not.
+fn describe_services(apps: &[String], all: &[Service], step: &str) -> String {
+    let own: Vec<&Service> =
+        all.iter().filter(|service| apps.iter().any(|app| app == service.id.as_str())).collect();
+    let ready = |service: &&&Service| {
+        service.running >= service.instances && service.unhealthy == 0 && service.staged == 0
+    };
+    let number = own.iter().filter(ready).count();
+    let mut line = format!("{step}: {number} of {} ready", text::count(apps.len() as u64, "service"));
+    if let Some(next) = own.iter().find(|service| !ready(service)) {
+        line.push_str(&format!("; {}", describe_service(next)));
     }
     line
 }
@@ -258,6 +288,17 @@ mod tests {
         );
         let bare = Service { healthy: 0, staged: 0, waiting_for: None, ..samples::service() };
         assert_eq!(describe_service(&bare), "/demo/web: 2 of 3 running");
+    }
+
+    #[test]
+    fn several_services_are_counted() {
+        let done = Service { id: "/a".into(), running: 3, staged: 0, ..samples::service() };
+        let apps = ["/a".to_owned(), "/demo/web".to_owned()];
+        assert_eq!(
+            describe_services(&apps, &[done, samples::service()], "step 1 of 2"),
+            "step 1 of 2: 1 of 2 services ready; /demo/web: 2 of 3 running, 1 healthy, 1 starting; \
+             2 machines: 0.5 cpus short"
+        );
     }
 
     #[test]

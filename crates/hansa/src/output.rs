@@ -1,34 +1,51 @@
-//! Where commands put what they found: data on stdout, as a table or as JSON; everything else goes to stderr.
+//! Where commands put what they found: data on stdout, for people or for programs; everything else goes to stderr.
 
 use crate::failure::{Exit, Failure};
 use crate::table::{Table, terminal_width};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::io::{self, Write};
 
 /// How data is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// For people.
+    /// For people, fitted to the terminal.
     #[default]
     Table,
+    /// For people with room: all columns, nothing shortened.
+    Wide,
     /// For programs.
     Json,
+    /// For programs and people.
+    Yaml,
 }
 
 impl Format {
-    /// Prints `data` as JSON, or what `text` makes of it.
+    /// Prints `data` as JSON or YAML, or what `text` makes of it.
     pub fn print<T: Serialize>(self, data: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        let broken = |error: &dyn std::fmt::Display| {
+            Failure::new(Exit::Failed, format!("cannot write the answer in this format: {error}"))
+        };
         match self {
             Format::Json => {
-                let json = serde_json::to_string_pretty(data).map_err(|error| {
-                    Failure::new(Exit::Failed, format!("cannot write the answer as JSON: {error}"))
-                })?;
+                let json = serde_json::to_string_pretty(data).map_err(|error| broken(&error))?;
                 write_stdout(&format!("{json}\n"))
             }
-            Format::Table => write_stdout(&text(data)),
+            Format::Yaml => {
+                // By way of JSON, so that both say the same.
+                let value = serde_json::to_value(data).map_err(|error| broken(&error))?;
+                let yaml = serde_saphyr::to_string(&value).map_err(|error| broken(&error))?;
+                write_stdout(&format!("{}\n", yaml.trim_end()))
+            }
+            Format::Table | Format::Wide => write_stdout(&text(data)),
         }
+    }
+
+    /// Whether it is meant for people.
+    pub fn is_for_people(self) -> bool {
+        matches!(self, Format::Table | Format::Wide)
     }
 }
 
@@ -37,8 +54,27 @@ pub fn table(rows: usize, nothing: &str, table: &Table) -> String {
     if rows == 0 { format!("{nothing}\n") } else { table.render(terminal_width()) }
 }
 
+thread_local! {
+    /// What goes to stdout is kept here instead while somebody collects it.
+    static COLLECTED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps what would go to stdout from now on, until [`collected`].
+pub fn collect() {
+    COLLECTED.with_borrow_mut(|text| *text = Some(String::new()));
+}
+
+/// What was kept since [`collect`]; from now on stdout is stdout again.
+pub fn collected() -> String {
+    COLLECTED.with_borrow_mut(Option::take).unwrap_or_default()
+}
+
 /// Writes to stdout. A reader that has gone away ends the program quietly, as `head` expects.
 pub fn write_stdout(text: &str) -> Result<(), Failure> {
+    let kept = COLLECTED.with_borrow_mut(|kept| kept.as_mut().map(|kept| kept.push_str(text)).is_some());
+    if kept {
+        return Ok(());
+    }
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),

@@ -66,7 +66,16 @@ pub struct Events {
 impl Events {
     /// Opens the stream at `path`.
     pub async fn open(client: &Client, path: &str) -> Result<Self, Failure> {
-        let response = client.stream(path, &[]).await?;
+        Self::open_with(client, path, &[]).await
+    }
+
+    /// Opens the cluster's stream of these kinds of events.
+    pub async fn of(client: &Client, kinds: &str) -> Result<Self, Failure> {
+        Self::open_with(client, "/hansa/v1/events", &[("only", kinds)]).await
+    }
+
+    async fn open_with(client: &Client, path: &str, query: &[(&str, &str)]) -> Result<Self, Failure> {
+        let response = client.stream(path, query).await?;
         Ok(Self { response, parser: Parser::default(), ready: Default::default() })
     }
 

@@ -90,6 +90,27 @@ pub fn shorten(text: &str, width: usize) -> String {
     short
 }
 
+/// The same, but what is missing is its beginning.
+pub fn shorten_front(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return text.to_owned();
+    }
+    std::iter::once('…').chain(text.chars().skip(length + 1 - width.max(1))).collect()
+}
+
+/// The height of the terminal that stdout is; a usual one if it is none.
+pub fn terminal_height() -> usize {
+    // SAFETY: `winsize` is plain data that the call fills in; nothing else is touched.
+    unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        match libc::ioctl(1, libc::TIOCGWINSZ, &raw mut size) == 0 && size.ws_row > 0 {
+            true => usize::from(size.ws_row),
+            false => 24,
+        }
+    }
+}
+
 /// `1 task`, `2 tasks`.
 pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
@@ -133,6 +154,6 @@ mod tests {
     #[test]
     fn lines_stay_lines() {
         assert_eq!(one_line("a\nb\tc\n", 80), "a b c");
-        assert_eq!(shorten("abcdef", 4), "abc…");
+        assert_eq!((shorten("abcdef", 4).as_str(), shorten_front("abcdef", 4).as_str()), ("abc…", "…def"));
     }
 }

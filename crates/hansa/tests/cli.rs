@@ -228,3 +228,177 @@ async fn events_and_logs_are_followed() {
         child.wait().unwrap();
     }
 }
+
+/// Writes files below the cluster's directory and returns the path of their own.
+fn files(cluster: &Cluster, name: &str, all: &[(&str, String)]) -> String {
+    let directory = cluster.directory.join(name);
+    std::fs::create_dir_all(&directory).unwrap();
+    for (name, text) in all {
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+    directory.display().to_string()
+}
+
+#[tokio::test]
+async fn files_are_compared_and_applied() {
+    let cluster = Cluster::start(1).await;
+    let yaml = |cpus: &str| {
+        format!(
+            "id: /shop\napps:\n- id: web\n  cmd: exec sleep 100000\n  cpus: {cpus}\n  mem: 32\n\
+             - id: db\n  cmd: exec sleep 100000\n  cpus: 0.01\n  mem: 32\n"
+        )
+    };
+    let other = app("/other/one", "exec sleep 100000", 1).to_string();
+    let directory = files(&cluster, "wanted", &[("shop.yaml", yaml("0.01")), ("other.json", other)]);
+
+    let differs = cluster.cli(&["diff", &directory]);
+    assert_eq!(differs.status.code(), Some(1), "{}", err(&differs));
+    assert!(out(&differs).contains("+ /shop/web new") && err(&differs).is_empty(), "{}", out(&differs));
+    let dry = done(&cluster, &["apply", "-f", &directory, "--dry-run"]);
+    assert!(dry.ends_with("nothing was changed; without --dry-run: 3 created\n"), "{dry}");
+    assert_eq!(done(&cluster, &["app", "list"]), "no services\n");
+
+    let applied = done(&cluster, &["apply", "-f", &directory]);
+    assert!(applied.ends_with("\n3 created\n"), "{applied}");
+    assert_eq!(cluster.http.running("/shop/web").await.unwrap().len(), 1);
+    let same = done(&cluster, &["diff", &directory]);
+    assert_eq!(same, "no difference: 3 services are as defined\n");
+    let again = cluster.cli_json(&["apply", "-f", &directory]);
+    assert_eq!(again["deployments"], json!([]), "the second time nothing happens: {again}");
+
+    // One field is changed, one service leaves the files: only those are touched.
+    let before = cluster.http.running("/shop/db").await.unwrap();
+    let only_web = yaml("0.02").split("- id: db").next().unwrap().to_owned();
+    files(&cluster, "wanted", &[("shop.yaml", only_web)]);
+    let differs = cluster.cli(&["diff", &format!("{directory}/shop.yaml")]);
+    assert_eq!(differs.status.code(), Some(1));
+    assert!(out(&differs).contains("~ /shop/web differs") && out(&differs).contains("~ cpus  0.01 → 0.02"));
+    let applied = done(&cluster, &["apply", "-f", &directory, "--wait"]);
+    assert!(applied.ends_with("\n1 changed\n"), "{applied}");
+    assert_eq!(cluster.http.running("/shop/db").await.unwrap(), before, "what is not named stays");
+    let pruned = cluster.cli_json(&["apply", "-f", &directory, "--prune", "shop"]);
+    let action = |id: &str| {
+        let steps = pruned["steps"].as_array().unwrap();
+        steps.iter().find(|step| step["id"] == id).map(|step| step["action"].clone())
+    };
+    assert_eq!(action("/shop/db"), Some(json!("remove")), "{pruned}");
+    assert_eq!(action("/other/one"), Some(json!("keep")), "{pruned}");
+    assert_eq!(cluster.cli_json(&["app", "list"])["services"].as_array().unwrap().len(), 2);
+
+    // What is ambiguous or wrong is refused with its place, before anything is changed.
+    let twice = files(
+        &cluster,
+        "twice",
+        &[("a.json", app("/x", "true", 1).to_string()), ("b.yaml", "- {id: /x, cmd: exec sleep 1}\n".into())],
+    );
+    let said = fails(&cluster, 2, &["apply", "-f", &twice]);
+    assert!(said.contains("'/x' is defined twice") && said.contains("b.yaml, [0]"), "{said}");
+    let wrong = files(&cluster, "wrong", &[("a.yaml", "{id: /x, cmd: x, cpus: many}".into())]);
+    let said = fails(&cluster, 2, &["diff", &wrong]);
+    assert!(said.contains("/cpus") && said.contains("wrong/a.yaml"), "{said}");
+    let only_shop = format!("{directory}/shop.yaml");
+    let said = fails(&cluster, 2, &["apply", "-f", &only_shop, "--prune", "other"]);
+    assert!(said.contains("define nothing in /other"), "{said}");
+}
+
+#[tokio::test]
+async fn groups_are_shown_and_changed() {
+    let cluster = Cluster::start(1).await;
+    let apps =
+        json!([app("/shop/web", "exec sleep 100000", 1), app("/shop/back/db", "exec sleep 100000", 1)]);
+    assert!(run_stdin(&cluster, &apps, &[]).status.success());
+    let list = done(&cluster, &["group", "list"]);
+    assert!(list.contains("/shop/back ") && list.lines().count() == 3, "{list}");
+    let shown = done(&cluster, &["group", "show", "shop"]);
+    assert!(shown.contains("2 asked for, 2 running") && shown.contains("/shop/back/db"), "{shown}");
+    done(&cluster, &["group", "put", "dev", "--enforce-role", "true"]);
+    let groups = cluster.cli_json(&["group", "list"]);
+    let dev = groups["groups"].as_array().unwrap().iter().find(|group| group["id"] == "/dev").unwrap();
+    assert_eq!(dev["enforceRole"], true, "{groups}");
+    let said = fails(&cluster, 3, &["group", "show", "shpo"]);
+    assert!(said.contains("did you mean '/shop'?"), "{said}");
+    fails(&cluster, 2, &["group", "remove", "/"]);
+    assert!(done(&cluster, &["group", "remove", "shop"]).contains("/shop removed"));
+    assert_eq!(done(&cluster, &["app", "list"]), "no services\n");
+}
+
+#[tokio::test]
+async fn whatever_an_id_names_is_explained() {
+    let cluster = Cluster::start(1).await;
+    assert!(run_stdin(&cluster, &app("/shop/web", "exec sleep 100000", 1), &[]).status.success());
+    let said = done(&cluster, &["explain", "shop/web"]);
+    assert!(said.contains("service /shop/web is healthy: 1 of 1 instance running"), "{said}");
+    assert!(done(&cluster, &["explain", "node1"]).contains("node node1 is active"));
+    let task = cluster.http.running("/shop/web").await.unwrap()[0].id.to_string();
+    let instance = task.split("._app").next().unwrap();
+    let said = done(&cluster, &["explain", &instance[instance.len() - 8..]]);
+    assert!(said.contains("is running on node1") && said.contains("hansa explain /shop/web"), "{said}");
+    let said = fails(&cluster, 3, &["explain", "shop/wbe"]);
+    assert!(said.contains("did you mean '/shop/web'?"), "{said}");
+
+    let failing = app("/shop/broken", "echo cannot go on >&2; exit 3", 1);
+    run_stdin(&cluster, &failing, &["--no-wait"]);
+    until("it is said that it fails", async || {
+        let said = done(&cluster, &["explain", "shop/broken"]);
+        so(said.contains("status 3") && said.contains("hansa logs /shop/broken"), said)
+    })
+    .await;
+    let nothing_fits = json!({"id": "/shop/huge", "cmd": "true", "cpus": 1000});
+    run_stdin(&cluster, &nothing_fits, &["--no-wait"]);
+    until("it is said that nothing fits", async || {
+        let said = done(&cluster, &["explain", "shop/huge"]);
+        so(said.contains("cpus short") && said.contains("fits on none of 1 machine"), said)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn logs_follow_instances_that_come_and_go() {
+    let cluster = Cluster::start(2).await;
+    let command = "echo begun; echo trouble >&2; trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done";
+    assert!(run_stdin(&cluster, &app("/talk", command, 1), &[]).status.success());
+    let file = |name: &str| cluster.directory.join(name);
+    let read = |name: &str| std::fs::read_to_string(file(name)).unwrap();
+    let mut logs = hansa();
+    logs.args(["--master", &cluster.http.base, "logs", "-f", "talk"]);
+    logs.stdout(std::fs::File::create(file("out")).unwrap());
+    logs.stderr(std::fs::File::create(file("err")).unwrap());
+    let mut logs = logs.spawn().unwrap();
+    until("the first says hello", async || so(read("out").matches("| begun").count() == 1, read("out")))
+        .await;
+    until("stderr is marked", async || so(read("out").contains(" ! trouble"), read("out"))).await;
+    done(&cluster, &["app", "scale", "talk", "2"]);
+    until("the second joins", async || so(read("out").matches("| begun").count() == 2, read("out"))).await;
+    until("that is told", async || so(read("err").contains("+ "), read("err"))).await;
+    done(&cluster, &["app", "scale", "talk", "1"]);
+    until("an end is told", async || so(read("err").contains("\n- "), read("err"))).await;
+    until("its last words are shown", async || so(read("out").contains("| bye"), read("out"))).await;
+    assert_eq!(read("out").matches("| begun").count(), 2, "nothing twice: {}", read("out"));
+    logs.kill().unwrap();
+    logs.wait().unwrap();
+}
+
+#[tokio::test]
+async fn lists_are_watched_and_printed_in_every_format() {
+    let cluster = Cluster::start(1).await;
+    let file = cluster.directory.join("watched");
+    let mut watch = hansa();
+    watch.args(["--master", &cluster.http.base, "app", "list", "--watch"]);
+    let mut watch = watch.stdout(std::fs::File::create(&file).unwrap()).spawn().unwrap();
+    let read = || std::fs::read_to_string(&file).unwrap();
+    until("it is shown", async || so(read() == "no services\n", read())).await;
+    assert!(run_stdin(&cluster, &app("/web", "exec sleep 100000", 1), &[]).status.success());
+    until("it is shown again", async || so(read().contains("1/1"), read())).await;
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    fails(&cluster, 2, &["app", "remove", "web", "--watch"]);
+
+    let yaml = done(&cluster, &["app", "list", "--output", "yaml"]);
+    assert!(yaml.starts_with("services:\n") && yaml.contains("id: /web"), "{yaml}");
+    let mut narrow = hansa();
+    narrow.env("COLUMNS", "80").args(["--master", &cluster.http.base, "task", "list"]);
+    let narrow = out(&narrow.output().unwrap());
+    assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+    let wide = done(&cluster, &["task", "list", "--output", "wide"]);
+    assert!(wide.contains("._app.1"), "{wide}");
+}

@@ -4,8 +4,9 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::follow::{Goal, Started, Wait};
 use crate::output;
+use crate::paint::of_state;
 use crate::suggest::nearest;
-use crate::table::Table;
+use crate::table::{Table, pairs};
 use crate::text;
 use clap::{Args, Subcommand};
 use hansa_api::hansa::{Deployment, Deployments, Steered};
@@ -31,14 +32,14 @@ pub enum DeploymentCommand {
 /// One deployment.
 #[derive(Clone, Debug, Args)]
 pub struct OneArgs {
-    /// The deployment's id
+    /// The deployment's id, or its beginning if no other begins so
     pub id: String,
 }
 
 /// Lets a paused deployment go on
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
-    /// The deployment's id
+    /// The deployment's id, or its beginning if no other begins so
     pub id: String,
     #[command(flatten)]
     pub wait: Wait,
@@ -47,7 +48,7 @@ pub struct ResumeArgs {
 /// Cancels a deployment by one that brings back what was before
 #[derive(Clone, Debug, Args)]
 pub struct CancelArgs {
-    /// The deployment's id
+    /// The deployment's id, or its beginning if no other begins so
     pub id: String,
     /// Stop where it is instead of going back
     #[arg(long)]
@@ -69,10 +70,10 @@ pub async fn run(command: &DeploymentCommand, context: &Context) -> Result<(), F
             context.format.print(deployment, |deployment| render(deployment, text::now()))
         }
         DeploymentCommand::Pause(args) => {
-            find(&args.id, &all)?;
-            let steered = steer(&args.id, "pause", context).await?;
+            let id = find(&args.id, &all)?.id.as_str();
+            let steered = steer(id, "pause", context).await?;
             context.format.print(&steered, |_| {
-                format!("deployment {0} holds; `hansa deployment resume {0}` lets it go on\n", args.id)
+                format!("deployment {id} holds; `hansa deployment resume {id}` lets it go on\n")
             })
         }
         DeploymentCommand::Resume(args) => resume(args, &all, context).await,
@@ -86,7 +87,12 @@ async fn steer(id: &str, order: &str, context: &Context) -> Result<Steered, Fail
 }
 
 fn find<'a>(id: &str, all: &'a Deployments) -> Result<&'a Deployment, Failure> {
-    all.deployments.iter().find(|deployment| deployment.id.as_str() == id).ok_or_else(|| {
+    let exact = all.deployments.iter().find(|deployment| deployment.id.as_str() == id);
+    // Its beginning is enough if no other has it: that is what narrow lists show.
+    let begins = |one: &&Deployment| id.len() >= 4 && one.id.as_str().starts_with(id);
+    let mut beginning = all.deployments.iter().filter(begins);
+    let only = beginning.next().filter(|_| beginning.next().is_none());
+    exact.or(only).ok_or_else(|| {
         let missing = Failure::new(Exit::NotFound, format!("there is no deployment '{id}' under way"));
         match nearest(id, all.deployments.iter().map(|deployment| deployment.id.as_str())) {
             Some(known) => missing.remedy(format!("did you mean '{known}'?")),
@@ -101,20 +107,22 @@ fn services(deployment: &Deployment) -> Vec<String> {
 
 async fn resume(args: &ResumeArgs, all: &Deployments, context: &Context) -> Result<(), Failure> {
     let deployment = find(&args.id, all)?;
-    steer(&args.id, "resume", context).await?;
-    let started = Started { version: deployment.version.to_string(), deployment_id: args.id.clone() };
+    steer(deployment.id.as_str(), "resume", context).await?;
+    let started =
+        Started { version: deployment.version.to_string(), deployment_id: deployment.id.to_string() };
     context.follow(started, services(deployment), Goal::Version, &args.wait).await
 }
 
 async fn cancel(args: &CancelArgs, all: &Deployments, context: &Context) -> Result<(), Failure> {
     let deployment = find(&args.id, all)?;
     let query = [("force", if args.force { "true" } else { "false" })];
-    let path = format!("/v2/deployments/{}", args.id);
+    let path = format!("/v2/deployments/{}", deployment.id);
     let answer: Value = context.client.call(Method::DELETE, &path, &query, None).await?;
     match serde_json::from_value::<Started>(answer) {
         Ok(started) => context.follow(started, services(deployment), Goal::Over, &args.wait).await,
         Err(_) => {
-            context.format.print(&json!({ "cancelled": args.id }), |_| format!("{} stopped\n", args.id))
+            let id = deployment.id.as_str();
+            context.format.print(&json!({ "cancelled": id }), |_| format!("deployment {id} stopped\n"))
         }
     }
 }
@@ -129,7 +137,9 @@ fn state(deployment: &Deployment) -> &'static str {
 }
 
 fn table(deployments: &[Deployment], now: Timestamp) -> Table {
-    let mut table = Table::new(&["ID", "STATE", ">STEP", ">AGE", "~SERVICES", "~WAITING FOR"]);
+    let mut table = Table::new(&["ID", "STATE", ">STEP", ">AGE", "~SERVICES", "~WAITING FOR"])
+        .brief("ID", |id| id.chars().take(8).collect())
+        .paint("STATE", of_state);
     for deployment in deployments {
         table.row([
             deployment.id.to_string(),
@@ -167,7 +177,7 @@ fn render(deployment: &Deployment, now: Timestamp) -> String {
     if !deployment.remedy.is_empty() {
         lines.push(("what helps", deployment.remedy.clone()));
     }
-    lines.iter().map(|(name, value)| format!("{name:<14}{value}\n")).collect()
+    pairs(&lines, 14)
 }
 
 #[cfg(test)]

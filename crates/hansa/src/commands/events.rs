@@ -27,7 +27,9 @@ pub async fn run(args: &EventsArgs, context: &Context) -> Result<(), Failure> {
                 first = false;
                 while let Some(frame) = events.next().await {
                     if wanted(&frame, &args.kinds) {
-                        write_stdout(&format!("{}\n", line(&frame, context.format)))?;
+                        // Of lines of JSON each is YAML, too: a stream of documents.
+                        let mark = if context.format == Format::Yaml { "--- " } else { "" };
+                        write_stdout(&format!("{mark}{}\n", line(&frame, context.format)))?;
                     }
                 }
                 note("the stream has ended; connecting again");
@@ -52,13 +54,13 @@ fn line(frame: &Frame, format: Format) -> String {
     let data: Value = serde_json::from_str(&frame.data).unwrap_or(Value::Null);
     let whole = json!({ "event": frame.event, "data": data });
     match (format, serde_json::from_value::<StreamEvent>(whole.clone())) {
-        (Format::Json, _) => match &frame.id {
+        (Format::Json | Format::Yaml, _) => match &frame.id {
             Some(id) => json!({ "id": id, "event": frame.event, "data": data }).to_string(),
             None => whole.to_string(),
         },
-        (Format::Table, Ok(event)) => words(&event),
+        (Format::Table | Format::Wide, Ok(event)) => words(&event),
         // Of a kind that this version does not know.
-        (Format::Table, Err(_)) => format!("{} {data}", frame.event),
+        (Format::Table | Format::Wide, Err(_)) => format!("{} {data}", frame.event),
     }
 }
 

@@ -62,7 +62,7 @@ fn tell_silent(silent: &[SilentNode]) {
 }
 
 fn table(now: Timestamp, images: &[ImageOnNode]) -> Table {
-    let mut table = Table::new(&["NODE", "~IMAGE", "DIGEST", ">SIZE", ">PULLED", ">TASKS", "USED"]);
+    let mut table = Table::new(&["~NODE", "<IMAGE", "?DIGEST", ">SIZE", "?>PULLED", ">TASKS", "USED"]);
     for image in images {
         let digest = image.digest.strip_prefix("sha256:").unwrap_or(&image.digest);
         table.row([

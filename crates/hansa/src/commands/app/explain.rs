@@ -25,7 +25,8 @@ pub async fn run(args: &ExplainArgs, context: &Context) -> Result<(), Failure> {
     context.format.print(&explanation, |explanation| render(&id, explanation))
 }
 
-fn render(id: &str, explanation: &Explanation) -> String {
+/// It for people.
+pub fn render(id: &str, explanation: &Explanation) -> String {
     let demand = &explanation.demand;
     let mut asks = vec![
         format!("{} cpus", text::cpus(demand.cpus_milli)),

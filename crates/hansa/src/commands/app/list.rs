@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output;
+use crate::paint::of_state;
 use crate::table::Table;
 use crate::text;
 use clap::Args;
@@ -37,22 +38,32 @@ pub fn health(health: Health) -> &'static str {
     }
 }
 
-/// What the list says of a service in one word: that it ends again and again goes before everything else.
-fn state(service: &Service) -> &'static str {
+/// What is said of a service in one word: that it ends again and again goes before everything else.
+pub fn state(service: &Service) -> &'static str {
     if service.failing.is_some() { "failing" } else { health(service.health) }
 }
 
 /// What it waits for; of one that ends again and again, how.
-fn waiting(service: &Service) -> String {
+pub fn waiting(service: &Service) -> String {
     match &service.failing {
         Some(failing) => format!("{} times: {}", failing.count, failing.last),
         None => service.waiting_for.clone().unwrap_or_default(),
     }
 }
 
-fn table(services: &[Service]) -> Table {
-    let mut table =
-        Table::new(&["ID", "STATE", ">RUNNING", ">HEALTHY", ">CPUS", ">MEM", "~COMMAND", "~WAITING FOR"]);
+/// The services as a table.
+pub fn table(services: &[Service]) -> Table {
+    let mut table = Table::new(&[
+        "<ID",
+        "STATE",
+        ">RUNNING",
+        "?>HEALTHY",
+        "?>CPUS",
+        "?>MEM",
+        "?~COMMAND",
+        "~WAITING FOR",
+    ])
+    .paint("STATE", of_state);
     for service in services {
         let checked = service.healthy + service.unhealthy > 0;
         table.row([

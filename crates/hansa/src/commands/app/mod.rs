@@ -1,9 +1,7 @@
 //! `hansa app`: services.
 
-pub mod diff;
 pub mod explain;
 pub mod list;
-pub mod logs;
 pub mod one_liner;
 pub mod remove;
 pub mod restart;
@@ -30,9 +28,9 @@ pub enum AppCommand {
     Rollback(rollback::RollbackArgs),
     #[command(visible_alias = "rm")]
     Remove(remove::RemoveArgs),
-    Diff(diff::DiffArgs),
+    Diff(crate::commands::diff::DiffArgs),
     Explain(explain::ExplainArgs),
-    Logs(logs::LogsArgs),
+    Logs(crate::commands::logs::LogsArgs),
 }
 
 /// Does it.
@@ -46,8 +44,8 @@ pub async fn run(command: &AppCommand, context: &Context) -> Result<(), Failure>
         AppCommand::Restart(args) => restart::run(args, context).await,
         AppCommand::Rollback(args) => rollback::run(args, context).await,
         AppCommand::Remove(args) => remove::run(args, context).await,
-        AppCommand::Diff(args) => diff::run(args, context).await,
+        AppCommand::Diff(args) => crate::commands::diff::run(args, context).await,
         AppCommand::Explain(args) => explain::run(args, context).await,
-        AppCommand::Logs(args) => logs::run(args, context).await,
+        AppCommand::Logs(args) => crate::commands::logs::run(args, context).await,
     }
 }

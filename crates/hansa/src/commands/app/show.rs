@@ -1,10 +1,10 @@
 //! `hansa app show`: one service, its definition and its tasks.
 
-use crate::commands::app::list::health;
+use crate::commands::app::list::state;
 use crate::commands::task::list::table as task_table;
 use crate::context::{Context, app_path};
 use crate::failure::Failure;
-use crate::table::terminal_width;
+use crate::table::{pairs, terminal_width};
 use crate::text;
 use clap::Args;
 use hansa_api::hansa::{Service, Task};
@@ -45,7 +45,7 @@ fn render(shown: &Shown, now: Timestamp) -> String {
     let service = &shown.service;
     let mut lines = vec![
         ("service", service.id.to_string()),
-        ("state", health(service.health).into()),
+        ("state", state(service).into()),
         (
             "instances",
             format!(
@@ -76,7 +76,7 @@ fn render(shown: &Shown, now: Timestamp) -> String {
             service.last_failure_at.map(|at| format!(" ({} ago)", text::age(now, at))).unwrap_or_default();
         lines.push(("last failure", format!("{failure}{when}")));
     }
-    let mut shown_text: String = lines.iter().map(|(name, value)| format!("{name:<13}{value}\n")).collect();
+    let mut shown_text = pairs(&lines, 13);
     if !shown.tasks.is_empty() {
         shown_text.push('\n');
         shown_text.push_str(&task_table(&shown.tasks, now).render(terminal_width()));

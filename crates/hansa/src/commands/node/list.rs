@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output;
+use crate::paint::of_state;
 use crate::table::Table;
 use crate::text;
 use clap::Args;
@@ -45,7 +46,7 @@ pub fn state(state: AgentState) -> &'static str {
 
 fn table(nodes: &[Node]) -> Table {
     let mut table = Table::new(&[
-        "NODE",
+        "<NODE",
         "STATE",
         ">TASKS",
         ">CPUS",
@@ -54,9 +55,10 @@ fn table(nodes: &[Node]) -> Table {
         ">MEM",
         ">GIVEN",
         ">USED",
-        "~ZONE",
-        "~ATTRIBUTES",
-    ]);
+        "?~ZONE",
+        "?~ATTRIBUTES",
+    ])
+    .paint("STATE", of_state);
     for node in nodes {
         let (total, given) = (&node.total, &node.allocated);
         let used = |part: fn(&hansa_model::role::Totals) -> u64, total| {

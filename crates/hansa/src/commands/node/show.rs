@@ -4,7 +4,7 @@ use crate::commands::node::list::state;
 use crate::commands::task::list::table as task_table;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::table::terminal_width;
+use crate::table::{pairs, terminal_width};
 use crate::text;
 use clap::Args;
 use hansa_api::hansa::{Node, Task};
@@ -76,7 +76,7 @@ fn render(shown: &Shown, now: Timestamp) -> String {
     for missing in &node.missing_isolation {
         lines.push(("missing", missing.clone()));
     }
-    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<14}{value}\n")).collect();
+    let mut text = pairs(&lines, 14);
     if !shown.tasks.is_empty() {
         text.push('\n');
         text.push_str(&task_table(&shown.tasks, now).render(terminal_width()));

@@ -1,8 +1,10 @@
 //! `hansa task list`: what runs where.
 
+use crate::commands::task::logs::short_id;
 use crate::context::{Context, app_path};
 use crate::failure::Failure;
 use crate::output;
+use crate::paint::of_state;
 use crate::table::Table;
 use crate::text;
 use clap::Args;
@@ -57,11 +59,14 @@ pub fn state(task: &Task) -> String {
 
 /// The tasks as a table.
 pub fn table(tasks: &[Task], now: Timestamp) -> Table {
-    let mut table = Table::new(&["ID", "STATE", "NODE", "PORTS", ">AGE", "~MESSAGE"]);
+    let mut table = Table::new(&["ID", "<SERVICE", "STATE", "~NODE", "?PORTS", ">AGE", "~MESSAGE"])
+        .brief("ID", |id| short_id(&id.into()))
+        .paint("STATE", of_state);
     for task in tasks {
         let ports: Vec<String> = task.ports.iter().map(u16::to_string).collect();
         table.row([
             task.id.to_string(),
+            task.app.as_ref().map(ToString::to_string).unwrap_or_default(),
             state(task),
             task.hostname.clone(),
             ports.join(","),
@@ -81,7 +86,8 @@ mod tests {
     fn tasks_are_listed() {
         assert_eq!(
             table(&[samples::task("web.1")], Timestamp(62_000)).render(None),
-            "ID     STATE             NODE   PORTS  AGE  MESSAGE\nweb.1  running, healthy  node1  31000   1m  -\n"
+            "ID     SERVICE    STATE             NODE   PORTS  AGE  MESSAGE\n\
+             web.1  /demo/web  running, healthy  node1  31000   1m  -\n"
         );
     }
 

@@ -33,14 +33,12 @@ pub async fn run(args: &LogsArgs, context: &Context) -> Result<(), Failure> {
     let (send, mut lines) = mpsc::channel(256);
     let print = async move {
         while let Some(line) = lines.recv().await {
-            write_stdout(&format!(
-                "{line}
-"
-            ))?;
+            write_stdout(&format!("{line}\n"))?;
         }
         Ok(())
     };
-    let (read, printed) = tokio::join!(tail(&context.client, &source, args.lines, args.follow, send), print);
+    let from = From::Last(args.lines);
+    let (read, printed) = tokio::join!(tail(&context.client, &source, from, args.follow, send), print);
     read.and(printed)
 }
 
@@ -52,15 +50,40 @@ pub struct Source {
     pub file: &'static str,
 }
 
-/// Sends the last `lines` lines of a file to `take`, and with `follow` every line that is added, until nobody receives
-/// them any more.
+/// Where to begin.
+pub enum From {
+    /// With so many lines from the end.
+    Last(usize),
+    /// After these, which were the last that were seen before the line broke.
+    After(VecDeque<String>),
+}
+
+/// How many lines are looked through for those that were seen already.
+const LOOK_BACK: usize = 2_000;
+
+/// What comes after those that were seen: after the last place where they stand in a row; everything if there is none.
+fn after(seen: &VecDeque<String>, mut lines: VecDeque<String>) -> VecDeque<String> {
+    if seen.is_empty() {
+        return lines;
+    }
+    let ends = (seen.len()..=lines.len()).rev();
+    let found = ends.into_iter().find(|&end| lines.range(end - seen.len()..end).eq(seen.iter()));
+    lines.drain(..found.unwrap_or(0));
+    lines
+}
+
+/// Sends lines of a file to `take`, and with `follow` every line that is added, until nobody receives them any more.
 pub async fn tail(
     client: &Client,
     source: &Source,
-    lines: usize,
+    from: From,
     follow: bool,
     take: mpsc::Sender<String>,
 ) -> Result<(), Failure> {
+    let lines = match &from {
+        From::Last(lines) => *lines,
+        From::After(_) => LOOK_BACK,
+    };
     let path = format!("/hansa/v1/tasks/{}/logs/{}", source.task, source.file);
     // So many bytes from the end hold enough lines, unless they are long; then fewer lines are shown.
     let from_end = if lines == usize::MAX { 0 } else { lines.saturating_mul(256).min(8 << 20) };
@@ -97,6 +120,9 @@ pub async fn tail(
     }
     while seen.len() > lines {
         seen.pop_front();
+    }
+    if let From::After(known) = &from {
+        seen = after(known, seen);
     }
     for line in seen {
         if take.send(line).await.is_err() {
@@ -171,6 +197,16 @@ mod tests {
                 (["a", "bä", ""].map(str::to_owned).as_slice(), Some("rest"))
             );
         }
+    }
+
+    #[test]
+    fn what_was_seen_before_the_line_broke_is_not_shown_again() {
+        let list = |text: &str| text.chars().map(String::from).collect::<VecDeque<String>>();
+        assert_eq!(after(&list("bc"), list("abcbcd")), list("d"));
+        assert_eq!(after(&list("bc"), list("abc")), list(""));
+        assert_eq!(after(&list("xy"), list("abc")), list("abc"), "it was rotated away");
+        assert_eq!(after(&list(""), list("a")), list("a"));
+        assert_eq!(after(&list("abcd"), list("cd")), list("cd"));
     }
 
     #[test]

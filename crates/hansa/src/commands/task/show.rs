@@ -3,6 +3,7 @@
 use crate::commands::task::list::state;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::table::pairs;
 use crate::text;
 use clap::Args;
 use hansa_api::hansa::Task;
@@ -54,7 +55,7 @@ fn render(task: &Task, now: Timestamp) -> String {
         let cause = check.last_failure_cause.as_deref().map(|cause| format!("; last failure: {cause}"));
         lines.push(("check", format!("{at}: {stands}{}", cause.unwrap_or_default())));
     }
-    lines.iter().map(|(name, value)| format!("{name:<10}{}\n", value.replace('\n', " "))).collect()
+    pairs(&lines, 10)
 }
 
 #[cfg(test)]

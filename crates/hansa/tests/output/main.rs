@@ -1,0 +1,238 @@
+//! What every command prints, in terminals of 80 and of 160 columns, held against files.
+//!
+//! The program talks to a master of cardboard: fixed answers, of the same types as the real ones, with everything that is rare
+//! in a healthy cluster. `HANSA_SNAPSHOTS=write cargo test -p hansa --test output` writes the files anew; the diff is then to
+//! be read as a newcomer would. What commands do is tested elsewhere, against real clusters.
+
+mod answers;
+mod cardboard;
+mod top;
+
+use cardboard::Master;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The commands, by the file that has their output.
+const COMMANDS: &[(&str, &[&str])] = &[
+    (
+        "apps",
+        &[
+            "app list",
+            "app list web",
+            "app list nothing",
+            "app show shop/web",
+            "app show shop/broken",
+            "app explain shop/big",
+            "app rollback shop/web --list",
+            "app scale shop/web 4",
+            "app scale shop/web 4 --no-wait",
+            "app update shop/web cpus=0.5",
+            "app restart shop/web",
+            "app rollback shop/web",
+            "app remove shop/web",
+            "app run FILES/web.json",
+            "app show shop/wbe",
+            "app update shop/web cpsu=1",
+        ],
+    ),
+    (
+        "tasks",
+        &[
+            "task list",
+            "task list --app shop/broken",
+            "task show 0a1b2c3d4e01",
+            "task show 0a1b2c3d4e05",
+            "task kill 0a1b2c3d4e01",
+            "task logs 0a1b2c3d4e01",
+            "task show nothing",
+        ],
+    ),
+    ("logs", &["logs shop/web --stdout", "logs shop/broken -n 1", "logs 0a1b2c3d4e01", "logs nothing"]),
+    (
+        "nodes",
+        &[
+            "node list",
+            "node show node1.example.org",
+            "node show node3",
+            "node drain node4",
+            "node deactivate node1.example.org",
+            "node reactivate node1.example.org",
+            "node show nod3",
+        ],
+    ),
+    (
+        "explain",
+        &[
+            "explain shop/web",
+            "explain shop/broken",
+            "explain shop/big",
+            "explain node1.example.org",
+            "explain node3",
+            "explain 0a1b2c3d4e01",
+            "explain 0a1b2c3d4e05",
+            "explain 5f0c8f6e-0001-4000-8000-0123456789ab",
+            "explain spark",
+            "explain shop/bgi",
+        ],
+    ),
+    (
+        "deployments",
+        &[
+            "deployment list",
+            "deployment show 5f0c8f6e",
+            "deployment pause 5f0c8f6e",
+            "deployment resume 5f0c8f6e --no-wait",
+            "deployment cancel 5f0c8f6e --no-wait",
+            "deployment show nothing",
+        ],
+    ),
+    (
+        "groups",
+        &[
+            "group list",
+            "group show shop",
+            "group put shop --depends-on db",
+            "group remove shop",
+            "group show shpo",
+        ],
+    ),
+    (
+        "files",
+        &[
+            "diff FILES/web.json",
+            "diff FILES/same.json",
+            "diff FILES",
+            "apply -f FILES --dry-run",
+            "apply -f FILES/web.json",
+            "apply -f FILES --prune shop --dry-run",
+            "apply -f FILES/web.json --prune nothing --prune shop/team --dry-run",
+            "apply -f MISSING",
+            "apply -f BAD/typo.yaml --dry-run",
+            "apply -f BAD/twice.json",
+        ],
+    ),
+    ("roles", &["role list", "role set web --weight 2 --limit cpus:4", "role set web --weight 0"]),
+    ("images", &["image list", "image prune"]),
+    (
+        "frameworks",
+        &["framework list", "framework show spark", "framework explain spark", "framework show sprak"],
+    ),
+    (
+        "contexts",
+        &[
+            "context list",
+            "context add eu http://10.0.0.1:8080",
+            "context add us 10.1.0.1:8080",
+            "context list",
+            "context use us",
+            "context use uss",
+            "context show",
+            "context remove us",
+        ],
+    ),
+    (
+        "formats",
+        &[
+            "app list --output wide",
+            "task list --output wide",
+            "node list --output wide",
+            "role list --output yaml",
+            "role list --output json",
+            "app scale shop/web 4 --output json",
+            "app list --output xml",
+            "app remove shop/web --watch",
+        ],
+    ),
+    ("program", &["version", "help", "apply --help", "lst"]),
+];
+
+/// Commands whose every line fits: those that show how things are. What others say may have ids and texts in full.
+const FITTING: &[&str] = &[" list", " show ", "explain "];
+
+#[test]
+fn every_command_prints_what_it_should() {
+    let master = Master::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let written = std::env::var("HANSA_SNAPSHOTS").is_ok_and(|what| what == "write");
+    let mut wrong = Vec::new();
+    answers::write_files(directory.path());
+    for (name, commands) in COMMANDS {
+        let mut all = String::new();
+        for width in [80, 160] {
+            let home = directory.path().join(format!("{name}-{width}"));
+            for line in *commands {
+                let shown = run(&master, directory.path(), &home, line, width);
+                let strict = FITTING.iter().any(|verb| line.contains(verb))
+                    && !line.contains("--")
+                    && !line.contains("framework");
+                if let Some(long) = shown.lines().find(|text| strict && text.chars().count() > width) {
+                    wrong.push(format!("{line}: longer than {width} columns: {long}"));
+                }
+                all.push_str(&format!("[{width}] $ hansa {line}\n{shown}\n"));
+            }
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/snapshots/{name}.txt"));
+        if written {
+            std::fs::write(&path, &all).expect("the snapshot can be written");
+        } else {
+            wrong.extend(difference(&path, &all));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nHANSA_SNAPSHOTS=write writes the files anew", wrong.join("\n"));
+}
+
+/// The first line that is not as in the file.
+fn difference(path: &PathBuf, shown: &str) -> Option<String> {
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    if expected == shown {
+        return None;
+    }
+    let mut lines = expected.lines().zip(shown.lines()).enumerate();
+    let (at, (old, new)) = lines.find(|(_, (old, new))| old != new).unwrap_or((0, ("", "its length")));
+    Some(format!("{}:{}\n  expected: {old}\n  printed:  {new}", path.display(), at + 1))
+}
+
+/// What a command prints: stdout, then stderr with a mark, then the exit code if it is one.
+fn run(master: &Master, directory: &Path, home: &Path, line: &str, width: usize) -> String {
+    let place = directory.display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hansa"));
+    command.env_clear().env("HOME", home).env("COLUMNS", width.to_string()).current_dir(directory);
+    if !line.starts_with("context") {
+        command.env("HANSA_MASTER", &master.address);
+    }
+    let output = command.args(line.split(' ')).output().expect("the program runs");
+    let mut shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        shown.push_str(&format!("! {line}\n"));
+    }
+    if let Some(code) = output.status.code().filter(|code| *code != 0) {
+        shown.push_str(&format!("exit code {code}\n"));
+    }
+    // Times have always the same length.
+    let shown = shown.replace(&master.address, "http://MASTER").replace(&place, "DIRECTORY");
+    mask_times(&shown)
+}
+
+/// `2026-11-22T08:12:12.123Z` with nothing but its form.
+fn mask_times(text: &str) -> String {
+    let form = b"dddd-dd-ddTdd:dd:dd.dddZ";
+    let bytes = text.as_bytes();
+    let fits = |at: usize| {
+        bytes.len() >= at + form.len()
+            && form.iter().zip(&bytes[at..]).all(|(form, byte)| match form {
+                b'd' => byte.is_ascii_digit(),
+                other => byte == other,
+            })
+    };
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while at < bytes.len() {
+        if fits(at) {
+            out.extend_from_slice(b"YYYY-MM-DDTHH:MM:SS.mmmZ");
+            at += form.len();
+        } else {
+            out.push(bytes[at]);
+            at += 1;
+        }
+    }
+    String::from_utf8(out).expect("only digits were replaced")
+}
