@@ -4,6 +4,7 @@
 
 mod arrows;
 mod bench;
+mod clients;
 mod console;
 mod dev;
 mod fuzz;
@@ -21,6 +22,9 @@ usage: cargo xtask COMMAND
 
   test    everything that CI runs: format, rules, lints, build, tests, docs, console, clients
   tidy    the repository's own rules only
+  clients [marathon] [mesos]
+          clients that other people wrote, unchanged, against clusters of ours; both kinds if none is named. With the
+          folder of a checkout of github douban/pymesos in $HANSA_PYMESOS its examples run, too
   bench [cell] [link] [allocation] [placement] [store] [machine] [images]
           how fast and how large, with baselines; all of them if none is named
   marathon-examples
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["test"] => test::test(&root),
         ["tidy"] => test::tidy_only(&root),
+        ["clients", names @ ..] => test::clients(&root, names),
         ["bench", names @ ..] => bench::bench(&root, names),
         ["marathon-examples"] => test::marathon_examples(&root),
         ["fuzz"] => test::fuzz(&root, 10.0),

@@ -15,12 +15,25 @@ pub struct Count {
     pub passed: u64,
     /// Failed.
     pub failed: u64,
+    /// Not run, because the machine does not have what they need.
+    pub skipped: u64,
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.skipped > 0 {
+            write!(f, ", {} skipped", self.skipped)?;
+        }
+        Ok(())
+    }
 }
 
 impl std::ops::AddAssign for Count {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.skipped += other.skipped;
     }
 }
 
@@ -116,7 +129,7 @@ fn counted(line: &str) -> Option<Count> {
         let words: Vec<&str> = summary.split([' ', ';', ',', '|']).filter(|part| !part.is_empty()).collect();
         words.windows(2).find(|pair| pair[1] == word).and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
     };
-    Some(Count { passed: number_before("passed"), failed: number_before("failed") })
+    Some(Count { passed: number_before("passed"), failed: number_before("failed"), skipped: 0 })
 }
 
 #[cfg(test)]
@@ -125,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_runners_summary_is_understood() {
-        let count = |passed, failed| Some(Count { passed, failed });
+        let count = |passed, failed| Some(Count { passed, failed, skipped: 0 });
         assert_eq!(
             counted("test result: ok. 59 passed; 1 failed; 0 ignored; 0 measured; finished in 0.12s"),
             count(59, 1)
@@ -144,7 +157,7 @@ mod tests {
         // Not to our own output: a runner above us would count the lines as its own.
         let (out, err) = (std::io::sink(), std::io::sink());
         let outcome = run_into(command, Duration::from_secs(60), out, err).unwrap();
-        assert_eq!((outcome.ok, outcome.count), (false, Count { passed: 4, failed: 1 }));
+        assert_eq!((outcome.ok, outcome.count), (false, Count { passed: 4, failed: 1, skipped: 0 }));
     }
 
     #[test]

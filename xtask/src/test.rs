@@ -1,6 +1,6 @@
 //! `cargo xtask test`: one step after the other, all of them even if one fails, and a summary.
 
-use crate::fuzz::{self, Tools};
+use crate::clients;
 use crate::run::{Count, Outcome, run};
 use crate::temporary::Temporary;
 use crate::{console, system, tidy};
@@ -11,12 +11,6 @@ use std::time::{Duration, Instant};
 
 /// No step may take longer.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
-
-/// Where the clients' scripts are.
-const CLIENTS: &str = "crates/hansa/tests/clients";
-
-/// How long each half of the fuzzing takes that is part of the tests.
-const SHORT_FUZZ: Duration = Duration::from_secs(12);
 
 /// What was done, for the summary.
 #[derive(Default)]
@@ -36,12 +30,7 @@ impl Report {
             count.failed = 1;
         }
         let verdict = if outcome.ok { "ok" } else { "FAILED" };
-        self.lines.push(format!(
-            "{name:<12}{verdict:<8}{:>5} s  {} passed, {} failed",
-            outcome.took.as_secs(),
-            count.passed,
-            count.failed
-        ));
+        self.lines.push(format!("{name:<12}{verdict:<8}{:>5} s  {count}", outcome.took.as_secs()));
         self.total += count;
         outcome.ok
     }
@@ -52,7 +41,7 @@ impl Report {
         for line in &self.lines {
             println!("{line}");
         }
-        println!("{} passed, {} failed", self.total.passed, self.total.failed);
+        println!("{}", self.total);
         self.total.failed == 0
     }
 }
@@ -95,12 +84,14 @@ pub fn fuzz(root: &Path, minutes: f64) -> Result<bool> {
     {
         anyhow::ensure!(run(cargo(root, arguments), LIMIT)?.ok, "cannot build what is needed");
     }
-    Ok(fuzz_for(root, Duration::from_secs_f64(minutes * 60.0))?.ok)
+    Ok(clients::fuzz(root, &target(root), Duration::from_secs_f64(minutes * 60.0))?.ok)
 }
 
-fn fuzz_for(root: &Path, each: Duration) -> Result<Outcome> {
-    let python = environment(root, "fuzz-venv", "requirements-fuzz.txt")?;
-    fuzz::fuzz(&Tools { target: target(root), clients: root.join(CLIENTS), python }, each)
+/// Clients that other people wrote. Whether all is well.
+pub fn clients(root: &Path, names: &[&str]) -> Result<bool> {
+    system::provide()?;
+    anyhow::ensure!(run(cargo(root, &["build", "-p", "hansa"]), LIMIT)?.ok, "cannot build what is needed");
+    clients::only(root, &target(root), names)
 }
 
 /// Everything that CI runs. Whether all of it is well.
@@ -119,7 +110,7 @@ pub fn test(root: &Path) -> Result<bool> {
         let mut tests = cargo(root, &["test", "--workspace", "--no-fail-fast"]);
         tests.env("TMPDIR", temporary.path());
         report.add("tests", run(tests, LIMIT)?);
-        match clients(root, &temporary) {
+        match clients::all(root, &target(root), &temporary) {
             Ok(outcome) => {
                 report.add("clients", outcome);
             }
@@ -172,43 +163,6 @@ fn check_rules(root: &Path) -> Result<Outcome> {
     Ok(Outcome { ok: count.failed == 0, count, took: begun.elapsed() })
 }
 
-/// Marathon's clients from PyPI, unchanged, against clusters of ours, and a short fuzzing of one.
-fn clients(root: &Path, temporary: &Temporary) -> Result<Outcome> {
-    let folder = root.join(CLIENTS);
-    let python = environment(root, "clients-venv", "requirements.txt")?;
-    let mut sum = Outcome { ok: true, count: Count::default(), took: Duration::ZERO };
-    for script in ["marathon_client.py", "marathon_tools.py"] {
-        let mut command = Command::new(&python);
-        command.arg(folder.join(script)).env("HANSA_BIN", target(root).join("debug/hansa"));
-        command.env("TMPDIR", temporary.path());
-        let outcome = run(command, LIMIT)?;
-        sum.ok &= outcome.ok;
-        sum.took += outcome.took;
-        sum.count += outcome.count;
-    }
-    let fuzzed = fuzz_for(root, SHORT_FUZZ)?;
-    sum.ok &= fuzzed.ok;
-    sum.took += fuzzed.took;
-    sum.count += fuzzed.count;
-    Ok(sum)
-}
-
-/// A Python environment with what a file of requirements names, from PyPI; its Python.
-fn environment(root: &Path, name: &str, requirements: &str) -> Result<PathBuf> {
-    let venv = target(root).join(name);
-    let python = venv.join("bin/python");
-    if !python.exists() {
-        let mut make = Command::new("python3");
-        make.arg("-m").arg("venv").arg(&venv);
-        anyhow::ensure!(run(make, LIMIT)?.ok, "cannot make a Python environment in {}", venv.display());
-    }
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
-    install.arg(root.join(CLIENTS).join(requirements));
-    anyhow::ensure!(run(install, LIMIT)?.ok, "cannot install what {requirements} names from PyPI");
-    Ok(python)
-}
-
 fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
@@ -220,12 +174,15 @@ mod tests {
     #[test]
     fn a_step_counts_even_if_it_has_no_tests() {
         let mut report = Report::default();
-        let outcome =
-            |ok, passed, failed| Outcome { ok, count: Count { passed, failed }, took: Duration::ZERO };
+        let outcome = |ok, passed, failed| Outcome {
+            ok,
+            count: Count { passed, failed, skipped: 0 },
+            took: Duration::ZERO,
+        };
         assert!(report.add("format", outcome(true, 0, 0)));
         assert!(!report.add("lints", outcome(false, 0, 0)));
         report.add("tests", outcome(false, 10, 2));
         report.add("crashed", outcome(false, 3, 0));
-        assert_eq!(report.total, Count { passed: 14, failed: 4 });
+        assert_eq!(report.total, Count { passed: 14, failed: 4, skipped: 0 });
     }
 }

@@ -123,9 +123,9 @@ pub struct FrameworkRole {
     pub role: RoleName,
     /// The framework wants no offers for it.
     pub suppressed: bool,
-    /// What the framework's tasks and executors have in this role.
+    /// What the framework's tasks and executors have in this role, and what it holds offers of.
     pub allocated: Totals,
-    /// What it holds offers of.
+    /// What of that it only holds offers of.
     pub offered: Totals,
     /// The framework's share of the cluster in this role: millionths, as in [`FrameworkSummary::share_ppm`].
     pub share_ppm: u64,
@@ -137,7 +137,7 @@ pub struct FrameworkRole {
     /// The role never has more than this.
     #[serde(default)]
     pub limit: Bound,
-    /// What everybody in the role has together, reservations included.
+    /// What everybody in the role and below it has together, in use and in offers.
     pub role_used: Totals,
     /// The role's share of the cluster: millionths, not weighted.
     pub role_share_ppm: u64,
@@ -156,8 +156,6 @@ pub struct FrameworkOffer {
     pub hostname: String,
     /// What is offered, in Mesos' notation: `cpus:4;mem:1024;ports:[31000-32000]`.
     pub resources: String,
-    /// When it was made.
-    pub made_at: Timestamp,
     /// When it is taken back; None: never.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
@@ -187,9 +185,6 @@ pub struct FrameworkExplanation {
     pub name: String,
     /// The whole in one sentence.
     pub summary: String,
-    /// What would change it, for whoever runs the framework or the cluster; None: nothing is in the way.
-    #[serde(default)]
-    pub remedy: Option<String>,
     /// Role by role, in order of name.
     pub roles: Vec<RoleExplanation>,
 }
@@ -200,40 +195,34 @@ pub struct RoleExplanation {
     /// How the framework stands in the role.
     #[serde(flatten)]
     pub standing: FrameworkRole,
-    /// What the allocator last decided for the framework in this role; None: it has not looked yet.
+    /// How the allocator sees that, in one sentence.
+    pub words: String,
+    /// The last offer that it made for the framework in this role; None: there was none.
     #[serde(default)]
-    pub last: Option<Decision>,
-    /// What stands in the way of an offer now, machine by machine, the most machines first.
+    pub last_offer: Option<LastOffer>,
+    /// What it does not offer now, the most machines first.
     #[serde(default)]
     pub obstacles: Vec<OfferObstacle>,
 }
 
-/// What the allocator decided.
+/// An offer that was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
+pub struct LastOffer {
     /// When.
     pub at: Timestamp,
-    /// How many offers it made.
-    pub offers: u32,
-    /// What they had in them.
-    pub offered: Totals,
-    /// In words: why so, or why nothing.
-    pub why: String,
+    /// Of which machine.
+    pub node: AgentId,
+    /// That machine's name.
+    pub hostname: String,
 }
 
 /// Machines that are not offered for the same reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OfferObstacle {
-    /// Stable, for programs: such as `filtered`, `no_free_resources`, `reserved`, `below_minimum`, `quota_limit`,
-    /// `headroom`, `gpu_machine`, `constraint`, `not_active`, `offered`.
-    pub reason: String,
     /// In words.
     pub words: String,
     /// How many machines.
     pub machines: u32,
     /// Up to five of them by host name.
     pub examples: Vec<String>,
-    /// Until when, if it ends by itself.
-    #[serde(default)]
-    pub until: Option<Timestamp>,
 }

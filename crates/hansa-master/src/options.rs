@@ -22,6 +22,8 @@ pub struct Options {
     pub max_running_deployments: usize,
     /// Milliseconds without progress after which a deployment is failing, unless its apps say otherwise; 0: never.
     pub progress_deadline_ms: u64,
+    /// Milliseconds that a framework may hold an offer without a word; then it is taken back.
+    pub offer_timeout_ms: u64,
     /// Connections at once; more wait to be accepted.
     pub max_connections: usize,
     /// Origins of web pages that may use the API from a browser, besides its own.
@@ -39,6 +41,7 @@ impl Options {
             unreachable_after_ms: 5_000,
             max_running_deployments: 10_000,
             progress_deadline_ms: 600_000,
+            offer_timeout_ms: 60_000,
             max_connections: 60_000,
             cors_origins: Vec::new(),
         }

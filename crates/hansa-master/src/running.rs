@@ -299,6 +299,7 @@ fn settings(options: &Options) -> std::io::Result<Settings> {
         ..Settings::default()
     };
     settings.kernel.unreachable_after_ms = options.unreachable_after_ms;
+    settings.kernel.offer_timeout_ms = options.offer_timeout_ms;
     settings.services.max_running_deployments = options.max_running_deployments;
     settings.services.progress_deadline_ms = options.progress_deadline_ms;
     Ok(settings)

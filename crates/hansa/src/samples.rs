@@ -142,7 +142,6 @@ pub fn framework_detail() -> FrameworkDetail {
             node: "agent-1".into(),
             hostname: "node1".into(),
             resources: "cpus:1;mem:32".into(),
-            made_at: Timestamp(60_000),
             expires_at: Some(Timestamp(120_000)),
         }],
         filters: vec![FrameworkFilter {

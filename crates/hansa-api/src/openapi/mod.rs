@@ -6,6 +6,7 @@
 //! in `docs/` show a change of the surface in the diff; `HANSA_WRITE_OPENAPI=1 cargo test -p hansa-api openapi` writes them.
 
 mod check;
+mod frameworks;
 mod hansa;
 mod marathon;
 mod schema;
@@ -21,8 +22,8 @@ pub fn hansa() -> Value {
         "Hansa",
         "Hansa's own API. Ids of services are paths: they begin with a slash and may contain more of them, also in a \
          URL. Times are milliseconds since 1970-01-01T00:00:00Z, amounts of memory and disk are bytes.",
-        hansa::operations(),
-        hansa::schemas(),
+        [hansa::operations(), frameworks::operations()].into_iter().flatten().collect(),
+        [hansa::schemas(), frameworks::schemas()].concat(),
         "ErrorBody",
     )
 }

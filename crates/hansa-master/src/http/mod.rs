@@ -11,6 +11,7 @@ pub mod error;
 mod events;
 mod exec;
 mod extract;
+mod frameworks;
 #[cfg(test)]
 mod fuzz;
 mod guard;
@@ -62,6 +63,9 @@ fn own_routes() -> Vec<(&'static str, MethodRouter<Master>)> {
         ("/hansa/v1/deployments/{deployment}/{order}", post(deployments::order)),
         ("/hansa/v1/images", get(images::list)),
         ("/hansa/v1/images/prune", post(images::prune)),
+        ("/hansa/v1/frameworks", get(frameworks::list)),
+        ("/hansa/v1/frameworks/{framework}", get(frameworks::show)),
+        ("/hansa/v1/frameworks/{framework}/explain", get(frameworks::explain)),
         ("/hansa/v1/roles", get(roles::list)),
         ("/hansa/v1/roles/{role}", put(roles::set)),
         ("/hansa/v1/events", get(events::stream)),

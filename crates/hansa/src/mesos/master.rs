@@ -45,6 +45,7 @@ fn options(flags: &Flags) -> Result<(Options, bool), String> {
         );
     }
     options.unreachable_after_ms = ping.saturating_mul(pings);
+    options.offer_timeout_ms = flags.time_ms("offer_timeout").unwrap_or(options.offer_timeout_ms).max(1);
     Ok((options, durable))
 }
 
@@ -65,9 +66,15 @@ mod tests {
             (options.data_dir.to_str(), options.unreachable_after_ms, durable),
             (Some("/w"), 75_000, true)
         );
-        let words =
-            ["--ip=127.0.0.1", "--work_dir=/w", "--agent_ping_timeout=2secs", "--max_slave_ping_timeouts=3"];
-        assert_eq!(read(&words).unwrap().0.unreachable_after_ms, 6_000);
+        let words = [
+            "--ip=127.0.0.1",
+            "--work_dir=/w",
+            "--agent_ping_timeout=2secs",
+            "--max_slave_ping_timeouts=3",
+            "--offer_timeout=5mins",
+        ];
+        let options = read(&words).unwrap().0;
+        assert_eq!((options.unreachable_after_ms, options.offer_timeout_ms), (6_000, 300_000));
         assert!(!read(&["--ip=127.0.0.1", "--registry=in_memory"]).unwrap().1);
     }
 

@@ -1,7 +1,7 @@
 //! `hansa framework explain`: why a framework is offered what it is offered.
 
 use super::list::share;
-use super::show::{amounts, until};
+use super::show::amounts;
 use super::{OneArgs, of_one};
 use crate::commands::role::bound;
 use crate::context::Context;
@@ -19,9 +19,6 @@ pub async fn run(args: &OneArgs, context: &Context) -> Result<(), Failure> {
 
 fn render(explanation: &FrameworkExplanation, now: Timestamp) -> String {
     let mut lines = format!("{} ({}): {}\n", explanation.name, explanation.id, explanation.summary);
-    if let Some(remedy) = &explanation.remedy {
-        lines.push_str(&format!("remedy: {remedy}\n"));
-    }
     for role in &explanation.roles {
         lines.push('\n');
         lines.push_str(&render_role(role, now));
@@ -34,7 +31,7 @@ fn render_role(role: &RoleExplanation, now: Timestamp) -> String {
     let suppressed = if standing.suppressed { ", suppressed by the framework" } else { "" };
     let mut text = format!("role {}{suppressed}\n", standing.role);
     text.push_str(&format!(
-        "  the framework has {} ({}), and holds offers of {}\n",
+        "  the framework has {} ({}), of which it holds offers of {}\n",
         amounts(&standing.allocated),
         share(standing.share_ppm),
         amounts(&standing.offered)
@@ -47,26 +44,18 @@ fn render_role(role: &RoleExplanation, now: Timestamp) -> String {
         bound(&standing.guarantee, "none"),
         bound(&standing.limit, "none")
     ));
-    match &role.last {
-        Some(last) if last.offers > 0 => text.push_str(&format!(
-            "  {} ago: {} of {}: {}\n",
+    text.push_str(&format!("  {}\n", role.words));
+    if let Some(last) = &role.last_offer {
+        text.push_str(&format!(
+            "  the last offer was made {} ago, of {}\n",
             text::age(now, last.at),
-            text::count(last.offers.into(), "offer"),
-            amounts(&last.offered),
-            last.why
-        )),
-        Some(last) => text.push_str(&format!("  {} ago: no offer: {}\n", text::age(now, last.at), last.why)),
-        None => text.push_str("  the allocator has not looked at it yet\n"),
+            last.hostname
+        ));
     }
     if !role.obstacles.is_empty() {
-        let mut table = Table::new(&[">MACHINES", "~WHY NO OFFER NOW", "ENDS", "~SUCH AS"]);
+        let mut table = Table::new(&[">MACHINES", "~WHY NO OFFER NOW", "~SUCH AS"]);
         for obstacle in &role.obstacles {
-            table.row([
-                obstacle.machines.to_string(),
-                obstacle.words.clone(),
-                obstacle.until.map(|at| until(now, at)).unwrap_or_default(),
-                obstacle.examples.join(", "),
-            ]);
+            table.row([obstacle.machines.to_string(), obstacle.words.clone(), obstacle.examples.join(", ")]);
         }
         text.push('\n');
         text.push_str(&table.render(terminal_width()));
@@ -78,8 +67,7 @@ fn render_role(role: &RoleExplanation, now: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::samples;
-    use hansa_api::framework::{Decision, OfferObstacle};
-    use hansa_model::role::Totals;
+    use hansa_api::framework::{LastOffer, OfferObstacle};
 
     #[test]
     fn every_role_is_explained() {
@@ -88,41 +76,43 @@ mod tests {
             id: "0aaa-0000".into(),
             name: "spark".into(),
             summary: "gets offers in batch; web is suppressed".into(),
-            remedy: Some("REVIVE web".into()),
             roles: vec![
                 RoleExplanation {
                     standing: standings.next().unwrap(),
-                    last: Some(Decision {
+                    words: "offers go out".into(),
+                    last_offer: Some(LastOffer {
                         at: Timestamp(61_000),
-                        offers: 1,
-                        offered: Totals { cpus_milli: 1000, ..Totals::default() },
-                        why: "its role has the smallest share".into(),
+                        node: "agent-1".into(),
+                        hostname: "node1".into(),
                     }),
                     obstacles: vec![OfferObstacle {
-                        reason: "filtered".into(),
                         words: "declined".into(),
                         machines: 1,
                         examples: vec!["node2".into()],
-                        until: Some(Timestamp(65_000)),
                     }],
                 },
-                RoleExplanation { standing: standings.next().unwrap(), last: None, obstacles: vec![] },
+                RoleExplanation {
+                    standing: standings.next().unwrap(),
+                    words: "it wants no offers".into(),
+                    last_offer: None,
+                    obstacles: vec![],
+                },
             ],
         };
         assert_eq!(
             render(&explanation, Timestamp(62_000)),
-            "spark (0aaa-0000): gets offers in batch; web is suppressed\n\
-             remedy: REVIVE web\n\n\
+            "spark (0aaa-0000): gets offers in batch; web is suppressed\n\n\
              role batch\n\
-             \x20 the framework has 1.5 cpus, 64M mem (12.5%), and holds offers of 1 cpus, 32M mem\n\
+             \x20 the framework has 1.5 cpus, 64M mem (12.5%), of which it holds offers of 1 cpus, 32M mem\n\
              \x20 the role has 2 cpus (16.6%); weight 2, guarantee 4 cpus, limit none\n\
-             \x20 1s ago: 1 offer of 1 cpus: its role has the smallest share\n\n\
-             MACHINES  WHY NO OFFER NOW  ENDS   SUCH AS\n\
-             \x20      1  declined          in 3s  node2\n\n\
+             \x20 offers go out\n\
+             \x20 the last offer was made 1s ago, of node1\n\n\
+             MACHINES  WHY NO OFFER NOW  SUCH AS\n\
+             \x20      1  declined          node2\n\n\
              role web, suppressed by the framework\n\
-             \x20 the framework has nothing (0.0%), and holds offers of nothing\n\
+             \x20 the framework has nothing (0.0%), of which it holds offers of nothing\n\
              \x20 the role has nothing (0.0%); weight 1, guarantee none, limit none\n\
-             \x20 the allocator has not looked at it yet\n"
+             \x20 it wants no offers\n"
         );
     }
 }

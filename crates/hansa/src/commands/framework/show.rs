@@ -106,7 +106,7 @@ fn roles(roles: &[FrameworkRole]) -> Option<Table> {
         "OFFERS",
         ">SHARE",
         "~HAS",
-        "~HOLDS OFFERS OF",
+        "~OF IT IN OFFERS",
         ">WEIGHT",
         "~ROLE HAS",
         ">ROLE SHARE",
@@ -131,14 +131,13 @@ fn roles(roles: &[FrameworkRole]) -> Option<Table> {
 }
 
 fn offers(offers: &[FrameworkOffer], now: Timestamp) -> Option<Table> {
-    let mut table = Table::new(&["OFFER", "ROLE", "NODE", "~RESOURCES", "HELD FOR", "TAKEN BACK"]);
+    let mut table = Table::new(&["OFFER", "ROLE", "NODE", "~RESOURCES", "TAKEN BACK"]);
     for offer in offers {
         table.row([
             offer.id.clone(),
             offer.role.to_string(),
             offer.hostname.clone(),
             offer.resources.clone(),
-            text::age(now, offer.made_at),
             offer.expires_at.map(|at| until(now, at)).unwrap_or_default(),
         ]);
     }
@@ -175,7 +174,7 @@ mod tests {
             "understands       PARTITION_AWARE, TASK_KILLING_STATE\n",
             "batch  wanted",
             "web    suppressed",
-            "2-O1   batch  node1  cpus:1;mem:32  2s",
+            "2-O1   batch  node1  cpus:1;mem:32  in 58s",
             "node2        batch  cpus:2;mem:64  in 3s\n",
         ] {
             assert!(text.contains(part), "{part:?} in {text}");

@@ -21,6 +21,11 @@ pub const TAKEN: &[Flag] = &[
     Flag::taken("max_agent_ping_timeouts", Kind::Count, "How many of the former must pass")
         .or("max_slave_ping_timeouts"),
     Flag::taken(
+        "offer_timeout",
+        Kind::Time,
+        "How long a framework may hold an offer without a word; 1mins if not said",
+    ),
+    Flag::taken(
         "registry",
         Kind::Text,
         "replicated_log or in_memory; without --work_dir the latter keeps nothing",
@@ -111,11 +116,6 @@ pub const MOOT: &[Flag] = &[
         "allocation_interval",
         Kind::Time,
         "offers go out as soon as there is something to offer, not in rounds",
-    ),
-    Flag::moot(
-        "offer_timeout",
-        Kind::Time,
-        "offers that are not used are always taken back, after a time that cannot be set yet",
     ),
     Flag::moot("weights", Kind::Text, "use `hansa role set NAME --weight`, or PUT /weights"),
     Flag::moot("roles", Kind::Text, "any role may be used"),

@@ -1,0 +1,148 @@
+//! Whether a master speaks Mesos' v1 API: what is sent, and what must come back.
+//!
+//! One readable case for each thing that clients rely on, by the sections of the protocol. All of it is plain HTTP by hand
+//! ([`wire`]), so it can be pointed at any master that has at least two agents with 2 cpus and 1 GiB each and whose agents
+//! run on this machine:
+//!
+//! ```text
+//! MESOS_MASTER=127.0.0.1:5050 cargo test -p hansa --test mesos
+//! ```
+//!
+//! Otherwise clusters of our own are started. Cases of one file run one after the other, files beside each other.
+
+mod calls;
+mod checks;
+mod containers;
+mod legacy;
+mod lenient;
+mod offers;
+mod operations;
+mod operator;
+mod plumbing;
+mod scheduler;
+mod streams;
+#[path = "../support/mod.rs"]
+mod support;
+mod tasks;
+mod wire;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use support::Cluster;
+
+/// Longer than anything takes on a slow and busy machine.
+const PATIENCE: std::time::Duration = support::PATIENCE;
+
+/// How many clusters run beside each other.
+const LANES: usize = 2;
+
+/// What a case is given.
+pub struct World {
+    /// The master's `host:port`.
+    pub master: String,
+    /// The cluster behind it, if it is one of ours.
+    pub cluster: Option<Cluster>,
+}
+
+/// One thing that clients rely on.
+pub struct Case {
+    name: &'static str,
+    run: for<'w> fn(&'w World) -> Pin<Box<dyn Future<Output = ()> + 'w>>,
+}
+
+/// Lists functions with what they show.
+#[macro_export]
+macro_rules! cases {
+    ($($function:ident: $name:literal,)*) => {
+        /// The cases of this file.
+        pub const CASES: &[$crate::Case] =
+            &[$($crate::Case { name: $name, run: |world| Box::pin($function(world)) }),*];
+    };
+}
+
+/// The files with their sections.
+const SECTIONS: &[(&str, &[Case])] = &[
+    ("A.6", tasks::CASES),
+    ("A.3", operations::CASES),
+    ("A.2", calls::CASES),
+    ("A.4", offers::CASES),
+    ("C.5", checks::CASES),
+    ("C.4", streams::CASES),
+    ("C.2", lenient::CASES),
+    ("A.7", containers::CASES),
+    ("A.9", operator::CASES),
+    ("A.11", legacy::CASES),
+    ("A.1", plumbing::CASES),
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let all = SECTIONS.iter().map(|(section, cases)| {
+        let named = cases.iter().map(|case| (format!("{section} {}", case.name), case));
+        let chosen = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(*filter));
+        named.filter(|(name, _)| chosen(name)).collect::<Vec<_>>()
+    });
+    let queue: VecDeque<Vec<(String, &Case)>> = all.filter(|cases| !cases.is_empty()).collect();
+    if words.iter().any(|word| word == "--list") {
+        queue.iter().flatten().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    let lanes = match std::env::var("MESOS_MASTER") {
+        Ok(_) => 1,
+        Err(_) => LANES.min(queue.len()),
+    };
+    let queue = Mutex::new(queue);
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(|| lane(&queue))).collect();
+        lanes
+            .into_iter()
+            .flat_map(|lane| lane.join().unwrap_or_else(|_| vec!["a lane broke".into()]))
+            .collect()
+    });
+    let passed = PASSED.load(std::sync::atomic::Ordering::SeqCst);
+    for name in &failed {
+        println!("failed: {name}");
+    }
+    println!("\n{passed} passed, {} failed", failed.len());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+static PASSED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// Takes sections until there are none, on one cluster; the names of the cases that failed.
+fn lane(queue: &Mutex<VecDeque<Vec<(String, &Case)>>>) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let world = runtime.block_on(async {
+        match std::env::var("MESOS_MASTER") {
+            Ok(master) => World { master, cluster: None },
+            Err(_) => {
+                let cluster = Cluster::start(2).await;
+                World { master: cluster.http.base.replace("http://", ""), cluster: Some(cluster) }
+            }
+        }
+    });
+    let mut failed = Vec::new();
+    loop {
+        let Some(cases) = queue.lock().expect("nobody panics with it").pop_front() else { break };
+        for (name, case) in cases {
+            let begun = std::time::Instant::now();
+            let good = catch_unwind(AssertUnwindSafe(|| runtime.block_on((case.run)(&world)))).is_ok();
+            println!(
+                "test {name} ... {} ({} ms)",
+                if good { "ok" } else { "FAILED" },
+                begun.elapsed().as_millis()
+            );
+            match good {
+                true => drop(PASSED.fetch_add(1, std::sync::atomic::Ordering::SeqCst)),
+                false => failed.push(name),
+            }
+        }
+    }
+    // Its end waits for children; that is no place for async.
+    drop(world);
+    failed
+}
