@@ -4,7 +4,7 @@
 //! one is skipped, counted as skipped, and loudly.
 
 use crate::fuzz::{self, Tools};
-use crate::run::{Count, Outcome, run};
+use crate::run::{Outcome, run};
 use crate::temporary::Temporary;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub fn mesos(root: &Path, target: &Path, temporary: &Temporary) -> Result<Outcom
             let script = Script::new(root, target, temporary, &python, "mesos_pymesos.py");
             sum.add(run(script.command, LIMIT)?);
         }
-        None => sum.add(missing("pymesos", "CPython 3.8, 3.9 or 3.10 (on PATH, or from pyenv)")),
+        None => sum.add(Outcome::missing("pymesos", "CPython 3.8, 3.9 or 3.10 (on PATH, or from pyenv)")),
     }
     sum.add(avmesos(root, target, temporary)?);
     match go_programs(root, target)? {
@@ -64,7 +64,7 @@ pub fn mesos(root: &Path, target: &Path, temporary: &Temporary) -> Result<Outcom
             script.command.env("MESOS_GO", programs);
             sum.add(run(script.command, LIMIT)?);
         }
-        Err(what) => sum.add(missing("mesos-go", what)),
+        Err(what) => sum.add(Outcome::missing("mesos-go", what)),
     }
     Ok(sum)
 }
@@ -93,13 +93,6 @@ impl Script {
         command.env("TMPDIR", temporary.path()).env("PYTHONDONTWRITEBYTECODE", "1");
         Self { command }
     }
-}
-
-/// Something that this machine does not have.
-fn missing(client: &str, what: &str) -> Outcome {
-    println!("\n{}\n{client} SKIPPED: this machine does not have {what}\n{0}", "!".repeat(80));
-    let count = Count { skipped: 1, ..Count::default() };
-    Outcome { ok: true, count, took: Duration::ZERO }
 }
 
 /// A CPython of this version that really runs: from PATH, or one of pyenv's, whose names on PATH may lead nowhere.
@@ -162,20 +155,6 @@ fn environment(root: &Path, target: &Path, name: &str, base: &Path, requirements
     Ok(python)
 }
 
-impl Outcome {
-    /// What comes before the first of several.
-    fn nothing() -> Self {
-        Self { ok: true, count: Count::default(), took: Duration::ZERO }
-    }
-
-    /// One more after it.
-    fn add(&mut self, other: Outcome) {
-        self.ok &= other.ok;
-        self.count += other.count;
-        self.took += other.took;
-    }
-}
-
 /// Only the clients that are named (`marathon`, `mesos`), or all. Whether all is well.
 pub fn only(root: &Path, target: &Path, names: &[&str]) -> Result<bool> {
     let begun = Instant::now();
@@ -196,11 +175,12 @@ pub fn only(root: &Path, target: &Path, names: &[&str]) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Count;
 
     #[test]
     fn what_is_missing_is_counted_as_skipped() {
         let mut sum = Outcome::nothing();
-        sum.add(missing("a client", "what it needs"));
+        sum.add(Outcome::missing("a client", "what it needs"));
         assert!(sum.ok);
         assert_eq!(sum.count.to_string(), "0 passed, 0 failed, 1 skipped");
         assert_eq!(Count { passed: 1, ..Count::default() }.to_string(), "1 passed, 0 failed");

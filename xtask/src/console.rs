@@ -1,7 +1,7 @@
 //! The console's own checks: its types, the tests of its logic, and its pages in a browser on a cluster of ours.
 
 use crate::dev::Dev;
-use crate::run::{Count, Outcome, run};
+use crate::run::{Outcome, run};
 use crate::system;
 use anyhow::Result;
 use std::path::Path;
@@ -19,8 +19,7 @@ pub fn logic(root: &Path) -> Result<Outcome> {
 /// Every flow, and accessibility on every page, in Chromium. Without Chromium it is left out, and says so.
 pub fn browser(root: &Path, target: &Path) -> Result<Outcome> {
     if !system::has_browser() {
-        println!("\nMISSING: chromium. The console's pages are not tested in a browser.");
-        return Ok(Outcome { ok: true, count: Count::default(), took: Duration::ZERO });
+        return Ok(Outcome::missing("the console in a browser", "Chromium"));
     }
     // Programs that are not released serve what was built here last.
     let built = all(root, &[&["run", "build"]])?;
@@ -30,10 +29,10 @@ pub fn browser(root: &Path, target: &Path) -> Result<Outcome> {
     let mut dev = Dev::start(target, "console", 3)?;
     let mut tests = npm(root, &["run", "test:e2e"]);
     tests.env("HANSA_CONSOLE_URL", format!("http://{}", dev.address));
-    let mut outcome = run(tests, LIMIT)?;
+    let mut sum = built;
+    sum.add(run(tests, LIMIT)?);
     dev.stop()?;
-    outcome.took += built.took;
-    Ok(outcome)
+    Ok(sum)
 }
 
 fn npm(root: &Path, arguments: &[&str]) -> Command {
@@ -44,13 +43,10 @@ fn npm(root: &Path, arguments: &[&str]) -> Command {
 
 /// One after the other, until one fails.
 fn all(root: &Path, commands: &[&[&str]]) -> Result<Outcome> {
-    let mut sum = Outcome { ok: true, count: Count::default(), took: Duration::ZERO };
+    let mut sum = Outcome::nothing();
     for arguments in commands {
-        let outcome = run(npm(root, arguments), LIMIT)?;
-        sum.took += outcome.took;
-        sum.count += outcome.count;
-        if !outcome.ok {
-            sum.ok = false;
+        sum.add(run(npm(root, arguments), LIMIT)?);
+        if !sum.ok {
             break;
         }
     }

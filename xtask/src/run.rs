@@ -48,6 +48,26 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+impl Outcome {
+    /// What comes before the first of several.
+    pub fn nothing() -> Self {
+        Self { ok: true, count: Count::default(), took: Duration::ZERO }
+    }
+
+    /// One more after it.
+    pub fn add(&mut self, other: Outcome) {
+        self.ok &= other.ok;
+        self.count += other.count;
+        self.took += other.took;
+    }
+
+    /// Something is left out, as this machine does not have what it needs.
+    pub fn missing(step: &str, what: &str) -> Self {
+        println!("\n{}\n{step} SKIPPED: this machine does not have {what}\n{0}", "!".repeat(80));
+        Self { count: Count { skipped: 1, ..Count::default() }, ..Self::nothing() }
+    }
+}
+
 /// Runs a command with a time limit; what it starts ends with it.
 pub fn run(command: Command, limit: Duration) -> Result<Outcome> {
     run_into(command, limit, std::io::stdout(), std::io::stderr())

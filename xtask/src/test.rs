@@ -125,10 +125,8 @@ pub fn test(root: &Path) -> Result<bool> {
     // Module docs are for whoever reads the code, so they may point at what is private.
     docs.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links");
     report.add("docs", run(docs, LIMIT)?);
-    if root.join("ui/package.json").exists() {
-        if report.add("console", console::logic(root)?) {
-            report.add("browser", console::browser(root, &target(root))?);
-        }
+    if report.add("console", console::logic(root)?) {
+        report.add("browser", console::browser(root, &target(root))?);
     }
     Ok(report.close(begun))
 }

@@ -211,7 +211,7 @@ impl Node {
     }
 
     /// The framework says something to its executor.
-    pub(crate) fn to_executor(&mut self, container: &InstanceId, data: Raw) {
+    pub(crate) fn tell_executor(&mut self, container: &InstanceId, data: Raw) {
         self.tell(container, ExecutorEvent::Message(data));
     }
 

@@ -242,7 +242,7 @@ impl Node {
             // The session's own.
             ToAgentBody::Refused { .. } | ToAgentBody::HeartbeatSeen { .. } => {}
             ToAgentBody::ShutdownExecutor { container } => self.shutdown_executor(now, &container),
-            ToAgentBody::ToExecutor { container, data } => self.to_executor(&container, data),
+            ToAgentBody::ToExecutor { container, data } => self.tell_executor(&container, data),
             ToAgentBody::RemoveVolume { role, id } => self.remove_volume(role, id),
             ToAgentBody::Launch { agent, boot, launch } => self.launch(now, &agent, &boot, *launch),
             ToAgentBody::Kill { instance, tasks, grace_ms, message } => {

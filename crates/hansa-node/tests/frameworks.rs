@@ -329,7 +329,8 @@ fn an_executor_that_does_not_come_back_is_ended() {
 
 #[test]
 fn what_became_of_an_executor_while_the_agent_was_away() {
-    let cases: [(&str, &[(&str, Found)], &str); 3] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, Found)], &'a str);
+    let cases: [Case; 3] = [
         (
             "b1",
             &[("run", Found::Exited { exit: Exit::Code(0), limitation: None, message: String::new() })],

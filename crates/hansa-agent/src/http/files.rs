@@ -200,6 +200,7 @@ fn mode_text(mode: u32) -> String {
 }
 
 /// A number of a query; None: it is not there.
+#[expect(clippy::result_large_err, reason = "the error is the answer; there is one for each request")]
 fn number(query: &Query, name: &str) -> Result<Option<i64>, Response> {
     let Some(text) = query.get(name) else { return Ok(None) };
     let number: i64 = text

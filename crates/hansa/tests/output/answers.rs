@@ -1,8 +1,8 @@
 //! What the master of cardboard answers. Ages are in hours and more, so that they read the same while the test runs.
 
 use hansa_api::framework::{
-    Decision, FrameworkDetail, FrameworkExplanation, FrameworkFilter, FrameworkOffer, FrameworkRole,
-    FrameworkState, FrameworkSummary, Frameworks, OfferObstacle, RoleExplanation,
+    FrameworkDetail, FrameworkExplanation, FrameworkFilter, FrameworkOffer, FrameworkRole, FrameworkState,
+    FrameworkSummary, Frameworks, LastOffer, OfferObstacle, RoleExplanation,
 };
 use hansa_api::hansa::{
     Cluster, Deployment, Deployments, Done, Health, ImageOnNode, Images, Node, Nodes, Pruned, PrunedNode,
@@ -499,7 +499,6 @@ fn framework_detail() -> FrameworkDetail {
             node: "0a1b2c3d-0000-S1".into(),
             hostname: "node1.example.org".into(),
             resources: "cpus:1;mem:32".into(),
-            made_at: ago(1),
             expires_at: None,
         }],
         filters: vec![FrameworkFilter {
@@ -513,27 +512,30 @@ fn framework_detail() -> FrameworkDetail {
 }
 
 fn framework_explanation() -> FrameworkExplanation {
-    let last = Decision {
-        at: ago(1),
-        offers: 0,
-        offered: Totals::default(),
-        why: "every machine is filtered".into(),
-    };
+    let last_offer =
+        LastOffer { at: ago(1), node: "0a1b2c3d-0000-S1".into(), hostname: "node1.example.org".into() };
     let obstacle = OfferObstacle {
-        reason: "filtered".into(),
         words: "the framework declined what is there".into(),
         machines: 1,
         examples: vec!["node2".into()],
-        until: None,
     };
     FrameworkExplanation {
         id: "0a1b2c3d-0000".into(),
         name: "spark".into(),
         summary: "is offered nothing in batch; web is suppressed".into(),
-        remedy: Some("the framework can REVIVE its role web".into()),
         roles: vec![
-            RoleExplanation { standing: standing("batch"), last: Some(last), obstacles: vec![obstacle] },
-            RoleExplanation { standing: standing("web"), last: None, obstacles: vec![] },
+            RoleExplanation {
+                standing: standing("batch"),
+                words: "is offered nothing: every machine is filtered".into(),
+                last_offer: Some(last_offer),
+                obstacles: vec![obstacle],
+            },
+            RoleExplanation {
+                standing: standing("web"),
+                words: "suppressed by the framework; REVIVE ends that".into(),
+                last_offer: None,
+                obstacles: vec![],
+            },
         ],
     }
 }

@@ -27,7 +27,7 @@ impl Terminal {
         let mut size = size(rows, columns);
         // SAFETY: the pointers are to values of ours, or null where that is allowed.
         let opened = unsafe {
-            libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null_mut(), &mut size)
+            libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null_mut(), &size)
         };
         assert_eq!(opened, 0, "a terminal");
         // SAFETY: both were just opened, and nobody else has them.

@@ -32,6 +32,7 @@ pub(in crate::http) fn unsupported(what: impl std::fmt::Display) -> Response {
 }
 
 /// 405 unless it is POST.
+#[expect(clippy::result_large_err, reason = "the error is the answer; there is one for each request")]
 pub(in crate::http) fn must_post(method: &Method) -> Result<(), Response> {
     if method == Method::POST {
         return Ok(());
@@ -82,6 +83,7 @@ pub(in crate::http) fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'
 }
 
 /// The form of the body.
+#[expect(clippy::result_large_err, reason = "the error is the answer; there is one for each request")]
 pub(in crate::http) fn form_of_body(headers: &HeaderMap) -> Result<Codec, Response> {
     let kind = last(headers, "content-type").ok_or_else(|| bad("Expecting 'Content-Type' to be present"))?;
     Codec::of_media_type(kind).ok_or_else(|| {
@@ -91,6 +93,7 @@ pub(in crate::http) fn form_of_body(headers: &HeaderMap) -> Result<Codec, Respon
 }
 
 /// The form that the client takes; JSON if it takes both.
+#[expect(clippy::result_large_err, reason = "the error is the answer; there is one for each request")]
 pub(in crate::http) fn form_of_answer(headers: &HeaderMap) -> Result<Codec, Response> {
     let accept = last(headers, "accept");
     let taken = [Codec::Json, Codec::Protobuf].into_iter().find(|codec| takes(accept, codec.media_type()));

@@ -47,6 +47,7 @@ impl Form {
 }
 
 /// The form that a client takes. Some send several, and mean records where those are possible.
+#[expect(clippy::result_large_err, reason = "the error is the answer; there is one for each request")]
 pub(super) fn form(headers: &HeaderMap, kind: call::Type) -> Result<Form, Response> {
     let streams =
         matches!(kind, call::Type::LaunchNestedContainerSession | call::Type::AttachContainerOutput);

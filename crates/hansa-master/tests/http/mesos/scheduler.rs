@@ -44,7 +44,8 @@ async fn faults_are_found_in_mesos_order() {
     let revive = call(&here.id, "REVIVE");
     let protobuf = ("content-type", "application/x-protobuf");
     let right = ("mesos-stream-id", here.stream.as_str());
-    let cases: Vec<(&str, Vec<(&str, &str)>, String, u16, &str)> = vec![
+    type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, String, u16, &'a str);
+    let cases: Vec<Case> = vec![
         ("GET", vec![], String::new(), 405, "'POST'"),
         ("POST", vec![], "no JSON".into(), 400, "'Content-Type' to be present"),
         ("POST", vec![("content-type", "text/plain")], "no JSON".into(), 415, "Expecting 'Content-Type' of"),
