@@ -24,7 +24,7 @@ impl Terminal {
     /// A terminal and the end of it that a program gets.
     fn open(rows: u16, columns: u16) -> (Self, OwnedFd) {
         let (mut ours, mut theirs) = (0, 0);
-        let mut size = size(rows, columns);
+        let size = size(rows, columns);
         // SAFETY: the pointers are to values of ours, or null where that is allowed.
         let opened = unsafe {
             libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null_mut(), &size)
