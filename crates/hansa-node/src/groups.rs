@@ -364,18 +364,23 @@ impl Node {
         });
         // As Mesos does: that its command failed is no failure of what runs it.
         let failed = (!framework).then_some(Reason::ReasonCommandExecutorFailed);
+        // Schedulers of Mesos read these words.
+        let command = if framework { "Command" } else { "command" };
         let (state, reason, words) = match (exit, &limitation) {
             (_, Some(broken)) => (
                 TaskState::Failed,
                 Some(Reason::ReasonContainerLimitationMemory),
                 format!("memory limit exceeded: used {}, limit {}", mib(broken.used), mib(broken.limit)),
             ),
-            (Exit::Code(0), None) => (TaskState::Finished, None, "command exited with status 0".to_owned()),
+            (Exit::Code(0), None) => (TaskState::Finished, None, format!("{command} exited with status 0")),
             (Exit::Code(code), None) => {
-                (TaskState::Failed, failed, format!("command exited with status {code}"))
+                (TaskState::Failed, failed, format!("{command} exited with status {code}"))
+            }
+            (Exit::Signal(signal), None) if framework => {
+                (TaskState::Failed, failed, format!("{command} terminated with signal {signal}"))
             }
             (Exit::Signal(signal), None) => {
-                (TaskState::Failed, failed, format!("command ended by signal {signal}"))
+                (TaskState::Failed, failed, format!("{command} ended by signal {signal}"))
             }
         };
         let words = if message.is_empty() { words } else { format!("{words}: {message}") };

@@ -124,7 +124,7 @@ fn a_failed_command_has_mesos_reason() {
     stage.hear(launch_message(group("x", &["one"], &[], None)));
     stage.input(started("x"));
     let shown = stage.input(exited("x", Exit::Code(3)));
-    assert!(shown.contains("send #3 TASK_FAILED 'command exited with status 3'"), "{shown}");
+    assert!(shown.contains("send #3 TASK_FAILED 'Command exited with status 3'"), "{shown}");
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn a_pod_lives_and_dies_together() {
     check(
         &stage.input(exited("x.1", Exit::Code(1))),
         "store #3 TASK_FAILED
-         send #3 TASK_FAILED 'command exited with status 1'
+         send #3 TASK_FAILED 'Command exited with status 1'
          clean up x.1
          store killing x by 3000
          stop x.2 in 3000",
@@ -408,7 +408,7 @@ fn a_pod_lives_and_dies_together() {
     check(
         &stage.input(exited("y.1", Exit::Code(0))),
         "store #3 TASK_FINISHED
-         send #3 TASK_FINISHED 'command exited with status 0'
+         send #3 TASK_FINISHED 'Command exited with status 0'
          clean up y.1
          store executor run running registered ending
          stop run in 0",

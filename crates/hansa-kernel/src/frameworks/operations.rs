@@ -169,6 +169,8 @@ impl Kernel {
         }
         self.recount(id);
         self.book.touch(id);
+        // At once: whoever reserved something and asks for it shall see it.
+        self.show_agent(step, id);
     }
 
     /// Reservations count for the roles that they are made for, used or not.

@@ -166,6 +166,11 @@ fn spec(
         }
         (None, None) if place == Place::InGroup => {
             run(&mut spec, None, info.container.as_ref(), framework)?;
+            if spec.container.image.is_none() {
+                return Err(Invalid::new(
+                    "'TaskInfo.command' must be set, as there is no image that says what to run",
+                ));
+            }
         }
         _ => {
             return Err(Invalid::new(
