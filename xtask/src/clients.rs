@@ -26,10 +26,10 @@ const PYMESOS_PYTHONS: [&str; 3] = ["3.10", "3.9", "3.8"];
 /// mesos-go's programs.
 const GO_PROGRAMS: [&str; 4] = ["example-scheduler", "example-executor", "msh", "mwatch"];
 
-/// What CI runs: Marathon's, of Mesos' those without executors of their own, and a short fuzzing.
+/// What CI runs: all of them, and a short fuzzing.
 pub fn all(root: &Path, target: &Path, temporary: &Temporary) -> Result<Outcome> {
     let mut sum = marathon(root, target, temporary)?;
-    sum.add(avmesos(root, target, temporary)?);
+    sum.add(mesos(root, target, temporary)?);
     sum.add(fuzz(root, target, SHORT_FUZZ)?);
     Ok(sum)
 }

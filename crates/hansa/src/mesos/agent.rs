@@ -51,8 +51,18 @@ fn options(flags: &Flags) -> Result<Options, String> {
             );
         }
     }
-    if let Some(ms) = flags.time_ms("gc_delay") {
-        options.keep_sandboxes = Duration::from_millis(ms);
+    // Mesos' agents let whoever reaches them start containers inside of others.
+    options.allow_exec = true;
+    for (name, option) in [
+        ("gc_delay", &mut options.keep_sandboxes),
+        ("executor_registration_timeout", &mut options.executor_registration_timeout),
+        ("executor_reregistration_timeout", &mut options.executor_reregistration_timeout),
+        ("executor_shutdown_grace_period", &mut options.executor_shutdown_grace),
+        ("recovery_timeout", &mut options.recovery_timeout),
+    ] {
+        if let Some(ms) = flags.time_ms(name) {
+            *option = Duration::from_millis(ms);
+        }
     }
     Ok(options)
 }
@@ -109,6 +119,7 @@ mod tests {
             "--attributes=rack:r1",
             "--domain={\"fault_domain\":{\"region\":{\"name\":\"r\"},\"zone\":{\"name\":\"z\"}}}",
             "--gc_delay=2days",
+            "--executor_shutdown_grace_period=7secs",
             "--containerizers=mesos,docker",
             "--no-systemd_enable_support",
         ])
@@ -117,6 +128,8 @@ mod tests {
         assert_eq!(options.listen.to_string(), "127.0.0.1:5051");
         assert_eq!(options.resources.unwrap().to_string(), "cpus:2;mem:512;disk:10;ports:[5-6]");
         assert_eq!((options.region.as_deref(), options.zone.as_deref()), (Some("r"), Some("z")));
+        assert_eq!(options.executor_shutdown_grace, Duration::from_secs(7));
+        assert!(options.allow_exec);
         assert_eq!(options.attributes["rack"], "r1");
         assert_eq!(options.keep_sandboxes, Duration::from_secs(172_800));
     }

@@ -87,7 +87,8 @@ def example(master, codec, watcher):
         env=dict(os.environ, USER=os.environ.get("USER", "root")),
     ) as scheduler:
         scheduler.says("mission accomplished")
-        scheduler.ends()
+        # It ends by cancelling what it does, and calls that an error.
+        assert scheduler.ends(1).rstrip().endswith("context canceled")
     step("example_scheduler_and_executor_" + codec)
     watcher.says("FRAMEWORK_ADDED")
     watcher.says("TASK_FINISHED")

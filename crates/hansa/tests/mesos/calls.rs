@@ -16,6 +16,7 @@ cases! {
     teardown: "TEARDOWN kills its tasks, and its id is refused for ever",
     gone_at_once: "without failover_timeout a framework ends with its connection",
     decline: "DECLINE of offers that do not hold does no harm",
+    revive: "REVIVE takes filters away, with and without a body",
     revive_elsewhere: "REVIVE with a role that the framework is not in does nothing at all",
     suppress: "SUPPRESS stops offers, leaves those that are out, until REVIVE",
     suppressed_from_the_start: "suppressed_roles of SUBSCRIBE are suppressed from the start",
@@ -173,6 +174,20 @@ async fn decline_all(framework: &mut Scheduler<'_>) {
         framework.decline(&offer, 100_000.0).await;
     }
     framework.offers.clear();
+}
+
+async fn revive(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("calls")).await;
+    for body in [
+        json!({"type": "REVIVE"}),
+        json!({"type": "REVIVE", "revive": {}}),
+        json!({"type": "REVIVE", "revive": {"roles": ["*"]}}),
+    ] {
+        decline_all(&mut framework).await;
+        framework.call(body).await;
+        framework.offer().await;
+    }
+    framework.teardown().await;
 }
 
 async fn revive_elsewhere(world: &World) {

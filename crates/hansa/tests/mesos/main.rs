@@ -13,6 +13,7 @@
 mod calls;
 mod checks;
 mod containers;
+mod executors;
 mod legacy;
 mod lenient;
 mod offers;
@@ -67,6 +68,7 @@ macro_rules! cases {
 const SECTIONS: &[(&str, &[Case])] = &[
     ("A.6", tasks::CASES),
     ("A.3", operations::CASES),
+    ("A.8", executors::CASES),
     ("A.2", calls::CASES),
     ("A.4", offers::CASES),
     ("C.5", checks::CASES),

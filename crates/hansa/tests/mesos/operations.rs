@@ -14,7 +14,9 @@ cases! {
     nothing_of_a_kind: "an amount of zero is an amount",
     two_offers: "offers of one agent are taken together",
     task_group: "a group of tasks starts together and is killed together",
+    group_is_all_or_nothing: "one invalid task of a group is the end of all of it",
     reserve_then_launch: "what an operation makes, the next one of the same call can use",
+    reservations_come_back: "reserved resources are offered as reserved until they are unreserved",
     old_form: "frameworks without RESERVATION_REFINEMENT reserve in the old form and are offered it",
     volumes: "a persistent volume outlives its tasks, with what is in it",
     bad_reservations: "what cannot be reserved changes nothing",
@@ -167,6 +169,28 @@ async fn task_group(world: &World) {
     framework.teardown().await;
 }
 
+async fn group_is_all_or_nothing(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("operations")).await;
+    for (round, spoil) in ["task", "framework_id", "resources", "type"].into_iter().enumerate() {
+        let offer = framework.offer().await;
+        let mut executor = default_executor(&framework, &format!("pod-{round}"));
+        let (one, other) = (format!("one-{round}"), format!("other-{round}"));
+        let mut tasks = [task(&one, &offer, "exit 0"), task(&other, &offer, "exit 0")];
+        match spoil {
+            "task" => tasks[1]["command"] = Value::Null,
+            "type" => executor["type"] = json!("CUSTOM"),
+            key => executor[key] = Value::Null,
+        }
+        framework.accept(&offer, &[launch_group(&executor, &tasks)]).await;
+        for id in [&one, &other] {
+            let status = framework.update(id).await;
+            assert_eq!(status["state"], "TASK_ERROR", "{spoil}: {status}");
+            assert_eq!(status["reason"], "REASON_TASK_GROUP_INVALID", "{spoil}: {status}");
+        }
+    }
+    framework.teardown().await;
+}
+
 fn reserved(role: &str, mut resource: Value) -> Value {
     resource["reservations"] = json!([{"type": "DYNAMIC", "role": role}]);
     resource["allocation_info"] = json!({"role": role});
@@ -205,6 +229,34 @@ async fn reserve_then_launch(world: &World) {
     let offer =
         framework.offer_where("the reservation", |offer| reserved_part(offer, "keep1").len() == 2).await;
     framework.accept(&offer, &[unreserve(&reserved_part(&offer, "keep1"))]).await;
+    framework.teardown().await;
+}
+
+async fn reservations_come_back(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info_with("operations", "keep2", REFINED)).await;
+    let offer = framework.offer().await;
+    let agent = offer["agent_id"].clone();
+    let before = amount(&offer["resources"], "cpus");
+    let resources = [reserved("keep2", scalar("cpus", 0.25))];
+    framework.accept(&offer, &[reserve(&resources)]).await;
+    let offer =
+        framework.offer_where("the reservation", |offer| !reserved_part(offer, "keep2").is_empty()).await;
+    assert_eq!(offer["agent_id"], agent);
+    assert!((amount(&offer["resources"], "cpus") - before).abs() < 1e-9, "nothing got lost: {offer}");
+    let kept = reserved_part(&offer, "keep2");
+    assert_eq!(amount(&json!(kept), "cpus"), 0.25);
+    // Somebody in another role does not see it.
+    let mut other = Scheduler::subscribe(world, &info_with("operations", "other", REFINED)).await;
+    framework.accept(&offer, &[unreserve(&kept)]).await;
+    let offer = framework
+        .offer_where("the agent without reservation", |offer| {
+            offer["agent_id"] == agent && reserved_part(offer, "keep2").is_empty()
+        })
+        .await;
+    framework.decline(&offer, 0.0).await;
+    let offer = other.offer().await;
+    assert!(reserved_part(&offer, "keep2").is_empty(), "{offer}");
+    other.teardown().await;
     framework.teardown().await;
 }
 
