@@ -133,7 +133,8 @@ fn listener() {
     let (fixture, address) = started("sleep 1000", false);
     let mut output = stream(&fixture, &address, &session_call("n1", "echo on; sleep 12345"));
     read(&fixture, &mut output, |text| text.contains("on"));
-    assert_eq!(fixture.processes("sleep 12345").len(), 1);
+    // The shell at least; what it starts has the words, too.
+    assert!(!fixture.processes("sleep 12345").is_empty());
     drop(output);
     fixture.until("the command has ended", || fixture.processes("sleep 12345").is_empty());
     // Without anybody who listens it runs until it is killed.
