@@ -19,15 +19,13 @@ impl World {
             return Some(format!("{app} waits, and the queue does not say so"));
         }
         let machines = u32::try_from(cluster.nodes().count()).unwrap_or(u32::MAX);
-        let picture = self.master.as_ref().map(|master| &master.picture);
-        let offered = picture.is_some_and(|picture| !picture.offers.is_empty());
+        let offered = cell.kernel().has_offers();
         let fault = |item: &QueueItem| fault_of(item, machines, offered);
         queue.iter().find_map(|item| Some(format!("{} waits, and {}", item.app, fault(item)?)))
     }
 }
 
-/// What is wrong with a reason.
-/// Room that is offered is room, and may be refused to who waits.
+/// What is wrong with a reason. Room that is offered is room, and may be refused to who waits.
 fn fault_of(item: &QueueItem, machines: u32, offered: bool) -> Option<String> {
     let why = &item.explanation;
     let grouped: u32 = why.groups.iter().map(|group| group.machines).sum();

@@ -138,6 +138,11 @@ impl Kernel {
 }
 
 impl Kernel {
+    /// Whether anything is offered to anybody, for invariant checks.
+    pub fn has_offers(&self) -> bool {
+        self.frameworks.offers.iter().next().is_some()
+    }
+
     /// Why a framework is offered what it is offered, or nothing; None: it is not known. Looks at every idle machine.
     pub fn explain_framework(&self, id: &FrameworkId) -> Option<FrameworkExplanation> {
         let (capacity, free) = (self.book.capacity(), self.book.free());
