@@ -31,7 +31,7 @@ fn render_role(role: &RoleExplanation, now: Timestamp) -> String {
     let suppressed = if standing.suppressed { ", suppressed by the framework" } else { "" };
     let mut text = format!("role {}{suppressed}\n", standing.role);
     text.push_str(&format!(
-        "  the framework has {} ({}), of which it holds offers of {}\n",
+        "  the framework has {} ({}),\n  of it in offers: {}\n",
         amounts(&standing.allocated),
         share(standing.share_ppm),
         amounts(&standing.offered)
@@ -103,14 +103,16 @@ mod tests {
             render(&explanation, Timestamp(62_000)),
             "spark (0aaa-0000): gets offers in batch; web is suppressed\n\n\
              role batch\n\
-             \x20 the framework has 1.5 cpus, 64M mem (12.5%), of which it holds offers of 1 cpus, 32M mem\n\
+             \x20 the framework has 1.5 cpus, 64M mem (12.5%),\n\
+             \x20 of it in offers: 1 cpus, 32M mem\n\
              \x20 the role has 2 cpus (16.6%); weight 2, guarantee 4 cpus, limit none\n\
              \x20 offers go out\n\
              \x20 the last offer was made 1s ago, of node1\n\n\
              MACHINES  WHY NO OFFER NOW  SUCH AS\n\
              \x20      1  declined          node2\n\n\
              role web, suppressed by the framework\n\
-             \x20 the framework has nothing (0.0%), of which it holds offers of nothing\n\
+             \x20 the framework has nothing (0.0%),\n\
+             \x20 of it in offers: nothing\n\
              \x20 the role has nothing (0.0%); weight 1, guarantee none, limit none\n\
              \x20 it wants no offers\n"
         );
