@@ -31,6 +31,7 @@ usage: cargo xtask COMMAND
           reads the examples of apps, groups and pods in the checkout of Marathon at $HANSA_MARATHON
   fuzz [--minutes N]
           schemathesis over both OpenAPI documents, then our own fuzzer, N minutes each (10 if not said)
+  browser every flow of the console, and its accessibility, in Chromium on a cluster
   planted plants bugs one by one and shows which seed of the simulator finds each";
 
 fn main() -> ExitCode {
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             }
         },
+        ["browser"] => test::browser(&root),
         ["planted"] => test::planted(&root),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

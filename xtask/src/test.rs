@@ -94,6 +94,14 @@ pub fn clients(root: &Path, names: &[&str]) -> Result<bool> {
     clients::only(root, &target(root), names)
 }
 
+/// The console's pages in a browser. Whether all is well.
+pub fn browser(root: &Path) -> Result<bool> {
+    system::provide()?;
+    anyhow::ensure!(run(cargo(root, &["build", "-p", "hansa"]), LIMIT)?.ok, "cannot build what is needed");
+    anyhow::ensure!(console::logic(root)?.ok, "the console is not well");
+    Ok(console::browser(root, &target(root))?.ok)
+}
+
 /// Everything that CI runs. Whether all of it is well.
 pub fn test(root: &Path) -> Result<bool> {
     let begun = Instant::now();
@@ -125,9 +133,7 @@ pub fn test(root: &Path) -> Result<bool> {
     // Module docs are for whoever reads the code, so they may point at what is private.
     docs.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links");
     report.add("docs", run(docs, LIMIT)?);
-    if report.add("console", console::logic(root)?) {
-        report.add("browser", console::browser(root, &target(root))?);
-    }
+    report.add("console", console::logic(root)?);
     Ok(report.close(begun))
 }
 
