@@ -72,7 +72,10 @@ impl World {
             self.after(50 * machine as u64, Event::PowerOn { machine });
         }
         self.after(300, Event::Client);
-        self.after(400, Event::Frameworks);
+        // Every third world has services alone.
+        if options.seed % 3 != 1 {
+            self.after(400, Event::Frameworks);
+        }
         self.after(1_000, Event::Fault);
         let peace = self.now + options.faulty_ms;
         self.go_on(peace);
