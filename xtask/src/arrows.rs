@@ -9,9 +9,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("hansa-model", &[]),
     ("hansa-placement", &[]),
     ("hansa-kernel", &["hansa-placement"]),
-    ("hansa-frameworks", &["hansa-placement"]),
+    ("hansa-schedulers", &["hansa-placement"]),
     ("hansa-link", &[]),
-    ("hansa-cell", &["hansa-kernel", "hansa-frameworks", "hansa-link", "hansa-placement"]),
+    ("hansa-cell", &["hansa-kernel", "hansa-schedulers", "hansa-link", "hansa-placement"]),
     ("hansa-node", &["hansa-link"]),
     ("hansa-store", &[]),
     ("hansa-api", &[]),
@@ -69,7 +69,7 @@ mod tests {
         let metadata = json!({"packages": [
             {"name": "hansa-model", "dependencies": [{"name": "serde", "kind": null}]},
             {"name": "hansa-kernel", "dependencies": [{"name": "hansa-model", "kind": null}]},
-            {"name": "hansa-frameworks", "dependencies": [
+            {"name": "hansa-schedulers", "dependencies": [
                 {"name": "hansa-kernel", "kind": null}, {"name": "hansa-model", "kind": null}]},
             {"name": "hansa-node", "dependencies": [{"name": "hansa-kernel", "kind": "dev"}]},
             {"name": "hansa-common", "dependencies": []},
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(
             forbidden(&metadata),
             [
-                "hansa-frameworks must not see hansa-kernel",
+                "hansa-schedulers must not see hansa-kernel",
                 "crate hansa-common is not in xtask/src/arrows.rs: decide what it may see"
             ]
         );

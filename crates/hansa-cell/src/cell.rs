@@ -4,7 +4,6 @@ use crate::codec::{self, DecodeError, Decoded};
 use crate::outsider::Outsider;
 use crate::pipeline::{self, Pipeline};
 use crate::sessions::{Sessions, Verdict};
-use hansa_frameworks::services::{self, Services};
 use hansa_kernel::{self as kernel, Effect, Kernel, ToStream};
 use hansa_link::{ToAgent, ToAgentBody, ToMaster, ToMasterBody};
 use hansa_model::agent::Usage;
@@ -17,6 +16,7 @@ use hansa_model::role::Role;
 use hansa_model::scheduler::{self, Call, Notice};
 use hansa_model::service::{ServiceAnswer, ServiceCommand, ServiceRefusal};
 use hansa_model::{AgentId, AppId, ClusterId, FrameworkId, Owner, Principal, Term, Timestamp};
+use hansa_schedulers::services::{self, Services};
 use std::collections::VecDeque;
 
 /// One agent stream, numbered by the shell; never used twice.

@@ -4,12 +4,12 @@
 //! evolves by optional fields. Assignments are many, and compact: UUIDs are stored as 16 bytes, task ids as what they add
 //! to their instance's.
 
-use hansa_frameworks::services;
 use hansa_kernel::{self as kernel, AssignmentRecord};
 use hansa_model::app::AppVersion;
 use hansa_model::group::GroupVersion;
 use hansa_model::record::{Mutation, Table};
 use hansa_model::{AgentId, Allocation, AppId, DeploymentId, SpecId, Timestamp};
+use hansa_schedulers::services;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 

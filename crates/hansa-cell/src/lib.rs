@@ -8,7 +8,7 @@
 //!   is durable; see [`pipeline`].
 //! - The built-in schedulers reach the kernel only through [`hansa_model::scheduler::Call`].
 //!
-//! Not here: decisions (`hansa-kernel`, `hansa-frameworks`), writing (`hansa-store`), HTTP.
+//! Not here: decisions (`hansa-kernel`, `hansa-schedulers`), writing (`hansa-store`), HTTP.
 
 mod cell;
 pub mod codec;

@@ -3,7 +3,7 @@
 //! One value with one [`Kernel::apply`]: no clock, no randomness, no I/O; ordered iteration; integers. A rejected
 //! command is an ordinary outcome that says why; a broken invariant is a bug and stops the process.
 //!
-//! Not here: what services and jobs want (`hansa-frameworks`), storing and encoding (`hansa-cell`), messages
+//! Not here: what services and jobs want (`hansa-schedulers`), storing and encoding (`hansa-cell`), messages
 //! (`hansa-link`).
 //!
 //! Where to start: [`Command`] and [`Outcome`] (the boundary); then a file for each family of commands: `hello` (master

@@ -34,7 +34,7 @@ pub(super) async fn info(State(api): State<Api>, headers: HeaderMap) -> Response
         hostname,
         http_port: port.unwrap_or(api.master.options().listen.port()),
         role: api.defaults.role.as_str().to_owned(),
-        // As the services scheduler is set up; see `hansa_frameworks::services::Settings`.
+        // As the services scheduler is set up; see `hansa_schedulers::services::Settings`.
         local_port_min: 10_000,
         local_port_max: 20_000,
         max_versions: 50,

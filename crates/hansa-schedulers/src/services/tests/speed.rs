@@ -1,5 +1,5 @@
 //! What the scheduler costs with very many instances. Not a test of speed by itself (machines differ); run it by hand:
-//! `cargo test -p hansa-frameworks --release -- --ignored --nocapture million`.
+//! `cargo test -p hansa-schedulers --release -- --ignored --nocapture million`.
 
 use super::*;
 use crate::services::{Services, Settings};
