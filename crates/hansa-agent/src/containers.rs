@@ -462,6 +462,11 @@ fn found_ended(record: &ExitRecord, memory_limit: u64) -> Found {
             return Found::LaunchFailed { message };
         }
         Cause::Deadline => "ended because the agent had no contact with the master for too long".into(),
+        // Why a program gave up is most often the last that it said.
+        Cause::Exited if exit != Exit::Code(0) => match &record.last_words {
+            Some(line) => format!("it wrote to stderr: {line}"),
+            None => String::new(),
+        },
         Cause::Exited | Cause::Stopped | Cause::OutOfMemory => String::new(),
     };
     let limitation = match (&record.limitation, record.cause) {
@@ -530,12 +535,16 @@ mod tests {
             cpu_ns: None,
             memory_peak_bytes: Some(70),
             output_lost_bytes: 0,
+            last_words: Some("no such port".into()),
             swept: true,
         };
         let of = |cause, exit| found_ended(&record(cause, exit), 64);
         let exited =
             |exit, limitation, message: &str| Found::Exited { exit, limitation, message: message.into() };
-        assert_eq!(of(Cause::Exited, Some(Exit::Code(3))), exited(Exit::Code(3), None, ""));
+        let said = "it wrote to stderr: no such port";
+        assert_eq!(of(Cause::Exited, Some(Exit::Code(3))), exited(Exit::Code(3), None, said));
+        assert_eq!(of(Cause::Exited, Some(Exit::Code(0))), exited(Exit::Code(0), None, ""));
+        assert_eq!(of(Cause::Stopped, Some(Exit::Code(3))), exited(Exit::Code(3), None, ""));
         assert_eq!(
             of(Cause::OutOfMemory, Some(Exit::Signal(9))),
             exited(Exit::Signal(9), Some(Limitation { used: 70, limit: 64 }), "")

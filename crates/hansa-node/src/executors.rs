@@ -345,7 +345,7 @@ impl Node {
                     Exit::Code(code) => format!("executor exited with status {code}"),
                     Exit::Signal(signal) => format!("executor ended by signal {signal}"),
                 };
-                let words = if message.is_empty() { how } else { format!("{how}: {message}") };
+                let words = if message.is_empty() { how } else { format!("{how}; {message}") };
                 (Reason::ReasonExecutorTerminated, words, wait_status(exit))
             }
             ExecutorEnd::LaunchFailed { message } => {

@@ -383,7 +383,7 @@ impl Node {
                 (TaskState::Failed, failed, format!("{command} ended by signal {signal}"))
             }
         };
-        let words = if message.is_empty() { words } else { format!("{words}: {message}") };
+        let words = if message.is_empty() { words } else { format!("{words}; {message}") };
         let end = End { exit: Some(exit), limitation, ..End::new(state, reason, words) };
         self.end_container(now, container, &end);
     }

@@ -162,10 +162,13 @@ fn refusal(status: StatusCode, text: &str) -> Failure {
 /// A refusal in Marathon's shape.
 pub fn marathon_refusal(exit: Exit, body: &Value) -> Failure {
     let message = body["message"].as_str().unwrap_or("refused");
+    // What follows speaks of the API's options and paths, which are not what is typed here.
+    let message = message.split(". Override with").next().unwrap_or(message);
     let mut failure = Failure::new(exit, format!("{}{}", lower_first(message), details(&body["details"])));
     if let Some(id) = body["deployments"][0]["id"].as_str() {
         failure = failure.remedy(format!(
-            "wait for it, or `hansa deployment cancel {id}`, or repeat the command with --force"
+            "`hansa deployment show {id}` says what it waits for; `hansa deployment cancel {id}` takes it back; with --force \
+             this command replaces it"
         ));
     }
     failure
@@ -217,10 +220,10 @@ mod tests {
             (Exit::Usage, "object is not valid\n  /id: error.path.missing")
         );
 
-        let locked =
-            r#"{"message":"App is locked by one or more deployments.","deployments":[{"id":"d-1"}]}"#;
+        let locked = r#"{"message":"App is locked by one or more deployments. Override with the option '?force=true'.","deployments":[{"id":"d-1"}]}"#;
         let failure = refusal(StatusCode::CONFLICT, locked);
         assert_eq!(failure.exit, Exit::Conflict);
+        assert_eq!(failure.cause, "app is locked by one or more deployments");
         assert!(failure.remedy.unwrap().contains("d-1"));
 
         let bare = refusal(StatusCode::INTERNAL_SERVER_ERROR, "<html>\noops");

@@ -136,10 +136,7 @@ impl Context {
                         text::span(millis(begun))
                     ),
                 )
-                .remedy(format!(
-                    "it goes on; `hansa app explain {}` says what it waits for",
-                    apps.join(" ")
-                )));
+                .remedy(format!("it goes on; `hansa explain {}` says what it waits for", apps.join(" "))));
             }
             tokio::time::sleep(Duration::from_millis(150)).await;
         }

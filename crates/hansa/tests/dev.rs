@@ -118,7 +118,7 @@ async fn the_demo_comes_up_and_ctrl_c_leaves_nothing() {
     println!("ended after {:?}", begun.elapsed());
     let (said, noted) = (dev.said("out"), dev.said("err"));
     assert!(status.success(), "{status}: {noted}");
-    assert!(said.contains("app explain demo/web") && noted.contains("nothing is left"), "{said}{noted}");
+    assert!(said.contains("explain demo/web") && noted.contains("nothing is left"), "{said}{noted}");
     assert_eq!(dev.remains(), [""; 0], "at once, not a while later");
     assert!(!dev.data_dir.exists());
 }

@@ -91,15 +91,24 @@ pub(super) struct Rotated {
     limits: spec::Output,
     file: Option<File>,
     size: u64,
+    /// The last of what was written, whether it reached a file or not.
+    tail: Vec<u8>,
     /// Bytes that could not be written.
     pub lost: u64,
 }
+
+/// As much is remembered of a stream's end.
+const TAIL_BYTES: usize = 1024;
+
+/// As much of a line is quoted.
+const QUOTED_CHARS: usize = 200;
 
 impl Rotated {
     /// Opens the current file, after what is already in it.
     pub(super) fn open(directory: &Directory, name: &'static str, limits: &spec::Output) -> io::Result<Self> {
         let limits = spec::Output { max_bytes: limits.max_bytes.max(1), files: limits.files.max(1) };
-        let mut rotated = Self { directory: directory.clone(), name, limits, file: None, size: 0, lost: 0 };
+        let directory = directory.clone();
+        let mut rotated = Self { directory, name, limits, file: None, size: 0, tail: Vec::new(), lost: 0 };
         rotated.reopen()?;
         Ok(rotated)
     }
@@ -114,6 +123,7 @@ impl Rotated {
     /// Writes everything, over as many files as it takes. What cannot be written is counted and dropped: a full disk must
     /// not stop the container.
     pub(super) fn write(&mut self, mut bytes: &[u8]) {
+        self.remember(bytes);
         while !bytes.is_empty() {
             let room = usize::try_from(self.limits.max_bytes.saturating_sub(self.size)).unwrap_or(usize::MAX);
             let now = match bytes.len() <= room {
@@ -132,6 +142,23 @@ impl Rotated {
                 self.rotate();
             }
         }
+    }
+
+    fn remember(&mut self, bytes: &[u8]) {
+        let kept = self.tail.len().min(TAIL_BYTES.saturating_sub(bytes.len()));
+        self.tail.drain(..self.tail.len() - kept);
+        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
+    }
+
+    /// The last line that says something, for people: without what steers terminals, and not too long.
+    pub(super) fn last_line(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.tail);
+        let mut lines = text.lines().map(plain);
+        let line = lines.rfind(|line| !line.is_empty())?;
+        Some(match line.char_indices().nth(QUOTED_CHARS) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line,
+        })
     }
 
     fn append(&mut self, bytes: &[u8]) {
@@ -164,6 +191,23 @@ impl Rotated {
         };
         CString::new(name).unwrap_or_default()
     }
+}
+
+/// A line without control characters and the sequences that set colours.
+fn plain(line: &str) -> String {
+    let mut plain = String::new();
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' && characters.next_if_eq(&'[').is_some() {
+            // Parameters, then one letter that ends it.
+            while characters.next().is_some_and(|next| !('@'..='~').contains(&next)) {}
+        } else if character == '\t' {
+            plain.push(' ');
+        } else if !character.is_control() {
+            plain.push(character);
+        }
+    }
+    plain.trim().to_owned()
 }
 
 /// One stream of a container: a pipe, and the files that what comes out of it goes to.
@@ -209,6 +253,24 @@ mod tests {
     fn open(dir: &Path, max_bytes: u64, files: u32) -> Rotated {
         let directory = Directory::open(dir, None).unwrap();
         Rotated::open(&directory, "stdout", &spec::Output { max_bytes, files }).unwrap()
+    }
+
+    #[test]
+    fn the_last_line_that_says_something_is_quoted() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut output = open(dir.path(), 64, 1);
+        assert_eq!(output.last_line(), None);
+        output.write(b"first\n\x1b[1;31mfatal:\x1b[0m no\tport\r\n \n\n");
+        assert_eq!(output.last_line().as_deref(), Some("fatal: no port"));
+        output.write(b"without an end");
+        assert_eq!(output.last_line().as_deref(), Some("without an end"));
+        output.write(" \u{00e4}".repeat(700).as_bytes());
+        let last = output.last_line().unwrap();
+        assert_eq!((last.chars().count(), last.ends_with('…')), (QUOTED_CHARS + 1, true), "{last}");
+        assert_eq!(output.tail.len(), TAIL_BYTES);
+        // Nothing but control characters says nothing.
+        output.write(&[7; 2 * TAIL_BYTES]);
+        assert_eq!((output.last_line(), output.tail.len()), (None, TAIL_BYTES));
     }
 
     fn contents(dir: &Path) -> BTreeMap<String, String> {

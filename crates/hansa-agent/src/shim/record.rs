@@ -94,6 +94,9 @@ pub struct ExitRecord {
     /// Bytes of output that could not be written (disk full).
     #[serde(default)]
     pub output_lost_bytes: u64,
+    /// The last line that it wrote to stderr, if it wrote any.
+    #[serde(default)]
+    pub last_words: Option<String>,
     /// Nothing is left but files: a clean-up need not look for processes and cgroups.
     #[serde(default)]
     pub swept: bool,

@@ -546,6 +546,7 @@ impl Shim {
             cpu_ns: stats.cpu_ns,
             memory_peak_bytes: stats.memory_peak_bytes,
             output_lost_bytes: inside.streams.iter().map(|stream| stream.files.lost).sum(),
+            last_words: inside.streams[1].files.last_line(),
             ..self.record(Cause::Exited)
         };
         self.leave(record.clone(), Event::Exited(record));
@@ -572,6 +573,7 @@ impl Shim {
             cpu_ns: None,
             memory_peak_bytes: None,
             output_lost_bytes: 0,
+            last_words: None,
             swept: false,
         }
     }

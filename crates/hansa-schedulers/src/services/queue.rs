@@ -155,11 +155,11 @@ impl Services {
                     .as_ref()
                     .map_or(String::new(), |failure| format!(", last: {}", failure.message));
                 words.push(format!("{launch} {noun} {verb} until {until} because of failures{failure}"));
-                remedy = Some(format!("`hansa app logs {id}` shows why it ends; update or roll back {id}"));
+                remedy = Some(format!("`hansa logs {id}` shows why it ends; update or roll back {id}"));
             }
             Queued::Refused(_, _, why) => {
                 words.push(format!("{launch} {noun} {verb}: {why}"));
-                remedy = Some(format!("`hansa app explain {id}` shows what is in the way"));
+                remedy = Some(format!("`hansa explain {id}` shows what is in the way"));
             }
             Queued::NoPlace(generation) => {
                 let generation = *generation;
@@ -179,7 +179,7 @@ impl Services {
                 words.push(format!("{launch} {noun} {verb} for a place: {why}"));
                 remedy = Some(format!(
                     "add machines that fit, let {id} ask for less, or scale something down; \
-                     `hansa app explain {id}` shows each machine"
+                     `hansa explain {id}` shows each machine"
                 ));
             }
         }
@@ -194,7 +194,7 @@ fn counted_remedy(app: &App) -> Option<String> {
     if count(Class::Unhealthy) > 0 {
         let cause = app.last_cause.as_ref().map_or(String::new(), |cause| format!(" ({cause})"));
         return Some(format!(
-            "its checks fail{cause}: `hansa app logs {id}` shows why; update or roll back {id}"
+            "its checks fail{cause}: `hansa logs {id}` shows why; update or roll back {id}"
         ));
     }
     if count(Class::Killing) > 0 {

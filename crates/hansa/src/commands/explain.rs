@@ -1,8 +1,8 @@
 //! `hansa explain`: why something is as it is, whatever the id names.
 
+mod placement;
 mod words;
 
-use crate::commands::app::explain::render as placement;
 use crate::commands::framework;
 use crate::context::{Context, app_path};
 use crate::failure::{Exit, Failure};
@@ -27,6 +27,13 @@ pub struct ExplainArgs {
     /// What it is, should the id name several things
     #[arg(long = "as", value_name = "KIND")]
     pub kind: Option<Kind>,
+}
+
+/// Says why a service is as it is, and where one more instance would go
+#[derive(Clone, Debug, Args)]
+pub struct ServiceArgs {
+    /// The service's path
+    pub id: String,
 }
 
 /// What an id can name.
@@ -76,7 +83,7 @@ struct Explained {
 /// Does it.
 pub async fn run(args: &ExplainArgs, context: &Context) -> Result<(), Failure> {
     let explained = match find(args, context).await? {
-        Found::Service(service) => explain_service(*service, context).await?,
+        Found::Service(service) => explain_service(*service, false, context).await?,
         Found::Task(task) => words::task(&task, text::now()),
         Found::Node(node) => words::node(&node, text::now()),
         Found::Framework(id) => {
@@ -86,6 +93,16 @@ pub async fn run(args: &ExplainArgs, context: &Context) -> Result<(), Failure> {
         Found::Deployment(deployment) => words::deployment(&deployment, text::now()),
     };
     context.format.print(&explained, render)
+}
+
+/// The same of a service, with where one more instance would go although none is asked for.
+pub async fn service(args: &ServiceArgs, context: &Context) -> Result<(), Failure> {
+    let id = app_path(&args.id);
+    let service = match context.client.get(&format!("/hansa/v1/services{id}"), &[]).await {
+        Ok(service) => service,
+        Err(failure) => return Err(context.explain_missing_app(&id, failure).await),
+    };
+    context.format.print(&explain_service(service, true, context).await?, render)
 }
 
 enum Found {
@@ -187,12 +204,16 @@ async fn missing(args: &ExplainArgs, context: &Context, mut names: Vec<String>) 
     }
 }
 
-async fn explain_service(service: Service, context: &Context) -> Result<Explained, Failure> {
+async fn explain_service(service: Service, whole: bool, context: &Context) -> Result<Explained, Failure> {
     let tasks = context.tasks(&[("app", service.id.as_str())]).await?;
     let all: Deployments = context.client.get("/hansa/v1/deployments", &[]).await?;
     let path = format!("/hansa/v1/explain{}", service.id);
     let placement: Option<Explanation> = there(context.client.get(&path, &[]).await)?;
-    Ok(words::service(&service, &tasks, &all.deployments, placement, text::now()))
+    let mut explained = words::service(&service, &tasks, &all.deployments, placement.as_ref(), text::now());
+    if whole {
+        explained.placement = placement;
+    }
+    Ok(explained)
 }
 
 fn render(explained: &Explained) -> String {
@@ -214,7 +235,7 @@ fn render(explained: &Explained) -> String {
         say("  try: ", remedy, None);
     }
     if let Some(explanation) = &explained.placement {
-        out.push_str(&format!("\n{}", placement(&explained.id, explanation)));
+        out.push_str(&format!("\n{}", placement::render(&explained.id, explanation)));
     }
     out
 }

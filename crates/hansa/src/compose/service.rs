@@ -28,7 +28,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("links", "the services of a machine share one network"),
     ("pull_policy", "an image is pulled where it is not yet"),
     ("platform", "the machine's own is taken"),
-    ("attach", "`hansa app logs -f` shows output"),
+    ("attach", "`hansa logs -f` shows output"),
     ("stdin_open", "`hansa exec -i` gives a command input"),
     ("secrets", "not read from compose files yet"),
     ("configs", "not read from compose files yet"),

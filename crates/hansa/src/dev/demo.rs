@@ -106,8 +106,8 @@ impl Demo {
                 format!("{program} app update demo/web cpus=100 --no-wait"),
                 "fits nowhere: it waits, nothing is stopped",
             ),
-            (format!("{program} app explain demo/web"), "says why"),
-            (format!("{program} app logs -f demo/worker"), ""),
+            (format!("{program} explain demo/web"), "says why"),
+            (format!("{program} logs -f demo/worker"), ""),
             (format!("{program} --help"), ""),
         ];
         let width = tries.iter().map(|(command, _)| command.len()).max().unwrap_or(0);

@@ -358,7 +358,7 @@ fn deployment() -> Deployment {
         steps: 2,
         waiting_for: "2 of 2 instances are not running yet: 2 machines: 12.5 cpus short".into(),
         waiting_since: ago(2),
-        remedy: "`hansa app explain /shop/big` shows what is in the way".into(),
+        remedy: "`hansa explain /shop/big` shows what is in the way".into(),
         paused: None,
         failing: Some(Standstill { since: ago(1), words: "no progress for 1 h".into() }),
         rolls_back: None,

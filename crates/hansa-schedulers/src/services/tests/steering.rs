@@ -197,7 +197,7 @@ fn a_deployment_without_progress_is_shown_as_failing() {
         let words = told.failing.expect("it is failing").words;
         assert!(words.starts_with("no progress for 30 s: "), "{words}");
         assert!(words.contains("not healthy yet"), "{words}");
-        assert!(told.remedy.contains("hansa app logs /web"), "{}", told.remedy);
+        assert!(told.remedy.contains("hansa logs /web"), "{}", told.remedy);
         assert!(world.changes(&id).iter().any(|change| matches!(change, DeploymentChange::Failing(_))));
         assert!(
             world.events.iter().any(|event| matches!(event, Event::Alarm { code: "deployment-failing", .. }))
@@ -241,7 +241,7 @@ fn what_waits_for_a_place_says_what_would_help() {
     world.run_for(1_000);
     let told = view(&world, &id);
     assert!(told.waiting_for.contains("1 instance waits for a place"), "{}", told.waiting_for);
-    assert!(told.remedy.contains("hansa app explain /web"), "{}", told.remedy);
+    assert!(told.remedy.contains("hansa explain /web"), "{}", told.remedy);
     assert!(told.progressed_at > told.started_at);
 }
 

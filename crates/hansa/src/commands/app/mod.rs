@@ -1,6 +1,5 @@
 //! `hansa app`: services.
 
-pub mod explain;
 pub mod list;
 pub mod one_liner;
 pub mod remove;
@@ -29,7 +28,7 @@ pub enum AppCommand {
     #[command(visible_alias = "rm")]
     Remove(remove::RemoveArgs),
     Diff(crate::commands::diff::DiffArgs),
-    Explain(explain::ExplainArgs),
+    Explain(crate::commands::explain::ServiceArgs),
     Logs(crate::commands::logs::LogsArgs),
 }
 
@@ -45,7 +44,7 @@ pub async fn run(command: &AppCommand, context: &Context) -> Result<(), Failure>
         AppCommand::Rollback(args) => rollback::run(args, context).await,
         AppCommand::Remove(args) => remove::run(args, context).await,
         AppCommand::Diff(args) => crate::commands::diff::run(args, context).await,
-        AppCommand::Explain(args) => explain::run(args, context).await,
+        AppCommand::Explain(args) => crate::commands::explain::service(args, context).await,
         AppCommand::Logs(args) => crate::commands::logs::run(args, context).await,
     }
 }

@@ -17,7 +17,7 @@ pub fn service(
     service: &Service,
     tasks: &[Task],
     deployments: &[Deployment],
-    placement: Option<Explanation>,
+    placement: Option<&Explanation>,
     now: Timestamp,
 ) -> Explained {
     let id = service.id.to_string();
@@ -41,8 +41,9 @@ pub fn service(
         let when = service.last_failure_at.map(|at| format!(", {} ago", text::age(now, at)));
         why.push(format!("its last failure{}: {failure}", when.unwrap_or_default()));
     }
-    if service.failing.is_some() {
-        remedies.push(format!("`hansa logs {id}` shows what they wrote before they ended"));
+    let logs = format!("`hansa logs {id}`");
+    if service.failing.is_some() && !remedies.iter().any(|remedy| remedy.contains(&logs)) {
+        remedies.push(format!("{logs} shows what they wrote before they ended"));
     }
     let unhealthy = tasks.iter().filter(|task| task.healthy == Some(false) && !task.state.is_terminal());
     for task in unhealthy.take(3) {
@@ -56,7 +57,7 @@ pub fn service(
         ));
     }
     let short = service.running + service.staged < service.instances;
-    match &placement {
+    match placement {
         Some(placement) if placement.choice.is_none() => {
             why.push(format!("no machine takes one more instance: {}", placement.summary));
             remedies.push(format!(
@@ -72,7 +73,9 @@ pub fn service(
     }
     // What helps may be said by the deployment and by us.
     let mut seen = std::collections::BTreeSet::new();
-    remedies.retain(|remedy| seen.insert(remedy.clone()));
+    // … and this is what the deployment sends people to.
+    let this = format!("`hansa explain {id}`");
+    remedies.retain(|remedy| !remedy.contains(&this) && seen.insert(remedy.clone()));
     let mut summary = format!("is {}: ", state(service));
     summary.push_str(&match service.instances {
         0 => format!("it asks for no instances; `hansa app scale {id} 1` runs one"),
@@ -81,14 +84,14 @@ pub fn service(
     if service.healthy + service.unhealthy > 0 {
         summary.push_str(&format!(", {} healthy", service.healthy));
     }
-    let stuck = placement.as_ref().is_some_and(|placement| placement.choice.is_none());
+    let stuck = placement.is_some_and(|placement| placement.choice.is_none());
     Explained {
         kind: Kind::Service,
         id,
         summary,
         why,
         remedies,
-        placement: placement.filter(|_| stuck || short),
+        placement: placement.filter(|_| stuck || short).cloned(),
     }
 }
 

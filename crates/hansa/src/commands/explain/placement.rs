@@ -1,31 +1,11 @@
-//! `hansa app explain`: where a service's next instance would go, or why it goes nowhere.
+//! Where a service's next instance would go, or why it goes nowhere, for people.
 
-use crate::context::{Context, app_path};
-use crate::failure::Failure;
 use crate::table::{Table, terminal_width};
 use crate::text;
-use clap::Args;
 use hansa_model::explain::Explanation;
 use hansa_model::resources::PortDemand;
 
-/// Says why a service's instances run or wait where they do
-#[derive(Clone, Debug, Args)]
-pub struct ExplainArgs {
-    /// The service's path
-    pub id: String,
-}
-
-/// Does it.
-pub async fn run(args: &ExplainArgs, context: &Context) -> Result<(), Failure> {
-    let id = app_path(&args.id);
-    let explanation: Explanation = match context.client.get(&format!("/hansa/v1/explain{id}"), &[]).await {
-        Ok(explanation) => explanation,
-        Err(failure) => return Err(context.explain_missing_app(&id, failure).await),
-    };
-    context.format.print(&explanation, |explanation| render(&id, explanation))
-}
-
-/// It for people.
+/// What it asks for, where it fits, and what is in the way.
 pub fn render(id: &str, explanation: &Explanation) -> String {
     let demand = &explanation.demand;
     let mut asks = vec![
