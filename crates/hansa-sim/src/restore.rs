@@ -1,7 +1,7 @@
 //! The master loses its store and starts from an older copy. What was promised since the copy was made is forgotten; but
 //! no running task ends for it, and everything converges once clients have said again what they want.
 
-use crate::frameworks::{Framework, is_of_framework};
+use crate::frameworks::is_of_framework;
 use crate::oracle::{Intent, Oracle};
 use crate::report::Fault;
 use crate::run::app_of;
@@ -59,7 +59,7 @@ impl World {
         // Frameworks' tasks are never in a store, and end when their frameworks say so.
         let running = running.filter(|(instance, _)| !is_of_framework(instance));
         self.restored.spared = running.map(|(instance, _)| instance.clone()).collect();
-        self.frameworks.iter_mut().for_each(Framework::forget_volumes);
+        self.kept.forget();
         // Also of what is sick just now, and of what an older copy before this one left to itself, nobody has said anything.
         let processes = self.machines.iter().flat_map(|machine| machine.processes.keys());
         let processes = processes.filter(|instance| !is_of_framework(instance));
