@@ -63,6 +63,8 @@ pub struct Picture {
     pub paused: BTreeSet<DeploymentId>,
     /// Groups that are stored, and what they depend on.
     pub groups: BTreeMap<AppId, Vec<AppId>>,
+    /// Machines that were shown as out of reach since this was taken.
+    pub unreached: BTreeSet<AgentId>,
     /// Agents by state.
     pub agents: BTreeMap<AgentId, AgentState>,
     /// Tasks that have not ended, of which instance, and how they are.
@@ -115,6 +117,9 @@ impl Picture {
                 Event::Group(group) => drop(self.groups.remove(&group.id)),
                 Event::Agent(view) => {
                     self.agents.insert(view.id.clone(), view.state);
+                    if view.state == AgentState::Unreachable {
+                        self.unreached.insert(view.id.clone());
+                    }
                     self.reserved.insert(view.id.clone(), view.reserved.clone());
                     self.totals.insert(view.id.clone(), view.total.clone());
                 }

@@ -90,6 +90,15 @@ impl World {
         self.restored.spared.retain(|instance| !killed(instance));
     }
 
+    /// The same for machines that were out of reach for no longer than it takes to say so.
+    pub fn forget_spared_on_unreached(&mut self) {
+        let unreached = self.master.as_mut().map(|master| std::mem::take(&mut master.picture.unreached));
+        for agent in unreached.unwrap_or_default() {
+            let Some(machine) = self.machines.iter().find(|machine| machine.id == agent) else { continue };
+            self.restored.spared.retain(|instance| !machine.processes.contains_key(instance));
+        }
+    }
+
     /// What becomes of tasks on machines out of reach, their strategy says.
     pub fn forget_spared_on(&mut self, unreachable: &[usize]) {
         let restored = &mut self.restored;

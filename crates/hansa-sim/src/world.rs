@@ -432,6 +432,7 @@ impl World {
     /// Performs what the master wants, and keeps its tick scheduled.
     pub fn master_acts(&mut self, acts: Vec<Act>) {
         self.master_moved = true;
+        self.forget_spared_on_unreached();
         for act in acts {
             match act {
                 Act::Send(link, message) => self.send_to_agent(link, message),
