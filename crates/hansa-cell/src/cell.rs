@@ -242,6 +242,9 @@ pub struct Cell {
     settings: Settings,
     /// The newest time seen; wall clocks step back, this does not.
     now: Timestamp,
+    /// Milliseconds that the wall clock was behind what is durable when this leadership began. Time goes on from there: if
+    /// it stood still until the clock has caught up, so would everything that waits.
+    ahead_ms: u64,
     kernel: Kernel,
     services: Services,
     sessions: Sessions,
@@ -285,7 +288,8 @@ impl Cell {
         }
         let is_new = cluster.is_none();
         let cluster = cluster.unwrap_or_else(|| settings.new_cluster_id.clone());
-        let now = now.max(durable_time);
+        let ahead_ms = durable_time.since(now);
+        let now = now + ahead_ms;
         settings.services.id_seed = seed(cluster.as_str(), term);
         settings.kernel.leadership = uuid_text(seed(cluster.as_str(), term), term.0);
         let mut cell = Self {
@@ -294,6 +298,7 @@ impl Cell {
             cluster,
             term,
             now,
+            ahead_ms,
             settings,
             sessions: Sessions::default(),
             pipeline: Pipeline::starting_at(index),
@@ -339,17 +344,24 @@ impl Cell {
         &self.services
     }
 
-    /// When [`Input::Tick`] should be applied although nothing else happened.
+    /// When [`Input::Tick`] should be applied although nothing else happened, by the clock that `now` is read from.
     pub fn next_deadline(&self) -> Option<Timestamp> {
+        let by_the_clock = |at: Timestamp| Timestamp(at.0.saturating_sub(self.ahead_ms));
         if self.unfinished {
-            return Some(self.now);
+            return Some(by_the_clock(self.now));
         }
-        [self.kernel.next_deadline(), self.services.next_deadline()].into_iter().flatten().min()
+        let deadlines = [self.kernel.next_deadline(), self.services.next_deadline()];
+        deadlines.into_iter().flatten().min().map(by_the_clock)
+    }
+
+    /// The time here: never below what is durable.
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The only way state changes.
     pub fn apply(&mut self, now: Timestamp, input: Input) -> Vec<Output> {
-        self.now = self.now.max(now);
+        self.now = self.now.max(now + self.ahead_ms);
         let mut out = Vec::new();
         match input {
             Input::Tick => {}

@@ -301,7 +301,11 @@ fn expand(body: &[u8]) -> Result<AssignmentRecord, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hansa_model::event::AgentState;
+    use hansa_model::framework::{Amount, Capability, FrameworkInfo, Part, PersistentVolume, Reservation};
     use hansa_model::id::uuid_text;
+    use hansa_model::resources::PortSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn record(instance: &str, tasks: &[&str]) -> AssignmentRecord {
         AssignmentRecord {
@@ -380,6 +384,132 @@ mod tests {
             }
         }
         assert!(decode(Table::Removals, b"short", &json(&())).is_err());
+    }
+
+    /// A framework that says everything that can be said.
+    fn framework() -> FrameworkInfo {
+        let some = |cpus_milli| Amount {
+            cpus_milli,
+            mem: 5 << 20,
+            disk: u64::MAX >> 12 << 12,
+            gpus: 3,
+            ports: PortSet::from_ranges([(31_000, 31_005), (40_000, 40_000)]),
+        };
+        FrameworkInfo {
+            id: "L-0001".into(),
+            name: "späte \"Wörter\"\n".into(),
+            user: "nobody".into(),
+            roles: BTreeSet::from(["*".into(), "data/spark".into()]),
+            capabilities: BTreeSet::from([Capability::PartitionAware, Capability::ReservationRefinement]),
+            failover_timeout_ms: u64::MAX,
+            checkpoint: true,
+            hostname: "somewhere".into(),
+            webui_url: Some("http://somewhere/".into()),
+            principal: Some("spark".into()),
+            labels: vec![("a".into(), None), ("a".into(), Some(String::new()))],
+            min_allocatable: BTreeMap::from([("data/spark".into(), vec![some(1), some(1_000)])]),
+        }
+    }
+
+    fn pots() -> Vec<kernel::PotRecord> {
+        let reservation = |role: &str, labels: &[(&str, Option<&str>)]| Reservation {
+            role: role.into(),
+            principal: Some("ops".into()),
+            labels: labels.iter().map(|(key, value)| ((*key).into(), value.map(Into::into))).collect(),
+            fixed: role == "data",
+        };
+        let amount = Amount { disk: 10 << 20, ..Amount::default() };
+        let stack =
+            vec![reservation("data", &[]), reservation("data/spark", &[("k", Some("v")), ("k", None)])];
+        let volume =
+            PersistentVolume { id: "v/1".into(), principal: None, container_path: "daten/ä".into() };
+        let gpus = Amount { gpus: 2, cpus_milli: 1, ..Amount::default() };
+        vec![
+            kernel::PotRecord {
+                part: Part { reservations: stack.clone(), volume: Some(volume), amount },
+                devices: Vec::new(),
+            },
+            kernel::PotRecord {
+                part: Part { reservations: stack, volume: None, amount: gpus },
+                devices: vec![0, 7],
+            },
+        ]
+    }
+
+    #[test]
+    fn what_is_stored_of_frameworks_and_reservations_reads_back() {
+        let record = |removed_at| {
+            kernel::Record::PutFramework(Box::new(kernel::FrameworkRecord {
+                info: framework(),
+                principal: "somebody".into(),
+                registered_at: Timestamp(1),
+                removed_at,
+            }))
+        };
+        let bare: FrameworkInfo = serde_json::from_str(r#"{"id": "f", "roles": ["*"]}"#).unwrap();
+        let bare = kernel::FrameworkRecord {
+            info: bare,
+            principal: "p".into(),
+            registered_at: Timestamp(0),
+            removed_at: None,
+        };
+        for record in [
+            record(None),
+            record(Some(Timestamp(u64::MAX))),
+            kernel::Record::PutFramework(Box::new(bare)),
+            kernel::Record::PutParts("agent".into(), pots()),
+            kernel::Record::PutParts("agent".into(), pots().split_off(1)),
+        ] {
+            let Mutation { table, key, value } = encode_kernel(record.clone());
+            match decode(table, &key, &value.unwrap()).unwrap() {
+                Decoded::Kernel(read) => assert_eq!(read, record),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_kept_on_a_machine_is_nothing_stored() {
+        let Mutation { table, key, value } = encode_kernel(kernel::Record::PutParts("a".into(), Vec::new()));
+        assert_eq!((table, key.as_slice(), value), (Table::Reservations, &b"a"[..], None));
+        let Mutation { table, key, value } = encode_kernel(kernel::Record::DeleteFramework("f".into()));
+        assert_eq!((table, key.as_slice(), value), (Table::Frameworks, &b"f"[..], None));
+    }
+
+    #[test]
+    fn what_older_programs_stored_of_frameworks_and_agents_is_read() {
+        let read = |table, key: &[u8], json: &str| {
+            let mut value = vec![FORMAT];
+            value.extend_from_slice(json.as_bytes());
+            match decode(table, key, &value).unwrap() {
+                Decoded::Kernel(record) => record,
+                other => panic!("{other:?}"),
+            }
+        };
+        let framework = r#"{"info": {"id": "f", "roles": ["r"]}, "principal": "p", "registered_at": 7}"#;
+        match read(Table::Frameworks, b"f", framework) {
+            kernel::Record::PutFramework(record) => {
+                assert_eq!((record.removed_at, record.registered_at), (None, Timestamp(7)));
+                assert_eq!(record.info.failover_timeout_ms, 0);
+            }
+            other => panic!("{other:?}"),
+        }
+        let parts = r#"[{"part": {"reservations": [{"role": "r"}], "amount": {"disk": 5}}}]"#;
+        match read(Table::Reservations, b"a", parts) {
+            kernel::Record::PutParts(agent, parts) => {
+                assert_eq!((agent, parts.len()), ("a".into(), 1));
+                assert_eq!(parts[0].part.role(), Some(&"r".into()));
+                assert!(parts[0].devices.is_empty() && parts[0].part.volume.is_none());
+            }
+            other => panic!("{other:?}"),
+        }
+        let agent = r#"{"hello": {"agent": "a"}, "registered_at": 1, "unreachable_since": null, "wanted": "draining"}"#;
+        match read(Table::Agents, b"a", agent) {
+            kernel::Record::PutAgent(record) => {
+                assert_eq!((record.wanted, record.drain_grace_ms), (AgentState::Draining, None));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

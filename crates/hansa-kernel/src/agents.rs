@@ -30,6 +30,8 @@ pub(crate) struct Agent {
     pub registered_at: Timestamp,
     /// What the operator wants: `Active`, `Deactivated` or `Draining`.
     pub wanted: AgentState,
+    /// Milliseconds of grace that groups get at most while it is drained; None: what they themselves say.
+    pub drain_grace_ms: Option<u64>,
     /// Whether its stream stands.
     pub connected: bool,
     /// When it was heard of last.
@@ -68,6 +70,7 @@ impl Agent {
             hello: record.hello,
             registered_at: record.registered_at,
             wanted: record.wanted,
+            drain_grace_ms: record.drain_grace_ms,
             connected: false,
             last_contact: now,
             returns_by: None,
@@ -106,6 +109,7 @@ impl Agent {
             registered_at: self.registered_at,
             unreachable_since: self.unreachable_since,
             wanted: self.wanted,
+            drain_grace_ms: self.drain_grace_ms,
         }
     }
 
@@ -195,17 +199,18 @@ impl Kernel {
         order: AgentOrder,
     ) -> Result<Answer, Refusal> {
         let agent = self.agent_mut(id)?;
-        let wanted = match order {
+        let (wanted, grace_ms) = match order {
             AgentOrder::Gone => return self.agent_gone(step, id),
-            AgentOrder::Deactivate => AgentState::Deactivated,
-            AgentOrder::Reactivate => AgentState::Active,
-            AgentOrder::Drain => AgentState::Draining,
+            AgentOrder::Deactivate => (AgentState::Deactivated, None),
+            AgentOrder::Reactivate => (AgentState::Active, None),
+            AgentOrder::Drain => (AgentState::Draining, None),
+            AgentOrder::DrainWithin(grace_ms) => (AgentState::Draining, Some(grace_ms)),
         };
-        if agent.wanted == wanted {
+        if (agent.wanted, agent.drain_grace_ms) == (wanted, grace_ms) {
             return Ok(Answer::Done);
         }
         let before = agent.state();
-        agent.wanted = wanted;
+        (agent.wanted, agent.drain_grace_ms) = (wanted, grace_ms);
         let record = agent.record();
         step.record(Record::PutAgent(Box::new(record)));
         if self.agents[id].state() != before {

@@ -134,6 +134,8 @@ pub enum AgentOrder {
     Reactivate,
     /// Nothing new there, and what is there moves.
     Drain,
+    /// The same, and whatever is ended there meanwhile gets so many milliseconds of grace at most.
+    DrainWithin(u64),
     /// It will never return: everything on it is lost for good.
     Gone,
 }

@@ -111,6 +111,7 @@ impl Kernel {
                 registered_at: now,
                 unreachable_since: None,
                 wanted: AgentState::Active,
+                drain_grace_ms: None,
             };
             let mut agent = Agent::new(now, record);
             agent.given_up = self

@@ -51,9 +51,14 @@ impl Kernel {
     pub(crate) fn send_kill(&mut self, step: &mut Step, number: u64) {
         let Some(group) = self.groups.get_mut(number) else { return };
         let agent = group.agent().clone();
-        if !self.agents.get(&agent).is_some_and(|agent| agent.connected) {
-            return;
-        }
+        let Some(host) = self.agents.get(&agent).filter(|agent| agent.connected) else { return };
+        let most_ms = host.drain_grace_ms;
+        let own_ms = || {
+            let tasks = self.specs.get(group.spec()).map(|spec| &spec.group.tasks);
+            tasks.into_iter().flatten().map(|task| task.kill_grace_ms).max()
+        };
+        // Of a machine that is drained in a hurry, nobody gets more time than that.
+        let own_ms = most_ms.and_then(|_| own_ms());
         let (instance, tasks) = (group.instance().clone(), group.task_ids().cloned().collect());
         let Some(killing) = &mut group.killing else { return };
         if planted(Bug::KillNotRepeated) && killing.again_at != step.now {
@@ -62,7 +67,11 @@ impl Kernel {
         self.timers.remove(&(killing.again_at, Timer::Kill(number)));
         killing.again_at = step.now + AGAIN_MS;
         self.timers.insert((killing.again_at, Timer::Kill(number)));
-        let (grace_ms, message) = (killing.grace_ms, killing.message.clone());
+        let grace_ms = match most_ms {
+            Some(most_ms) => Some(killing.grace_ms.or(own_ms).unwrap_or(most_ms).min(most_ms)),
+            None => killing.grace_ms,
+        };
+        let message = killing.message.clone();
         step.effect(Effect::Kill { agent, instance, tasks, grace_ms, message });
     }
 

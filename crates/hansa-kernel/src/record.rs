@@ -53,6 +53,9 @@ pub struct AgentRecord {
     pub unreachable_since: Option<Timestamp>,
     /// `Active`, `Deactivated` or `Draining`: what the operator wants.
     pub wanted: AgentState,
+    /// Milliseconds of grace that groups get at most while it is drained; None: what they themselves say.
+    #[serde(default)]
+    pub drain_grace_ms: Option<u64>,
 }
 
 /// A stored assignment; at most 200 bytes.

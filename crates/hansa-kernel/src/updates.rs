@@ -57,9 +57,10 @@ impl Kernel {
         let id = group.agent().clone();
         let task = &mut group.tasks[at];
         let now = task.view.status.state;
-        // What is newer counts; and so does whatever ends a task, or tells of one that was out of reach.
+        // What is newer counts; and so does whatever ends a task, or tells the newest of one that was out of reach. (What
+        // was not acknowledged before that one comes again, too: older than what is known.)
         let counts = status.sequence > task.seen
-            || now == TaskState::Unreachable
+            || (now == TaskState::Unreachable && status.sequence == task.seen)
             || (status.state.is_terminal() && !now.is_terminal());
         task.seen = task.seen.max(status.sequence);
         let (task, sequence) = (status.task.clone(), status.sequence);

@@ -47,11 +47,27 @@ pub enum Bug {
     AdoptedEnded,
     /// What waits for a place is told no reason.
     NoReasonGiven,
+    /// What is offered is offered again.
+    OfferedTwice,
+    /// A framework does not hear that an offer has ended.
+    OfferEndNotTold,
+    /// What is kept for a role is offered to others.
+    KeptForAll,
+    /// REVIVE is forgotten until something else happens.
+    ReviveForgotten,
+    /// Reservations and volumes are not stored.
+    PartsNotStored,
+    /// An update of a framework's task is told once.
+    UpdateToldOnce,
+    /// An update of a framework's task is acknowledged before its framework has done so.
+    AcknowledgedUnheard,
+    /// An executor is given what it was given before.
+    GivenAgain,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Bug; 19] = [
+    pub const ALL: [Bug; 27] = [
         Bug::NothingWaits,
         Bug::WritesNotSynced,
         Bug::VersionNotStored,
@@ -71,6 +87,14 @@ impl Bug {
         Bug::OldHelloTaken,
         Bug::AdoptedEnded,
         Bug::NoReasonGiven,
+        Bug::OfferedTwice,
+        Bug::OfferEndNotTold,
+        Bug::KeptForAll,
+        Bug::ReviveForgotten,
+        Bug::PartsNotStored,
+        Bug::UpdateToldOnce,
+        Bug::AcknowledgedUnheard,
+        Bug::GivenAgain,
     ];
 }
 

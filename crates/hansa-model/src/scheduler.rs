@@ -5,7 +5,7 @@
 //! since". Claimants choose ids; a repeated placement gets its first answer.
 
 use crate::app::Constraint;
-use crate::id::{AgentId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId};
+use crate::id::{AgentId, FrameworkId, InstanceId, Owner, Principal, RoleName, SpecId, TaskId};
 use crate::resources::{Allocation, Demand, Kind};
 use crate::spec::{GroupSpec, Origin};
 use crate::task::TaskStatus;
@@ -81,9 +81,16 @@ pub enum Rejection {
         /// What is short.
         kind: Kind,
     },
-    /// It is offered to a framework whose role is entitled to it.
-    #[error("the resources are offered to a role that is below its share")]
-    Offered,
+    /// It is offered to a framework, whose role is not above its share more than the claim's.
+    #[error(
+        "what is free there is offered to framework {framework} (role {role}) at the moment; tried again until that offer ends"
+    )]
+    Offered {
+        /// Whose offer it is.
+        framework: FrameworkId,
+        /// The role that it is for.
+        role: RoleName,
+    },
     /// The instance lives already, elsewhere or as something else.
     #[error("instance {0} has a live task already")]
     InstanceExists(InstanceId),

@@ -10,6 +10,7 @@ use crate::node::Node;
 use crate::saved::{Record, SavedExecutor, SavedGroup};
 use hansa_link::ToMasterBody;
 use hansa_model::framework::{FrameworkStatus, Raw};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::spec::Launch;
 use hansa_model::task::{Exit, Limitation, Reason, TaskState, TaskStatus};
 use hansa_model::{InstanceId, TaskId, Timestamp};
@@ -23,7 +24,8 @@ impl Node {
         if held.ending.is_some() || !held.registered || custom && live.stream.is_none() {
             return;
         }
-        let waits = |group: &SavedGroup| !group.delivered && !group.is_terminal();
+        let again = planted(Bug::GivenAgain);
+        let waits = |group: &SavedGroup| (!group.delivered || again) && !group.is_terminal();
         let waiting: Vec<InstanceId> = live
             .groups
             .iter()

@@ -45,4 +45,4 @@ pub use io::{
     ShimPlan, Surroundings,
 };
 pub use node::Node;
-pub use saved::{Record, Saved};
+pub use saved::{Record, Saved, SavedExecutor};

@@ -4,6 +4,7 @@ use crate::machine::{Process, STOP_DEADLINE_MS};
 use crate::report::Fault;
 use crate::world::{Event, World};
 use hansa_model::resources::Allocation;
+use hansa_model::spec::Command;
 use hansa_model::task::{CheckResult, Exit};
 use hansa_model::{InstanceId, Timestamp};
 use hansa_node::{Input, Node, Output, ProbeOrder, ProbeOutcome, ProbeTarget, Record, ShimPlan};
@@ -28,6 +29,7 @@ impl World {
         machine.node = Some(node);
         self.note(format_args!("agent-{number} starts"));
         self.perform(number, outputs);
+        self.executors_come_back(number);
     }
 
     /// An agent process dies.
@@ -37,6 +39,7 @@ impl World {
         }
         self.note(format_args!("agent-{number} dies"));
         self.machines[number].epoch += 1;
+        self.executors_hang_up(number);
         for link in self.links_of(number) {
             self.cut_link(link, false);
         }
@@ -97,8 +100,10 @@ impl World {
                 Output::CleanUp { instance } => self.clean_up(number, &instance),
                 Output::RemoveSandbox { .. } | Output::SampleUsage | Output::Warn(_) => {}
                 Output::ResizeGroup { instance, limits } => self.resize_group(number, &instance, limits),
-                // Executors of frameworks are not played yet, and volumes have no content here.
-                Output::ToExecutor { .. } | Output::RemoveVolume { .. } => {}
+                Output::ToExecutor { container, stream, event } => {
+                    self.executor_hears(number, container, stream, event);
+                }
+                Output::RemoveVolume { role, id } => self.volume_is_removed(number, &role, &id),
                 Output::RunProbe(order) => {
                     let ms = self.random.u64(1..10);
                     self.after(ms, Event::Probed { machine: number, epoch, order });
@@ -161,6 +166,7 @@ impl World {
             .find(|(name, _)| name == "VERSION")
             .map(|(_, value)| value.clone())
             .unwrap_or_default();
+        self.volumes_are_used(number, &plan);
         let failed = self.unlucky(60);
         let process = Process {
             task: plan.task.clone(),
@@ -171,6 +177,7 @@ impl World {
             stubborn: self.random.u8(0..8) == 0,
             deadline: plan.deadline,
             sick_until: Timestamp(0),
+            lasts_ms: lasts(&plan.command),
         };
         self.note(format_args!("node{number} starts {}", plan.instance));
         let machine = &mut self.machines[number];
@@ -217,6 +224,7 @@ impl World {
             return;
         }
         process.starting = false;
+        let lasts_ms = process.lasts_ms;
         if failed {
             process.exit = Some(Exit::Code(127));
             self.report.count(Fault::LaunchFailure);
@@ -229,7 +237,11 @@ impl World {
             let ms = self.random.u64(10..60_000);
             self.end_process(number, instance.clone(), exit, ms);
         }
-        self.agent_input(number, Input::Started { instance, addresses: Vec::new() });
+        if let Some(ms) = lasts_ms {
+            self.end_process(number, instance.clone(), Exit::Code(0), ms);
+        }
+        self.agent_input(number, Input::Started { instance: instance.clone(), addresses: Vec::new() });
+        self.executor_begins(number, &instance);
     }
 
     fn stop_group(&mut self, number: usize, instance: &InstanceId, grace_ms: u64) {
@@ -242,7 +254,8 @@ impl World {
         self.end_process(number, instance.clone(), exit, ms);
     }
 
-    fn end_process(&mut self, number: usize, instance: InstanceId, exit: Exit, ms: u64) {
+    /// A process ends so many milliseconds later, if it lives until then.
+    pub fn end_process(&mut self, number: usize, instance: InstanceId, exit: Exit, ms: u64) {
         let boot = self.machines[number].boots;
         self.after(ms, Event::ProcessEnds { machine: number, boot, instance, exit });
     }
@@ -254,6 +267,7 @@ impl World {
             return;
         }
         process.exit = Some(exit);
+        self.machines[number].players.remove(&instance);
         self.note(format_args!("node{number}: {instance} ends: {exit:?}"));
         let message = String::new();
         self.agent_input(number, Input::Exited { instance, exit, limitation: None, message });
@@ -315,4 +329,10 @@ impl World {
             self.broke(what);
         }
     }
+}
+
+/// A task that is to `work 5000` ends by itself after so many milliseconds.
+fn lasts(command: &Command) -> Option<u64> {
+    let Command::Shell(words) = command else { return None };
+    words.strip_prefix("work ")?.parse().ok()
 }

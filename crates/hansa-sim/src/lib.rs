@@ -12,10 +12,12 @@
 mod agents;
 mod clients;
 pub mod disk;
+mod executors;
 mod frameworks;
 mod groups;
 #[cfg(feature = "planted-bugs")]
 pub mod hunt;
+mod kept;
 mod machine;
 mod many;
 mod master;
@@ -24,6 +26,7 @@ mod reasons;
 pub mod report;
 mod restore;
 mod run;
+pub mod scenario;
 mod world;
 
 pub use many::{Summary, run_many};

@@ -1,11 +1,12 @@
 //! One simulated machine: an agent process around the real core, its disk, and the processes that shims keep.
 
+use crate::executors::Player;
 use hansa_model::app::AppSpec;
 use hansa_model::resources::Allocation;
 use hansa_model::task::Exit;
-use hansa_model::{AgentId, BootId, InstanceId, Resources, TaskId, Timestamp};
+use hansa_model::{AgentId, BootId, InstanceId, Resources, RoleName, TaskId, Timestamp};
 use hansa_node::{Config, Found, Node, Saved};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A task's process under its shim.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Process {
     pub deadline: Option<Timestamp>,
     /// Until when its health checks fail.
     pub sick_until: Timestamp,
+    /// Milliseconds after which it ends by itself.
+    pub lasts_ms: Option<u64>,
 }
 
 impl Process {
@@ -55,6 +58,10 @@ pub struct Machine {
     pub saved: Saved,
     /// What runs, or ran and was not cleaned up.
     pub processes: BTreeMap<InstanceId, Process>,
+    /// What executors of frameworks remember.
+    pub players: BTreeMap<InstanceId, Player>,
+    /// Persistent volumes that are there, by role and id.
+    pub volumes: BTreeSet<(RoleName, String)>,
     /// Whether its shims have a stop deadline.
     pub fenced: bool,
     /// Milliseconds that its clock is ahead of the world's.
@@ -91,6 +98,8 @@ impl Machine {
             up: false,
             saved: Saved::default(),
             processes: BTreeMap::new(),
+            players: BTreeMap::new(),
+            volumes: BTreeSet::new(),
             fenced,
             skew,
             cut_until: Timestamp(0),
@@ -119,12 +128,13 @@ impl Machine {
         self.processes.iter().map(|(instance, process)| (instance.clone(), found(process))).collect()
     }
 
-    /// Everything dies with the machine.
+    /// Everything dies with the machine; what lies on its disk stays.
     pub fn power_off(&mut self) {
         self.up = false;
         self.node = None;
         self.epoch += 1;
         self.processes.clear();
+        self.players.clear();
     }
 
     /// Compares what the living processes have with what the machine has.

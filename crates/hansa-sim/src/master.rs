@@ -6,12 +6,13 @@ use hansa_cell::ToStream;
 use hansa_cell::{Cell, Input, Output, RequestId, SessionId, Settings};
 use hansa_link::ToAgent;
 use hansa_model::app::AppVersion;
-use hansa_model::event::{AgentState, Event, Published};
-use hansa_model::framework::{Part, StreamId};
+use hansa_model::event::{AgentState, Event, ExecutorView, Published, TaskView};
+use hansa_model::framework::{ExecutorKind, Offer, Part, StreamId};
 use hansa_model::record::{Mutation, Table};
 use hansa_model::task::TaskState;
 use hansa_model::{
-    AgentId, AppId, ClusterId, DeploymentId, FrameworkId, InstanceId, OfferId, TaskId, Term, Timestamp,
+    AgentId, Allocation, AppId, ClusterId, DeploymentId, FrameworkId, InstanceId, OfferId, Resources, TaskId,
+    Term, Timestamp,
 };
 use hansa_store::Store;
 use hansa_store::redb_store::RedbStore;
@@ -29,7 +30,27 @@ pub struct FrameworkTask {
     pub instance: InstanceId,
     /// How it is.
     pub state: TaskState,
+    /// The program that runs it, if one does, and that program's name of it.
+    pub by: Option<(InstanceId, String)>,
 }
+
+/// A task that was shown as ended.
+#[derive(Debug)]
+pub struct Over {
+    /// Its group.
+    pub instance: InstanceId,
+    /// Which.
+    pub task: TaskId,
+    /// The program that ran it, if one did, and that program's name of it.
+    pub by: Option<(InstanceId, String)>,
+    /// How it ended.
+    pub state: TaskState,
+    /// In words.
+    pub why: String,
+}
+
+/// What a group has on a machine, and its tasks that have not ended.
+type Given = (Arc<Allocation>, BTreeSet<TaskId>);
 
 /// What the published events add up to, as far as the checks need it.
 #[derive(Debug, Default)]
@@ -42,6 +63,8 @@ pub struct Picture {
     pub paused: BTreeSet<DeploymentId>,
     /// Groups that are stored, and what they depend on.
     pub groups: BTreeMap<AppId, Vec<AppId>>,
+    /// Machines that were shown as out of reach since this was taken.
+    pub unreached: BTreeSet<AgentId>,
     /// Agents by state.
     pub agents: BTreeMap<AgentId, AgentState>,
     /// Tasks that have not ended, of which instance, and how they are.
@@ -49,11 +72,17 @@ pub struct Picture {
     /// Tasks of frameworks.
     pub framework_tasks: BTreeMap<TaskId, FrameworkTask>,
     /// Outstanding offers.
-    pub offers: BTreeSet<OfferId>,
+    pub offers: BTreeMap<OfferId, Arc<Offer>>,
+    /// What machines have.
+    pub totals: BTreeMap<AgentId, Resources>,
+    /// What groups have, by machine.
+    given: BTreeMap<AgentId, BTreeMap<InstanceId, Given>>,
+    /// Frameworks' executors.
+    pub executors: BTreeMap<InstanceId, Arc<ExecutorView>>,
     /// What is reserved, by machine.
     pub reserved: BTreeMap<AgentId, Vec<Part>>,
     /// What was shown as ended since the last check, and how.
-    pub ended: Vec<(InstanceId, TaskState, String)>,
+    pub ended: Vec<Over>,
     /// The newest commit.
     pub index: u64,
 }
@@ -88,39 +117,102 @@ impl Picture {
                 Event::Group(group) => drop(self.groups.remove(&group.id)),
                 Event::Agent(view) => {
                     self.agents.insert(view.id.clone(), view.state);
+                    if view.state == AgentState::Unreachable {
+                        self.unreached.insert(view.id.clone());
+                    }
                     self.reserved.insert(view.id.clone(), view.reserved.clone());
+                    self.totals.insert(view.id.clone(), view.total.clone());
                 }
                 Event::Task { view, .. } => {
                     let (task, state) = (&view.status.task, view.status.state);
+                    self.is_given(view);
+                    let by = view.framework.as_ref().and_then(|own| {
+                        let run = own.launch.executor.as_ref()?;
+                        (run.kind == ExecutorKind::Custom)
+                            .then(|| (run.container.clone(), own.task().id.clone()))
+                    });
+                    let over = || Over {
+                        instance: view.instance.clone(),
+                        task: task.clone(),
+                        by: by.clone(),
+                        state,
+                        why: view.status.message.clone(),
+                    };
                     if let Some(of_framework) = &view.framework {
                         let own = FrameworkTask {
                             framework: of_framework.launch.framework.id.clone(),
                             task: of_framework.task().id.clone(),
                             instance: view.instance.clone(),
                             state,
+                            by: by.clone(),
                         };
                         self.framework_tasks.insert(task.clone(), own);
                         if state.is_terminal() && !ended_with_framework(view.status.reason) {
-                            self.ended.push((view.instance.clone(), state, view.status.message.clone()));
+                            self.ended.push(over());
                         }
                         continue;
                     }
                     if state.is_terminal() {
                         self.tasks.remove(task);
-                        self.ended.push((view.instance.clone(), state, view.status.message.clone()));
+                        self.ended.push(over());
                     } else {
                         self.tasks.insert(task.clone(), (view.instance.clone(), state));
                     }
                 }
                 Event::TaskRemoved(task) => {
+                    self.is_given_back(task);
                     self.tasks.remove(task);
                     self.framework_tasks.remove(task);
                 }
-                Event::Offer(offer) => drop(self.offers.insert(offer.id.clone())),
+                Event::Offer(offer) => drop(self.offers.insert(offer.id.clone(), offer.clone())),
                 Event::OfferEnded { id, .. } => drop(self.offers.remove(id)),
-                Event::AgentRemoved(agent) => drop(self.agents.remove(agent)),
+                Event::Executor(view) => {
+                    self.executors.insert(view.run.container.clone(), view.clone());
+                }
+                Event::ExecutorRemoved(container) => drop(self.executors.remove(container)),
+                Event::AgentRemoved(agent) => {
+                    self.agents.remove(agent);
+                    self.totals.remove(agent);
+                    self.reserved.remove(agent);
+                    self.given.remove(agent);
+                }
                 _ => {}
             }
+        }
+    }
+}
+
+impl Picture {
+    /// What groups have on a machine.
+    pub fn groups_on(&self, agent: &AgentId) -> impl Iterator<Item = (&InstanceId, &Allocation)> {
+        let groups = self.given.get(agent).into_iter().flatten();
+        groups.map(|(instance, (allocation, _))| (instance, &**allocation))
+    }
+
+    /// What executors have on a machine, besides their tasks.
+    pub fn executors_on(&self, agent: &AgentId) -> impl Iterator<Item = (&InstanceId, &Allocation)> {
+        let own = self.executors.iter().filter(move |(_, view)| view.agent == *agent);
+        own.map(|(container, view)| (container, &view.run.allocation))
+    }
+
+    /// A group has what it has until the last of its tasks has ended.
+    fn is_given(&mut self, view: &TaskView) {
+        let task = &view.status.task;
+        if view.status.state.is_terminal() {
+            return self.is_given_back(task);
+        }
+        let groups = self.given.entry(view.agent.clone()).or_default();
+        let (_, tasks) =
+            groups.entry(view.instance.clone()).or_insert_with(|| (view.allocation.clone(), BTreeSet::new()));
+        tasks.insert(task.clone());
+    }
+
+    fn is_given_back(&mut self, task: &TaskId) {
+        for groups in self.given.values_mut() {
+            groups.retain(|_, (_, tasks)| {
+                tasks.remove(task);
+                !tasks.is_empty()
+            });
         }
     }
 }

@@ -13,7 +13,7 @@ impl World {
             return None;
         }
         let cluster = cell.kernel().cluster();
-        let queue = cell.services().queue(self.master_now(), cluster);
+        let queue = cell.services().queue(cell.now(), cluster);
         let missing = waiting.iter().find(|app| !queue.iter().any(|item| item.app == ***app));
         if let Some(app) = missing {
             return Some(format!("{app} waits, and the queue does not say so"));

@@ -1,7 +1,7 @@
 //! The master loses its store and starts from an older copy. What was promised since the copy was made is forgotten; but
 //! no running task ends for it, and everything converges once clients have said again what they want.
 
-use crate::frameworks::{Framework, is_of_framework};
+use crate::frameworks::is_of_framework;
 use crate::oracle::{Intent, Oracle};
 use crate::report::Fault;
 use crate::run::app_of;
@@ -59,7 +59,7 @@ impl World {
         // Frameworks' tasks are never in a store, and end when their frameworks say so.
         let running = running.filter(|(instance, _)| !is_of_framework(instance));
         self.restored.spared = running.map(|(instance, _)| instance.clone()).collect();
-        self.frameworks.iter_mut().for_each(Framework::forget_volumes);
+        self.kept.forget();
         // Also of what is sick just now, and of what an older copy before this one left to itself, nobody has said anything.
         let processes = self.machines.iter().flat_map(|machine| machine.processes.keys());
         let processes = processes.filter(|instance| !is_of_framework(instance));
@@ -88,6 +88,15 @@ impl World {
                 || intents.iter().any(|(app, _)| *app == app_of(instance))
         };
         self.restored.spared.retain(|instance| !killed(instance));
+    }
+
+    /// The same for machines that were out of reach for no longer than it takes to say so.
+    pub fn forget_spared_on_unreached(&mut self) {
+        let unreached = self.master.as_mut().map(|master| std::mem::take(&mut master.picture.unreached));
+        for agent in unreached.unwrap_or_default() {
+            let Some(machine) = self.machines.iter().find(|machine| machine.id == agent) else { continue };
+            self.restored.spared.retain(|instance| !machine.processes.contains_key(instance));
+        }
     }
 
     /// What becomes of tasks on machines out of reach, their strategy says.

@@ -2,7 +2,7 @@
 
 use crate::frameworks::is_of_framework;
 use crate::machine::{roomy, version_of};
-use crate::master::{Master, StartError};
+use crate::master::{Master, Over, StartError};
 use crate::report::{Fault, Report};
 use crate::world::{Event, World};
 use hansa_cell::Input;
@@ -72,10 +72,7 @@ impl World {
             self.after(50 * machine as u64, Event::PowerOn { machine });
         }
         self.after(300, Event::Client);
-        // Every third world has services alone.
-        if options.seed % 3 != 1 {
-            self.after(400, Event::Frameworks);
-        }
+        self.after(400, Event::Frameworks);
         self.after(1_000, Event::Fault);
         let peace = self.now + options.faulty_ms;
         self.go_on(peace);
@@ -99,7 +96,7 @@ impl World {
     }
 
     /// Lets things happen until a time, or until something broke.
-    fn go_on(&mut self, until: Timestamp) {
+    pub fn go_on(&mut self, until: Timestamp) {
         while self.broken.is_none()
             && let Some(event) = self.next(until)
         {
@@ -109,7 +106,8 @@ impl World {
         }
     }
 
-    fn happen(&mut self, event: Event) {
+    /// One thing happens.
+    pub fn happen(&mut self, event: Event) {
         match event {
             Event::MasterStart => self.start_master(),
             Event::MasterTick { .. } => {
@@ -181,6 +179,9 @@ impl World {
             Event::DeadlineCheck { machine, instance, .. } => {
                 self.deadline_check(machine, instance);
             }
+            Event::Executor { machine, container, deed, .. } => {
+                self.executor_acts(machine, container, deed);
+            }
             Event::Probed { machine, order, .. } => {
                 self.probed(machine, *order);
             }
@@ -210,7 +211,8 @@ impl World {
         }
     }
 
-    fn start_master(&mut self) {
+    /// A master process starts on what the disk holds.
+    pub fn start_master(&mut self) {
         if self.master.is_some() {
             return;
         }
@@ -338,7 +340,7 @@ impl World {
     }
 
     /// What must hold after every event.
-    fn check(&mut self) {
+    pub fn check(&mut self) {
         // Readers are let in once what was restored is published.
         let Some(master) = self.master.as_ref().filter(|master| master.picture.index > 0) else { return };
         let unreachable: Vec<usize> = self
@@ -363,15 +365,11 @@ impl World {
     /// What is shown as ended has ended. (What is given up with its machine is shown as removed.)
     fn check_ended(&mut self) {
         let Some(master) = &mut self.master else { return };
-        for (instance, state, why) in std::mem::take(&mut master.picture.ended) {
-            let lives = self.machines.iter().find(|machine| {
-                machine.processes.get(&instance).is_some_and(crate::machine::Process::is_alive)
-            });
-            if let Some(machine) = lives {
-                let what = format!(
-                    "{instance} is shown as {state:?} ({why}) while it lives on node{}",
-                    machine.number
-                );
+        for Over { instance, task, by, state, why } in std::mem::take(&mut master.picture.ended) {
+            let mut machines = self.machines.iter();
+            if let Some(machine) = machines.find(|machine| machine.has_alive(&instance, &task, by.as_ref())) {
+                let what =
+                    format!("{task} is shown as {state:?} ({why}) while it lives on node{}", machine.number);
                 return self.broke(what);
             }
         }
@@ -406,6 +404,10 @@ impl World {
         });
         if let Some(what) = early.or(lost).or(unexplained) {
             self.broke(what);
+        }
+        self.check_frameworks();
+        if self.report.events.is_multiple_of(8) {
+            (0..self.frameworks.len()).for_each(|number| self.check_idle(number));
         }
     }
 

@@ -1,7 +1,9 @@
 //! The world: one master, some machines, a network between them, clients, faults, and one queue of what happens next.
 
 use crate::disk::Disk;
-use crate::frameworks::{FRAMEWORKS, Framework};
+use crate::executors::Deed;
+use crate::frameworks::{Framework, Play, ROLES};
+use crate::kept::Kept;
 use crate::machine::{Machine, narrow, roomy};
 use crate::master::{Act, Master};
 use crate::oracle::{GroupIntent, Intent, Oracle};
@@ -54,6 +56,8 @@ pub enum Event {
     ProcessEnds { machine: usize, boot: u64, instance: InstanceId, exit: hansa_model::task::Exit },
     /// A shim looks at its stop deadline.
     DeadlineCheck { machine: usize, boot: u64, instance: InstanceId },
+    /// A framework's executor does something.
+    Executor { machine: usize, boot: u64, container: InstanceId, deed: Deed },
     /// A probe's result.
     Probed { machine: usize, epoch: u64, order: Box<hansa_node::ProbeOrder> },
     /// An agent process starts.
@@ -139,6 +143,8 @@ pub struct World {
     pub next_request: RequestId,
     /// The frameworks.
     pub frameworks: Vec<Framework>,
+    /// What they keep on machines.
+    pub kept: Kept,
     /// Number of the next framework's stream.
     pub next_stream: StreamId,
     /// What was promised.
@@ -183,7 +189,11 @@ impl World {
             next_link: 1,
             asked: BTreeMap::new(),
             next_request: 1,
-            frameworks: (0..FRAMEWORKS).map(Framework::new).collect(),
+            frameworks: (0..)
+                .zip(ROLES)
+                .map(|(number, role)| Framework::new(number, role, Play::Restless))
+                .collect(),
+            kept: Kept::default(),
             next_stream: 1,
             oracle: Oracle::default(),
             left: BTreeSet::new(),
@@ -244,6 +254,7 @@ impl World {
             | Event::Probed { machine, epoch, .. } => self.machines[*machine].epoch != *epoch,
             Event::ProcessStarted { machine, boot, .. }
             | Event::ProcessEnds { machine, boot, .. }
+            | Event::Executor { machine, boot, .. }
             | Event::DeadlineCheck { machine, boot, .. } => self.machines[*machine].boots != *boot,
             Event::ClientTimeout { id } => !self.asked.contains_key(id),
             _ => false,
@@ -421,6 +432,7 @@ impl World {
     /// Performs what the master wants, and keeps its tick scheduled.
     pub fn master_acts(&mut self, acts: Vec<Act>) {
         self.master_moved = true;
+        self.forget_spared_on_unreached();
         for act in acts {
             match act {
                 Act::Send(link, message) => self.send_to_agent(link, message),

@@ -5,6 +5,7 @@ use super::quota::{Room, Stop};
 use super::{Allocator, Idle, Seat, SeatAt};
 use crate::roles::RoleAt;
 use hansa_model::framework::{Amount, Part, parts};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::{RoleName, Timestamp};
 
 /// Why a seat is not offered what is left on a machine.
@@ -47,7 +48,8 @@ impl Portion {
         }
         for part in left {
             if part.role().is_some() {
-                if part.reservations.len() == 1 && part.role() == Some(role) {
+                let own = part.role() == Some(role) || planted(Bug::KeptForAll);
+                if part.reservations.len() == 1 && own {
                     portion.plain.push(part.clone());
                 }
                 if let Some(refined) = portion.refined.as_mut().filter(|_| is_kept_above(part, role)) {

@@ -3,6 +3,7 @@
 use crate::command::Effect;
 use crate::{Kernel, Step, Timer};
 use hansa_model::framework::FrameworkEvent;
+use hansa_model::planted::{Bug, planted};
 use hansa_model::{AgentId, FrameworkId};
 
 /// An update is told again after this time; the time doubles with each.
@@ -67,6 +68,9 @@ impl Kernel {
         self.timers.insert((again_at, Timer::Update(number, at)));
         let (id, status) = (launched.id.clone(), waiting.updates[0].clone());
         let Some(group) = self.groups.get(number) else { return };
+        if planted(Bug::UpdateToldOnce) && !first {
+            return;
+        }
         let update = self.update_of(group, at, status);
         self.tell(step, &id, FrameworkEvent::Update(Box::new(update)));
     }

@@ -209,10 +209,10 @@ impl Kernel {
         }
         let known = self.agents.get(id).map(|agent| agent.executors.clone()).unwrap_or_default();
         for container in known.difference(&named) {
-            let ending = self.frameworks.executors.get(container).is_some_and(|executor| executor.ending);
-            // What has not arrived there yet is sent again, and begins it.
-            let expected = self.is_referred_to(id, container, |group| !group.accepted);
-            if ending || !expected {
+            let Some(executor) = self.frameworks.executors.get(container) else { continue };
+            // What has not arrived there yet is sent again, and begins it; unless it had begun, and so has ended.
+            let expected = !executor.confirmed && self.is_referred_to(id, container, |group| !group.accepted);
+            if executor.ending || !expected {
                 self.end_executor(step, container, Some(UNSEEN_END));
             }
         }

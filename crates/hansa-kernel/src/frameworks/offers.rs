@@ -10,6 +10,7 @@ use super::seam::idle;
 use crate::{Kernel, Step, Timer};
 use hansa_model::event::{Event, OfferEnd};
 use hansa_model::framework::{Amount, FrameworkEvent, Offer, OfferFilter, Part, parts};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::Rejection;
 use hansa_model::{AgentId, Allocation, FrameworkId, OfferId, RoleName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +122,7 @@ impl Kernel {
             framework.offers.remove(&number);
         }
         step.event(Event::OfferEnded { id: offer.id.clone(), why });
-        if matches!(why, OfferEnd::Rescinded | OfferEnd::Expired) {
+        if matches!(why, OfferEnd::Rescinded | OfferEnd::Expired) && !planted(Bug::OfferEndNotTold) {
             self.tell(step, &offer.framework, FrameworkEvent::Rescind(offer.id.clone()));
         }
         self.allocator_offer_ended(&offer);
@@ -244,14 +245,17 @@ impl Kernel {
         let mut rescinded = Vec::new();
         while let Some((number, offer)) = offers.pop() {
             if !guaranteed && self.roles.compare(role, &offer.role, capacity).is_ge() {
-                break;
+                return Err(Rejection::Offered {
+                    framework: offer.framework.clone(),
+                    role: offer.role.clone(),
+                });
             }
             rescinded.push(number);
             if fits(&offers) {
-                return Ok(rescinded);
+                break;
             }
         }
-        Err(Rejection::Offered)
+        Ok(rescinded)
     }
 }
 

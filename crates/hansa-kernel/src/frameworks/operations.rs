@@ -9,6 +9,7 @@ use crate::record::Record;
 use crate::{Kernel, Step};
 use hansa_model::event::OfferEnd;
 use hansa_model::framework::{Amount, FrameworkInfo, Operation, Part, parts};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::Answer;
 use hansa_model::{AgentId, RoleName};
 
@@ -161,7 +162,9 @@ impl Kernel {
         let Some(agent) = self.agents.get_mut(id) else { return };
         let before = std::mem::replace(&mut agent.pots, pots);
         let after = agent.pots.clone();
-        step.record(Record::PutParts(id.clone(), after.records()));
+        if !planted(Bug::PartsNotStored) {
+            step.record(Record::PutParts(id.clone(), after.records()));
+        }
         self.charge_pots(&before, false);
         self.charge_pots(&after, true);
         for role in before.iter().chain(after.iter()).filter_map(super::pots::Pot::role) {

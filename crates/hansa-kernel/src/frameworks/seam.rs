@@ -6,6 +6,7 @@ use crate::allocator::{Idle, Outstanding, Proposal, Taker};
 use crate::{Kernel, Step};
 use hansa_model::event::{AgentState, OfferEnd};
 use hansa_model::framework::{Amount, FrameworkEvent, FrameworkExplanation, Offer, Part, parts};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::{AgentId, FrameworkId, RoleName, Timestamp};
 use hansa_placement::{Cluster, Node};
 use std::collections::{BTreeMap, BTreeSet};
@@ -190,7 +191,8 @@ fn outstanding(offer: &Arc<Offer>, timeout_ms: u64) -> Outstanding<'_> {
 /// What could be offered of a machine now.
 pub(super) fn idle(agent: &Agent, node: &Node, offers: &Offers) -> Vec<Part> {
     let mut idle = free(agent, node);
-    for part in offers.on(&node.id).flat_map(|(_, offer)| &offer.parts) {
+    let offers = offers.on(&node.id).filter(|_| !planted(Bug::OfferedTwice));
+    for part in offers.flat_map(|(_, offer)| &offer.parts) {
         if let Some(from) = idle.iter_mut().find(|other| other.is_like(part)) {
             from.amount = from.amount.without(&part.amount);
         }

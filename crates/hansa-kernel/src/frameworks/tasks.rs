@@ -10,6 +10,7 @@ use crate::groups::{Group, Killing};
 use crate::{Kernel, Step, Timer};
 use hansa_model::event::OfFramework;
 use hansa_model::framework::{FrameworkEvent, FrameworkLaunch, FrameworkUpdate, Source};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::task::{Reason, TaskState, TaskStatus};
 use hansa_model::{AgentId, FrameworkId, InstanceId, Timestamp};
 use std::collections::VecDeque;
@@ -104,6 +105,7 @@ impl Kernel {
         let acknowledge = Effect::Acknowledge { agent, task: status.task.clone(), sequence };
         let news = sequence > task.seen || (status.state.is_terminal() && !now.is_terminal());
         task.seen = task.seen.max(sequence);
+        let newest = task.seen;
         let may = status.state != TaskState::Unreachable && now.may_become(status.state);
         let Some(launched) = &mut group.framework else { return };
         let container = launched.container().cloned();
@@ -115,13 +117,16 @@ impl Kernel {
             if waits && !known {
                 step.effect(acknowledge);
             }
-            if now == TaskState::Unreachable && may {
+            if now == TaskState::Unreachable && may && sequence == newest {
                 self.show_status(step, number, at, status);
             }
         } else if may {
             let runs = began(&status);
             if waits {
                 launched.waiting[at].push(status.clone());
+                if planted(Bug::AcknowledgedUnheard) {
+                    step.effect(acknowledge);
+                }
             }
             let first = launched.waiting[at].updates.len() == 1;
             self.show_status(step, number, at, status);

@@ -150,3 +150,23 @@ fn a_new_leader_is_as_careful() {
     assert_eq!(text.matches("alarm agents-lost-together").count(), 1, "{text}");
     assert_eq!(text.matches("notice").count(), 0, "{text}");
 }
+
+#[test]
+fn who_comes_back_is_as_it_was_last_whatever_was_not_acknowledged_before() {
+    let mut world = World::new();
+    world.hello(agent("a"));
+    let spec = world.spec(cpus(1000));
+    world.place("web", spec, "a");
+    world.update("a", "web", 1, Starting);
+    world.update("a", "web", 2, Running);
+    world.disconnect("a");
+    world.pass(5_000);
+    // The acknowledgements did not arrive: both updates come again, the older one first.
+    let mut report = world.report("web", 2, Running, true);
+    report.unacknowledged.insert(0, status("web", 1, Starting));
+    let mut hello = agent("a");
+    hello.groups = vec![report];
+    let heard = world.hello(hello);
+    assert!(!heard.contains("TASK_STARTING"), "{heard}");
+    assert!(heard.contains("event web.t TASK_RUNNING"), "{heard}");
+}

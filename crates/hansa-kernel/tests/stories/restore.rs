@@ -195,6 +195,7 @@ fn a_store_that_makes_no_sense_is_said_so() {
         registered_at: Timestamp(1),
         unreachable_since: None,
         wanted: AgentState::Active,
+        drain_grace_ms: None,
     };
     let outcome = world.kernel.restore(
         world.now,

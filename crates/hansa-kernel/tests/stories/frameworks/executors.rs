@@ -172,3 +172,21 @@ fn a_run_whose_launch_is_lost_is_forgotten_with_its_task() {
     world.says("a", "t", 9_000, Gone);
     assert_eq!(world.free("a").split(';').next(), Some("cpus:4"));
 }
+
+#[test]
+fn a_run_that_ended_unseen_is_over_although_a_launch_for_it_is_on_its_way() {
+    let mut world = offered();
+    let tasks = [with(custom("e"), task("t", "a")), with(custom("e"), task("u", "a"))];
+    world.accept("f", "L1-O1", vec![launch(tasks)]);
+    world.says("a", "t", 1, Running);
+    world.disconnect("a");
+    // The second task never arrived, and the executor has ended with the first.
+    let mut hello = agent("a");
+    hello.groups = vec![world.held("t", 2, Failed)];
+    world.show = "es";
+    let heard = world.hello(hello);
+    assert!(heard.contains("event executor removed\n"), "{heard}");
+    assert_eq!(world.free("a").split(';').next(), Some("cpus:3"));
+    world.says("a", "u", 1, Dropped);
+    assert_eq!(world.free("a").split(';').next(), Some("cpus:4"));
+}

@@ -169,6 +169,28 @@ fn draining_kills_with_a_reason() {
     check(world.says("a", "t", 2, Killed), "stream 1 update t TASK_KILLED REASON_AGENT_DRAINING !");
 }
 
+#[test]
+fn whoever_drains_in_a_hurry_gives_less_grace() {
+    let grace = |order: AgentOrder| {
+        let mut world = offered();
+        let spec = TaskSpec { kill_grace_ms: 3_000, ..TaskSpec::default() };
+        let task = TaskAsked { spec: Ok(Box::new(spec)), ..task("t", "a") };
+        world.accept("f", "L1-O1", vec![launch([task])]);
+        world.says("a", "t", 1, Running);
+        let outcome = world.kernel.apply(
+            world.now,
+            Command::AdminAgent { principal: Principal::loopback(), agent: "a".into(), order },
+        );
+        outcome.effects.iter().find_map(|effect| match effect {
+            hansa_kernel::Effect::Kill { grace_ms, .. } => Some(*grace_ms),
+            _ => None,
+        })
+    };
+    assert_eq!(grace(AgentOrder::Drain), Some(None), "its own");
+    assert_eq!(grace(AgentOrder::DrainWithin(700)), Some(Some(700)));
+    assert_eq!(grace(AgentOrder::DrainWithin(6_000)), Some(Some(3_000)));
+}
+
 impl World {
     /// The framework wants nothing of what it is offered for a long time.
     pub fn decline_all(&mut self, framework: &str) {

@@ -205,7 +205,9 @@ impl Mesos {
 
     /// Empties an agent; when it is empty it may be declared gone.
     pub(super) async fn drain(&self, id: &str, config: v1::DrainConfig) -> Result<(), Refused> {
-        self.order(id, AgentOrder::Drain).await?;
+        let most = config.max_grace_period.as_ref().and_then(|period| u64::try_from(period.nanoseconds).ok());
+        let order = most.map_or(AgentOrder::Drain, |most| AgentOrder::DrainWithin(most / 1_000_000));
+        self.order(id, order).await?;
         self.steward.drain(&AgentId::from(id), Some(config));
         Ok(())
     }

@@ -184,7 +184,10 @@ fn perform(world: &mut World, act: Act) {
         Act::Resume => resume_all(world),
         Act::MasterRestarts => world.restart(),
         Act::Refuse(on) => {
-            world.refuse = on.then_some(hansa_model::scheduler::Rejection::Offered);
+            world.refuse = on.then(|| hansa_model::scheduler::Rejection::Offered {
+                framework: "f".into(),
+                role: "r".into(),
+            });
         }
     }
     world.drive();
