@@ -137,9 +137,9 @@ fn get(path: &str, query: &str) -> Option<Value> {
             allocated: Totals::default(),
             used: Totals::default(),
         }),
-        "/hansa/v1/services" => value(&Services { services: services() }),
-        "/hansa/v1/nodes" => value(&Nodes { nodes: nodes() }),
-        "/hansa/v1/deployments" => value(&Deployments { deployments: vec![deployment()] }),
+        "/hansa/v1/services" => value(&Services { services: services(), next: None }),
+        "/hansa/v1/nodes" => value(&Nodes { nodes: nodes(), next: None }),
+        "/hansa/v1/deployments" => value(&Deployments { deployments: vec![deployment()], next: None }),
         "/hansa/v1/tasks" => {
             let decoded = query.replace("%2F", "/");
             let asked = |name: &str| {
@@ -155,7 +155,7 @@ fn get(path: &str, query: &str) -> Option<Value> {
         }
         "/hansa/v1/roles" => value(&roles()),
         "/hansa/v1/images" => value(&images()),
-        "/hansa/v1/frameworks" => value(&Frameworks { frameworks: vec![framework()] }),
+        "/hansa/v1/frameworks" => value(&Frameworks { frameworks: vec![framework()], next: None }),
         "/hansa/v1/frameworks/5f0c8f6e-0009-4000-8000-0123456789ab-0000" => value(&framework_detail()),
         "/hansa/v1/frameworks/5f0c8f6e-0009-4000-8000-0123456789ab-0000/explain" => {
             value(&framework_explanation())
@@ -198,6 +198,8 @@ fn services() -> Vec<Service> {
         version: VERSION.parse().expect("a time"),
         cpus_milli: 250,
         mem: 128 * MIB,
+        role: "*".into(),
+        labels: [].into(),
         command: "exec bin/web --listen 0.0.0.0:$PORT0".into(),
         deployments: vec![],
         waiting_for: None,
@@ -258,6 +260,8 @@ fn tasks() -> Vec<Task> {
         id: task_id(&app.trim_matches('/').replace('/', "_"), number).as_str().into(),
         app: Some(app.into()),
         version: Some(VERSION.parse().expect("a time")),
+        framework: None,
+        role: "*".into(),
         state: TaskState::Running,
         healthy: Some(true),
         health: vec![],
@@ -271,6 +275,8 @@ fn tasks() -> Vec<Task> {
         staged_at: ago(30),
         started_at: Some(ago(30)),
         updated_at: ago(1),
+        ended_at: None,
+        exit: None,
     };
     let failing = HealthResult {
         alive: Some(false),
@@ -427,6 +433,7 @@ fn roles() -> Roles {
             RoleStatus { role: role("batch/nightly", Bound::default()), allocated: Totals::default() },
             RoleStatus { role: role("web", guarantee), allocated },
         ],
+        next: None,
     }
 }
 
