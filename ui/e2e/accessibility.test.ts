@@ -2,7 +2,7 @@
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { open, phone, visit, violations } from "./browser";
+import { accessible, open, visit } from "./browser";
 import { big, broken, clear, fill, group, tasksOf, web } from "./cluster";
 
 let browser: Browser;
@@ -58,17 +58,13 @@ const pages: Record<string, () => [string, (page: Page) => Promise<unknown>]> = 
   nothing: () => ["nothing-there", (page) => page.getByText("The address leads nowhere").waitFor()],
 };
 
-for (const colorScheme of ["light", "dark"] as const) {
-  test.each(Object.keys(pages))(`%s in ${colorScheme}`, async (name) => {
-    const [path, filled] = pages[name]?.() ?? ["", async () => {}];
-    const { page, close } = await visit(browser, path, { colorScheme });
-    await filled(page);
-    expect(await violations(page)).toEqual([]);
-    await page.setViewportSize(phone);
-    expect(await violations(page)).toEqual([]);
-    await close();
-  });
-}
+test.concurrent.each(Object.keys(pages))("%s", async (name) => {
+  const [path, filled] = pages[name]?.() ?? ["", async () => {}];
+  const { page, close } = await visit(browser, path);
+  await filled(page);
+  await accessible(page);
+  await close();
+});
 
 const dialogs: Record<string, (page: Page) => Promise<unknown>> = {
   palette: (page) => page.keyboard.press("Control+k"),
@@ -76,19 +72,17 @@ const dialogs: Record<string, (page: Page) => Promise<unknown>> = {
   question: (page) => page.getByRole("button", { name: "Delete", exact: true }).click(),
 };
 
-for (const colorScheme of ["light", "dark"] as const) {
-  test.each(Object.keys(dialogs))(`the dialog %s in ${colorScheme}`, async (name) => {
-    const { page, close } = await visit(browser, `service?id=${web}`, { colorScheme });
-    await page.getByRole("table").waitFor();
-    await dialogs[name]?.(page);
-    await page.getByRole("dialog").waitFor();
-    expect(await violations(page)).toEqual([]);
-    // Escape closes it, and nothing has happened.
-    await page.keyboard.press("Escape");
-    await page.getByRole("dialog").waitFor({ state: "hidden" });
-    await close();
-  });
-}
+test.concurrent.each(Object.keys(dialogs))("the dialog %s", async (name) => {
+  const { page, close } = await visit(browser, `service?id=${web}`);
+  await page.getByRole("table").waitFor();
+  await dialogs[name]?.(page);
+  await page.getByRole("dialog").waitFor();
+  await accessible(page);
+  // Escape closes it, and nothing has happened.
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  await close();
+});
 
 test("all of a page is reached by the Tab key, and where one is can be seen", async () => {
   const { page, close } = await visit(browser, `service?id=${web}`);
