@@ -5,11 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { expect, inject } from "vitest";
-
-/** Where the console is served, with its API beside it. */
-export const base = (process.env.HANSA_CONSOLE_URL ?? "").replace(/\/+$/, "");
-
-if (!base) throw new Error("HANSA_CONSOLE_URL names no running master, such as http://127.0.0.1:8080");
+import { base } from "./chromium";
 
 /** The browser that all tests share. */
 export const open = (): Promise<Browser> => chromium.connect(inject("browser"));

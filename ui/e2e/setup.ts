@@ -2,16 +2,7 @@
 
 import { chromium } from "playwright-core";
 import type { TestProject } from "vitest/node";
-
-const quiet = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+import { executablePath, quiet } from "./chromium";
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -21,7 +12,7 @@ declare module "vitest" {
 
 export default async function setup({ provide }: Pick<TestProject, "provide">) {
   const server = await chromium.launchServer({
-    executablePath: process.env.HANSA_CHROMIUM ?? "/usr/bin/chromium",
+    executablePath,
     args: quiet,
     host: "127.0.0.1",
   });

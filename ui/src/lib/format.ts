@@ -61,6 +61,10 @@ export const taskState = (state: string) =>
     .toLowerCase()
     .replaceAll("_", " ");
 
+/** How a process ended: `status 3`, `signal 9`. */
+export const exitWords = (exit: { code: number } | { signal: number }) =>
+  "code" in exit ? `status ${exit.code}` : `signal ${exit.signal}`;
+
 /** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID. */
 export function shortTask(id: string): string {
   const uuid = /instance-([0-9a-f-]{36})/.exec(id)?.[1];

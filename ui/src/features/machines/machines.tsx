@@ -1,6 +1,7 @@
 // All machines: as a heat map, and as a table below it.
 
 import { useMemo } from "react";
+import { useFreshUsage } from "../../api/live";
 import type { Picture } from "../../api/picture";
 import type { Node } from "../../api/types";
 import { amount, count, percent } from "../../lib/format";
@@ -23,6 +24,7 @@ const wordsOf = (node: Node) =>
     .join(" ")}`;
 
 export function Machines({ picture }: { picture: Picture }) {
+  useFreshUsage(null);
   const [query, setQuery] = useParam("q");
   const [state, setState] = useParam("state");
   const [zone, setZone] = useParam("zone");
