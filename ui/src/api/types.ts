@@ -71,8 +71,9 @@ export interface Service {
   last_failure: string | null;
   last_failure_at: number | null;
   failing: Failing | null;
-  role: string;
-  labels: Record<string, string>;
+  /** Masters of before do not tell it. */
+  role?: string;
+  labels?: Record<string, string>;
 }
 
 /** A restart loop. */

@@ -81,8 +81,7 @@ export async function remove(service: Service) {
     title: `Delete ${service.id}?`,
     body: (
       <p>
-        Its {counted(service.running + service.staged, "running instance")} will be stopped, and its definition with all
-        versions is gone.
+        Its {counted(service.running + service.staged, "running instance")} will be stopped, and its definition is gone.
       </p>
     ),
     verb: "Delete",

@@ -1,6 +1,8 @@
 // One service: how it is and why, its instances, versions, events, definition; and what can be done with it.
 
-import { useMemo } from "react";
+import { useEffect, useMemo } from "react";
+import { useAsked } from "../../api/asked";
+import { endedTasks } from "../../api/past";
 import type { Picture } from "../../api/picture";
 import type { Service, Task } from "../../api/types";
 import { bytes, counted, cpus, duration } from "../../lib/format";
@@ -171,6 +173,7 @@ function Condition({ service }: { service: Service }) {
           <strong>{failing.last}</strong>. The next attempt waits {duration(failing.delay_ms)}.
         </span>
         <span className="actions">
+          <LastOutput service={service} />
           <button type="button" className="button" onClick={() => void actions.endDelay(service.id)}>
             Try again now
           </button>
@@ -194,7 +197,24 @@ function Condition({ service }: { service: Service }) {
         )}
         : {last_failure}
       </span>
+      <span className="actions">
+        <LastOutput service={service} />
+      </span>
     </p>
+  );
+}
+
+/** The way to what the instance wrote that failed last: the first thing one wants to see. */
+function LastOutput({ service }: { service: Service }) {
+  const { value, again } = useAsked(service.id, () => endedTasks({ app: service.id, limit: 1 }));
+  // Not asked as another question: the button stays while the answer comes.
+  useEffect(again, [service.last_failure_at, again]);
+  const task = value?.tasks[0];
+  if (!task) return null;
+  return (
+    <Link to="task" params={{ id: task.id, on: task.hostname }} className="button">
+      What it wrote
+    </Link>
   );
 }
 
@@ -237,19 +257,21 @@ function Facts({ service, tasks }: { service: Service; tasks: readonly Task[] })
             <Since at={service.version} ago />
           </dd>
         </div>
-        <div>
-          <dt>Paid by</dt>
-          <dd>
-            <Link to="roles" params={{ role: service.role }}>
-              {service.role === "*" ? "everybody (*)" : service.role}
-            </Link>
-          </dd>
-        </div>
-        {Object.keys(service.labels).length > 0 && (
+        {service.role && (
+          <div>
+            <dt>Paid by</dt>
+            <dd>
+              <Link to="roles" params={{ role: service.role }}>
+                {service.role === "*" ? "everybody (*)" : service.role}
+              </Link>
+            </dd>
+          </div>
+        )}
+        {Object.keys(service.labels ?? {}).length > 0 && (
           <div className="glance-wide">
             <dt>Labels</dt>
             <dd className="tags">
-              {Object.entries(service.labels).map(([name, value]) => (
+              {Object.entries(service.labels ?? {}).map(([name, value]) => (
                 <Link
                   key={name}
                   className="tag"

@@ -29,7 +29,7 @@ const choices: readonly (readonly [Which, string])[] = [
 
 /** What a filter looks at. */
 const wordsOf = ({ id, command, health, role, labels }: Service) =>
-  `${id} ${command} ${health} role=${role} ${Object.entries(labels)
+  `${id} ${command} ${health} role=${role ?? ""} ${Object.entries(labels ?? {})
     .map(([name, value]) => `${name}=${value}`)
     .join(" ")}`;
 
@@ -124,9 +124,14 @@ export function Services({ picture }: { picture: Picture }) {
             ) : (
               <>
                 <p>Nothing runs yet. Describe a service by form or paste its definition:</p>
-                <Link to="create" className="button main">
-                  Create a service
-                </Link>
+                <div className="row">
+                  <Link to="create" className="button main">
+                    Create a service
+                  </Link>
+                  <Link to="create" params={{ "as-json": "yes" }} className="button">
+                    Paste a definition
+                  </Link>
+                </div>
               </>
             )}
           </Empty>

@@ -75,7 +75,7 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
                   </Link>
                 ))}
             </nav>
-            {tab === "output" && <Output id={id} node={node} />}
+            {tab === "output" && <Output id={id} node={node} crashed={task !== null && failed(task.state)} />}
             {tab === "files" && <Files task={id} node={node} />}
             {tab === "terminal" && <TaskTerminal task={id} runs={task?.state === "TASK_RUNNING" && live} />}
             {tab === "usage" && task && <TaskUsage task={task} />}
@@ -255,9 +255,11 @@ function Checks({ results }: { results: readonly HealthResult[] }) {
   );
 }
 
-function Output({ id, node }: { id: string; node: string | null }) {
+/** Of one that failed the errors are looked at first. */
+function Output({ id, node, crashed }: { id: string; node: string | null; crashed: boolean }) {
   const [param, setFile] = useParam("file");
-  const file = param === "stderr" ? "stderr" : "stdout";
+  const file = param === "stderr" || param === "stdout" ? param : crashed ? "stderr" : "stdout";
+  const other = file === "stderr" ? "stdout" : "stderr";
   return (
     <Panel
       title="Output"
@@ -269,7 +271,7 @@ function Output({ id, node }: { id: string; node: string | null }) {
                 key={name}
                 type="button"
                 aria-pressed={name === file}
-                onClick={() => setFile(name === "stderr" ? name : null, true)}
+                onClick={() => setFile(name, true)}
               >
                 {name}
               </button>
@@ -281,7 +283,7 @@ function Output({ id, node }: { id: string; node: string | null }) {
         </span>
       }
     >
-      <Log key={`${id} ${file}`} task={id} file={file} node={node} />
+      <Log key={`${id} ${file}`} task={id} file={file} node={node} other={other} onOther={() => setFile(other, true)} />
     </Panel>
   );
 }

@@ -67,9 +67,9 @@ export function TaskTerminal({ task, runs }: { task: string; runs: boolean }) {
             empty: bash if the container has it, else sh
           </span>
         </div>
-        <label className="row small" style={{ gap: 6 }}>
-          <input type="checkbox" checked={readAloud} onChange={(event) => setReadAloud(event.target.checked)} /> For a
-          screen reader: what is written is read aloud
+        <label className="check">
+          <input type="checkbox" checked={readAloud} onChange={(event) => setReadAloud(event.target.checked)} />
+          <span>For a screen reader: what is written is read aloud</span>
         </label>
         <div>
           <button type="submit" className="button main">
