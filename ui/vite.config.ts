@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 // The master serves the built files under /ui; in development its API is proxied from a running master.
 const master = process.env.HANSA_MASTER ?? "http://127.0.0.1:8080";
-const proxy = { "/hansa": master, "/v2": master };
+const proxy = { "/hansa": { target: master, ws: true }, "/v2": master };
 
 // What the master says with every file, so that whatever breaks it breaks here first.
 const policy =

@@ -1,20 +1,18 @@
 // Every page, in light and dark, wide and narrow: no violation of accessibility's rules, no complaint on the console.
 
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { open, phone, visit, violations } from "./browser";
-import { big, broken, clear, fill, group, tasksOf, web } from "./cluster";
+import { accessible, open, visit } from "./browser";
+import { clear, fill, tasksOf, web } from "./cluster";
+import { dialogs, pages } from "./pages";
 
 let browser: Browser;
-let task = "";
-let machine = "";
+let task: Awaited<ReturnType<typeof tasksOf>>[number] | undefined;
 
 beforeAll(async () => {
   browser = await open();
   await fill();
-  const [first] = await tasksOf(web);
-  task = first?.id ?? "";
-  machine = first?.hostname ?? "";
+  [task] = await tasksOf(web);
 });
 
 afterAll(async () => {
@@ -22,73 +20,22 @@ afterAll(async () => {
   await browser?.close();
 });
 
-/** Pages, and what shows that each is filled. */
-const pages: Record<string, () => [string, (page: Page) => Promise<unknown>]> = {
-  overview: () => ["", (page) => page.getByRole("region", { name: "What needs attention" }).waitFor()],
-  services: () => ["services", (page) => page.getByRole("table").waitFor()],
-  list: () => ["services?view=list&sort=-cpus", (page) => page.getByRole("table").waitFor()],
-  service: () => [`service?id=${web}`, (page) => page.getByRole("table").waitFor()],
-  pending: () => [`service?id=${big}`, (page) => page.getByText(/can take it/).waitFor()],
-  failing: () => [`service?id=${broken}`, (page) => page.getByText("Fails again and again").first().waitFor()],
-  placement: () => [`service?id=${web}&tab=placement`, (page) => page.getByText("One instance needs").waitFor()],
-  versions: () => [`service?id=${web}&tab=versions`, (page) => page.getByText("now", { exact: true }).waitFor()],
-  definition: () => [`service?id=${web}&tab=definition`, (page) => page.getByText('"made"').waitFor()],
-  create: () => [`create?group=${group}`, (page) => page.getByLabel("Command", { exact: true }).waitFor()],
-  json: () => [`create?as-json=yes`, (page) => page.getByText("acceptedResourceRoles").waitFor()],
-  edit: () => [`edit?id=${web}`, (page) => page.getByLabel("Command", { exact: true }).waitFor()],
-  deployments: () => ["deployments", (page) => page.getByRole("heading", { name: "Under way" }).waitFor()],
-  tasks: () => ["tasks", (page) => page.getByRole("table").waitFor()],
-  task: () => [
-    `task?id=${task}`,
-    (page) =>
-      page
-        .getByText(/^line \d+$/)
-        .first()
-        .waitFor(),
-  ],
-  machines: () => ["machines", (page) => page.getByRole("table").waitFor()],
-  machine: () => [`machine?id=${machine}`, (page) => page.getByRole("table").waitFor()],
-  about: () => [`machine?id=${machine}&tab=about`, (page) => page.getByText("Attributes").first().waitFor()],
-  images: () => [
-    `machine?id=${machine}&tab=images`,
-    (page) => page.getByRole("heading", { name: "Container images" }).waitFor(),
-  ],
-  roles: () => ["roles?role=*", (page) => page.getByRole("heading", { name: "Services of *" }).waitFor()],
-  events: () => ["events", (page) => page.getByText("joined").first().waitFor()],
-  nothing: () => ["nothing-there", (page) => page.getByText("The address leads nowhere").waitFor()],
-};
+test.concurrent.each(Object.entries(pages))("%s", async (_, { path, filled }) => {
+  const { page, close } = await visit(browser, path(task));
+  await filled(page);
+  await accessible(page);
+  await close();
+});
 
-for (const colorScheme of ["light", "dark"] as const) {
-  test.each(Object.keys(pages))(`%s in ${colorScheme}`, async (name) => {
-    const [path, filled] = pages[name]?.() ?? ["", async () => {}];
-    const { page, close } = await visit(browser, path, { colorScheme });
-    await filled(page);
-    expect(await violations(page)).toEqual([]);
-    await page.setViewportSize(phone);
-    expect(await violations(page)).toEqual([]);
-    await close();
-  });
-}
-
-const dialogs: Record<string, (page: Page) => Promise<unknown>> = {
-  palette: (page) => page.keyboard.press("Control+k"),
-  scale: (page) => page.getByRole("button", { name: "Scale", exact: true }).click(),
-  question: (page) => page.getByRole("button", { name: "Delete", exact: true }).click(),
-};
-
-for (const colorScheme of ["light", "dark"] as const) {
-  test.each(Object.keys(dialogs))(`the dialog %s in ${colorScheme}`, async (name) => {
-    const { page, close } = await visit(browser, `service?id=${web}`, { colorScheme });
-    await page.getByRole("table").waitFor();
-    await dialogs[name]?.(page);
-    await page.getByRole("dialog").waitFor();
-    expect(await violations(page)).toEqual([]);
-    // Escape closes it, and nothing has happened.
-    await page.keyboard.press("Escape");
-    await page.getByRole("dialog").waitFor({ state: "hidden" });
-    await close();
-  });
-}
+test.concurrent.each(Object.entries(dialogs))("the dialog %s", async (_, { path, opens }) => {
+  const { page, close } = await visit(browser, path(task));
+  await opens(page);
+  await accessible(page);
+  // Escape closes it, and nothing has happened.
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  await close();
+});
 
 test("all of a page is reached by the Tab key, and where one is can be seen", async () => {
   const { page, close } = await visit(browser, `service?id=${web}`);

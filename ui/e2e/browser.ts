@@ -4,25 +4,11 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium, type Browser, type Page } from "playwright-core";
-import { expect } from "vitest";
+import { expect, inject } from "vitest";
+import { base } from "./chromium";
 
-/** Where the console is served, with its API beside it. */
-export const base = (process.env.HANSA_CONSOLE_URL ?? "").replace(/\/+$/, "");
-
-if (!base) throw new Error("HANSA_CONSOLE_URL names no running master, such as http://127.0.0.1:8080");
-
-const quiet = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-export const open = (): Promise<Browser> =>
-  chromium.launch({ executablePath: process.env.HANSA_CHROMIUM ?? "/usr/bin/chromium", args: quiet });
+/** The browser that all tests share. */
+export const open = (): Promise<Browser> => chromium.connect(inject("browser"));
 
 export const desktop = { width: 1440, height: 900 };
 export const phone = { width: 390, height: 844 };
@@ -67,17 +53,28 @@ interface Violation {
   nodes: { html: string; failureSummary: string }[];
 }
 
-/** What axe finds wrong, in words. */
-export async function violations(page: Page): Promise<string[]> {
+/** What axe finds wrong, in words; by all of its rules if none is named. */
+export async function violations(page: Page, ...rules: string[]): Promise<string[]> {
   // Not as a script of the page, which its policy forbids.
-  await page.evaluate(axe);
-  const found = await page.evaluate(async () => {
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe);
+  const found = await page.evaluate(async (rules) => {
     const { axe } = window as unknown as { axe: { run: (options: object) => Promise<{ violations: Violation[] }> } };
-    return (await axe.run({ resultTypes: ["violations"] })).violations;
-  });
+    const only = rules.length > 0 ? { runOnly: { type: "rule", values: rules } } : {};
+    return (await axe.run({ resultTypes: ["violations"], ...only })).violations;
+  }, rules);
   return found.flatMap(({ id, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary}`),
   );
+}
+
+/** Wide and narrow by every rule; in dark only colours can be wrong that were right in light. */
+export async function accessible(page: Page) {
+  expect(await violations(page), "wide").toEqual([]);
+  await page.emulateMedia({ colorScheme: "dark" });
+  expect(await violations(page, "color-contrast"), "dark").toEqual([]);
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize(phone);
+  expect(await violations(page), "narrow").toEqual([]);
 }
 
 /** Asks the master itself. */

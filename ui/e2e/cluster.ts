@@ -28,7 +28,7 @@ export async function fill() {
     ...small,
     id: web,
     instances: 2,
-    cmd: "i=0; while true; do i=$((i+1)); echo line $i; sleep 0.2; done",
+    cmd: "mkdir -p logs; echo kept > logs/app.log; i=0; while true; do i=$((i+1)); echo line $i; sleep 0.2; done",
     labels: { made: "by-tests" },
   });
   await ask("POST", "/v2/apps", { ...small, id: big, cpus: 4000, cmd: "sleep 1000" });

@@ -79,7 +79,7 @@ test("why a service is pending, in words and as a table", async () => {
   const { page, close } = await visit(browser, `service?id=${big}`);
   const panel = page.getByRole("region", { name: "Why it is pending" });
   await panel.getByText(/None of \d+ machines? can take it/).waitFor();
-  await panel.getByText("4000 cpus").waitFor();
+  await panel.getByText("4,000 cpus").waitFor();
   await panel.getByRole("columnheader", { name: "What is in the way" }).waitFor();
   await panel
     .getByRole("cell", { name: /cpus short/ })

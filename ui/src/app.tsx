@@ -18,10 +18,12 @@ import { Create, Edit } from "./features/services/edit";
 import { ScaleDialog } from "./features/services/scale";
 import { ServicePage } from "./features/services/service";
 import { Services } from "./features/services/services";
+import { Catalog, Jobs } from "./features/soon";
 import { TaskPage } from "./features/tasks/task";
 import { Tasks } from "./features/tasks/tasks";
 import { needsPerson } from "./features/trouble";
 import { Dialog, Questions } from "./ui/dialog";
+import { Unbreakable } from "./ui/broken";
 import { Icon } from "./ui/icons";
 import { Link } from "./ui/link";
 import { Empty, PageHead, State, Waiting } from "./ui/primitives";
@@ -116,7 +118,9 @@ export function App() {
             </p>
           )}
           {picture.cluster ? (
-            <Shown page={page} id={id} picture={picture} />
+            <Unbreakable place={`${page} ${id} ${params.get("tab")}`}>
+              <Shown page={page} id={id} picture={picture} />
+            </Unbreakable>
           ) : (
             !picture.problem && <Waiting words="Reading the cluster…" />
           )}
@@ -247,6 +251,10 @@ function Shown({ page, id, picture }: { page: Page | null; id: string | null; pi
     case "frameworks":
     case "framework":
       return page === "framework" ? <FrameworkPage key={id} id={id ?? ""} /> : <Frameworks />;
+    case "jobs":
+      return <Jobs />;
+    case "catalog":
+      return <Catalog />;
     case "roles":
       return <Roles picture={picture} />;
     case "events":

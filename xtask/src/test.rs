@@ -35,6 +35,15 @@ impl Report {
         outcome.ok
     }
 
+    /// A step that could not even be begun has failed; no reason to keep the rest from being told.
+    fn add_or_tell(&mut self, name: &str, outcome: Result<Outcome>) -> bool {
+        let outcome = outcome.unwrap_or_else(|error| {
+            println!("{error:#}");
+            Outcome { ok: false, count: Count::default(), took: Duration::ZERO }
+        });
+        self.add(name, outcome)
+    }
+
     /// Prints the summary. The last line is the one that machines read.
     fn close(self, begun: Instant) -> bool {
         println!("\n== summary, after {} s", begun.elapsed().as_secs());
@@ -113,27 +122,22 @@ pub fn test(root: &Path) -> Result<bool> {
         "lints",
         run(cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), LIMIT)?,
     );
-    if report.add("build", run(cargo(root, &["build", "--workspace", "--all-targets"]), LIMIT)?) {
+    let built = report.add("build", run(cargo(root, &["build", "--workspace", "--all-targets"]), LIMIT)?);
+    if built {
         let temporary = Temporary::make()?;
         let mut tests = cargo(root, &["test", "--workspace", "--no-fail-fast"]);
         tests.env("TMPDIR", temporary.path());
         report.add("tests", run(tests, LIMIT)?);
-        match clients::all(root, &target(root), &temporary) {
-            Ok(outcome) => {
-                report.add("clients", outcome);
-            }
-            // No reason to keep the rest from being told.
-            Err(error) => {
-                println!("{error:#}");
-                report.add("clients", Outcome { ok: false, count: Count::default(), took: Duration::ZERO });
-            }
-        }
+        report.add_or_tell("clients", clients::all(root, &target(root), &temporary));
     }
     let mut docs = cargo(root, &["doc", "--workspace", "--no-deps"]);
     // Module docs are for whoever reads the code, so they may point at what is private.
     docs.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links");
     report.add("docs", run(docs, LIMIT)?);
-    report.add("console", console::logic(root)?);
+    // The pages need what the logic's step installs, and the program that was built above.
+    if report.add("console", console::logic(root)?) && built {
+        report.add_or_tell("browser", console::browser(root, &target(root)));
+    }
     Ok(report.close(begun))
 }
 

@@ -5,6 +5,7 @@ import type {
   App,
   Cluster,
   Deployment,
+  DrainPreview,
   Explanation,
   Framework,
   FrameworkDetail,
@@ -48,7 +49,7 @@ interface Problem {
   deployments?: { id: string }[];
 }
 
-async function refusal(response: Response, path: string): Promise<ApiError> {
+export async function refusal(response: Response, path: string): Promise<ApiError> {
   const body = (await response.json().catch(() => null)) as Problem | null;
   const { error } = body ?? {};
   if (error) {
@@ -82,18 +83,28 @@ async function ask<T>(method: string, path: string, body?: unknown): Promise<T> 
   return (text ? JSON.parse(text) : null) as T;
 }
 
-const get = <T>(path: string) => ask<T>("GET", path);
-const part = encodeURIComponent;
+export const get = <T>(path: string) => ask<T>("GET", path);
+export const part = encodeURIComponent;
 const flag = (force: boolean) => (force ? "?force=true" : "");
 
 // Hansa's own API.
 
 export const cluster = () => get<Cluster>("/hansa/v1/cluster");
 export const nodes = async () => (await get<{ nodes: Node[] }>("/hansa/v1/nodes")).nodes;
+/** Only what machines use: all of them, or one. */
+export async function usages(node: string | null) {
+  type Used = Pick<Node, "id" | "used" | "machine">;
+  const fields = "fields=id,used,machine";
+  if (node) return [await get<Used>(`/hansa/v1/nodes/${part(node)}?${fields}`)];
+  return (await get<{ nodes: Used[] }>(`/hansa/v1/nodes?${fields}`)).nodes;
+}
 export const services = async () => (await get<{ services: Service[] }>("/hansa/v1/services")).services;
 export const deployments = async () => (await get<{ deployments: Deployment[] }>("/hansa/v1/deployments")).deployments;
 export const roles = async () => (await get<{ roles: Role[] }>("/hansa/v1/roles")).roles;
-export const explain = (service: string) => get<Explanation>(`/hansa/v1/explain${encodeURI(service)}`);
+/** Where so many more instances would go, or why nowhere. */
+export const explain = (service: string, instances = 1) =>
+  get<Explanation>(`/hansa/v1/explain${encodeURI(service)}${instances > 1 ? `?instances=${instances}` : ""}`);
+export const drainPreview = (node: string) => get<DrainPreview>(`/hansa/v1/nodes/${part(node)}/drain-preview`);
 export const task = (id: string) => get<Task>(`/hansa/v1/tasks/${part(id)}`);
 export const images = (node: string) =>
   get<{ images: Image[]; silent: { node: string; why: string }[] }>(`/hansa/v1/images?node=${part(node)}`);
@@ -129,6 +140,7 @@ export type DeploymentOrder = "pause" | "resume" | "cancel";
 export const orderDeployment = (id: string, order: DeploymentOrder, force = false) =>
   ask("POST", `/hansa/v1/deployments/${part(id)}/${order}${flag(force)}`);
 
+export const removeRole = (name: string) => ask("DELETE", `/hansa/v1/roles/${part(name)}`);
 export const setRole = (role: Omit<Role, "allocated">) => ask("PUT", `/hansa/v1/roles/${part(role.name)}`, role);
 
 // Marathon's API, where services are defined and changed.

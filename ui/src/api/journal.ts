@@ -1,13 +1,14 @@
-// What happened, in words: made of the difference between a frame and what was known before it. The master keeps no history of
-// events yet: of what was before the console was opened the journal has what the lists tell.
+// What happened, in words: of the time before the console was opened as the master remembers it, and then made of the difference
+// between a frame and what was known before it.
 
 import { taskState } from "../lib/format";
 import type { Params } from "../lib/route";
 import type { Tone } from "../ui/tone";
+import type { PastEvent } from "./past";
 import type { Frame, Picture } from "./picture";
 import type { Task } from "./types";
 
-export type EntryKind = "task" | "service" | "machine" | "deployment" | "alarm";
+export type EntryKind = "task" | "service" | "machine" | "deployment" | "role" | "framework" | "alarm";
 
 export interface Entry {
   /** Counts up. */
@@ -21,63 +22,49 @@ export interface Entry {
   words: string;
   tone: Tone;
   /** The page that tells more. */
-  to: readonly ["task" | "service" | "machine" | "deployments", Params] | null;
+  to: readonly ["task" | "service" | "machine" | "deployments" | "roles" | "framework", Params] | null;
 }
 
 let last = 0;
 
-/** Moments of before the console was opened are taken from this many of the newest. */
-const mostPast = 1000;
+const kindOf: Record<string, EntryKind> = { node: "machine" };
+const bad = /\b(fail(s|ed|ing)?|lost|unreachable|unhealthy|error|gone|dropped|alarm)\b/i;
+const good = /\b(running|joined|healthy|succeeded|active)\b/i;
 
-/** What the lists tell of the time before, oldest first: when machines joined, services changed and failed, tasks began. */
-export function past({ nodes, services, tasks }: Pick<Picture, "nodes" | "services" | "tasks">): Entry[] {
-  const found: Omit<Entry, "id">[] = [];
-  for (const node of nodes.values()) {
-    const base = {
-      kind: "machine",
-      subject: node.hostname,
-      services: [],
-      to: ["machine", { id: node.hostname }],
-    } as const;
-    found.push({ ...base, at: node.registered_at, words: "joined", tone: "good" });
-    if (node.state !== "active")
-      found.push({ ...base, at: node.since, words: node.state, tone: node.state === "unreachable" ? "bad" : "calm" });
+/** An event that the master remembers. */
+export function remembered(event: PastEvent): Entry {
+  const { name, subject, at, words, service, hostname } = event;
+  const kind = kindOf[name] ?? (name as EntryKind);
+  last += 1;
+  return {
+    id: last,
+    at,
+    kind,
+    subject: kind === "machine" ? (hostname ?? subject) : subject,
+    services: service ? [service] : [],
+    words,
+    tone: kind === "alarm" || bad.test(words) ? "bad" : good.test(words) ? "good" : "calm",
+    to: placeOf(kind, subject, hostname),
+  };
+}
+
+function placeOf(kind: EntryKind, subject: string, hostname: string | undefined): Entry["to"] {
+  switch (kind) {
+    case "task":
+      return ["task", { id: subject, on: hostname ?? null }];
+    case "service":
+      return ["service", { id: subject }];
+    case "machine":
+      return ["machine", { id: hostname ?? subject }];
+    case "deployment":
+      return ["deployments", { id: subject }];
+    case "role":
+      return ["roles", { role: subject }];
+    case "framework":
+      return ["framework", { id: subject }];
+    default:
+      return null;
   }
-  for (const service of services.values()) {
-    const base = {
-      kind: "service",
-      subject: service.id,
-      services: [service.id],
-      to: ["service", { id: service.id }],
-    } as const;
-    found.push({ ...base, at: service.version, words: "has its present version", tone: "calm" });
-    if (service.last_failure_at)
-      found.push({
-        ...base,
-        at: service.last_failure_at,
-        words: `an instance failed: ${service.last_failure}`,
-        tone: "bad",
-      });
-  }
-  for (const task of tasks.values()) {
-    if (!task.started_at) continue;
-    const to = ["task", { id: task.id, on: task.hostname }] as const;
-    const words = `running on ${task.hostname}`;
-    found.push({
-      at: task.started_at,
-      kind: "task",
-      subject: task.id,
-      services: task.app ? [task.app] : [],
-      words,
-      tone: "good",
-      to,
-    });
-  }
-  found.sort((a, b) => a.at - b.at);
-  return found.slice(-mostPast).map((entry) => {
-    last += 1;
-    return { id: last, ...entry };
-  });
 }
 
 /** The entry that a frame is worth; null: nothing that a person follows. */
@@ -116,15 +103,16 @@ function tell(before: Picture, frame: Frame): Told | null {
     }
     case "task_removed": {
       // Often the last that is heard of a task: it is forgotten as soon as it has ended.
-      const task = before.tasks.get(frame.data.id);
-      if (!task || isTerminal(task.state)) return null;
+      const known = before.tasks.get(frame.data.id);
+      if (!known || isTerminal(known.state)) return null;
+      const task = frame.data.last ?? known;
       const to = ["task", { id: task.id, on: task.hostname }] as const;
       return {
         kind: "task",
         subject: task.id,
         services: task.app ? [task.app] : [],
-        words: `ended on ${task.hostname}`,
-        tone: "calm",
+        words: `${isTerminal(task.state) ? taskState(task.state) : "ended"} on ${task.hostname}${task.message ? `: ${task.message}` : ""}`,
+        tone: /FAILED|ERROR|LOST|GONE|DROPPED/.test(task.state) ? "bad" : "calm",
         to,
       };
     }

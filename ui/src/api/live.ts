@@ -1,9 +1,10 @@
 // Keeps the picture: opens the event stream, reads the lists when told to, folds frames, and tells React at most 20 times a
 // second. The lists come first and tasks after them, page by page: of 100,000 tasks the first page is shown at once.
 
-import { useSyncExternalStore } from "react";
+import { useEffect, useSyncExternalStore } from "react";
 import * as api from "./client";
-import { record } from "./history";
+import { remembered } from "./journal";
+import { pastEvents } from "./past";
 import { complete, emptyPicture, fold, withLists, withTasks, type Frame, type Picture } from "./picture";
 import type { StreamName } from "./types";
 import { manyTasks } from "../ui/settled";
@@ -20,7 +21,7 @@ const names: StreamName[] = [
   "alarm",
 ];
 
-/** Beyond this many machines their use is not followed by the second but read now and then. */
+/** Beyond this many machines their use is not followed by the second but read now and then, by pages that show it. */
 const followed = 500;
 const withoutUsage = "?only=node,service,task,deployment,alarm";
 const readUsageEvery = 30_000;
@@ -29,6 +30,9 @@ const readUsageEvery = 30_000;
 const pause = 50;
 const longPause = 400;
 const retryAfter = 3000;
+
+/** Events of before that are read at once; earlier ones when somebody wants them. */
+const remembers = 300;
 
 class Live {
   private picture: Picture = emptyPicture;
@@ -115,6 +119,14 @@ class Live {
     } while (after);
     this.set(complete(this.picture, read, newer));
     this.newer = null;
+    try {
+      const { events, next } = await pastEvents({ limit: remembers });
+      if (mine !== this.reading) return;
+      // Newest first, and what was told meanwhile is among it.
+      this.set({ ...this.picture, journal: events.reverse().map(remembered), earlier: next });
+    } catch {
+      // The journal then begins here; no reason to read all of it again.
+    }
   }
 
   /** The use of very many machines would be most of what is sent, and nobody reads it by the second. */
@@ -122,15 +134,23 @@ class Live {
     if (machines <= followed || this.large) return;
     this.large = true;
     this.open();
-    setInterval(() => {
-      if (document.hidden || this.held) return;
-      const add = (nodes: Awaited<ReturnType<typeof api.nodes>>) => {
-        this.frames.push(...nodes.map((data) => ({ name: "node", data }) as Frame));
+  }
+
+  /** Keeps the machines' use fresh while somebody looks at it; in a small cluster the stream does. */
+  watchUsage = (node: string | null) => {
+    const read = () => {
+      if (document.hidden || this.held || !this.large) return;
+      const add = (list: Awaited<ReturnType<typeof api.usages>>) => {
+        for (const { id, used, machine } of list)
+          if (used && machine) this.frames.push({ name: "usage", data: { id, used, machine } });
         this.schedule();
       };
-      api.nodes().then(add, () => {});
-    }, readUsageEvery);
-  }
+      api.usages(node).then(add, () => {});
+    };
+    read();
+    const timer = setInterval(read, readUsageEvery);
+    return () => clearInterval(timer);
+  };
 
   private set(picture: Picture) {
     this.picture = picture;
@@ -152,7 +172,6 @@ class Live {
       this.frames = [];
       this.picture = fold(this.picture, frames, now);
     }
-    record(this.picture.nodes, now);
     for (const listener of this.listeners) listener();
   }
 }
@@ -162,8 +181,8 @@ const live = new Live();
 /** The picture as it is now; renders again when it changes. */
 export const usePicture = () => useSyncExternalStore(live.subscribe, live.snapshot);
 
-/** The name of a machine, for answers that have its id. */
-export const hostnameOf = (node: string) => live.snapshot().nodes.get(node)?.hostname ?? node;
+/** For pages that show what machines use: all of them (null), or one. */
+export const useFreshUsage = (node: string | null) => useEffect(() => live.watchUsage(node), [node]);
 
 /** The picture without rendering again, for what is asked once. */
 export const pictureNow = () => live.snapshot();

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { none } from "../lib/sums";
+import { remembered } from "./journal";
 import { complete, emptyPicture, fold, trouble, withLists, withTasks, type Frame } from "./picture";
 import type { Cluster, Deployment, Node, Progress, Service, Task } from "./types";
 
@@ -87,17 +88,20 @@ test("a restart loop is shown without a deployment", () => {
   expect(trouble(service({ deployments: [], failing }), new Map())).toBe("failing");
 });
 
-test("the journal begins with what the lists tell of before, once", () => {
-  let picture = withTasks(
-    emptyPicture,
-    [task("t", { started_at: 5, hostname: "n1" }), task("u", { started_at: null })],
-    new Set(),
-  );
-  picture = withLists(picture, { ...lists, nodes: [node({ registered_at: 2 })], services: [service({ version: 9 })] });
-  picture = complete(picture, new Set(["t", "u"]), new Set());
-  const told = picture.journal.map((entry) => `${entry.at} ${entry.subject} ${entry.words}`);
-  expect(told).toEqual(["2 a joined", "5 t running on n1", "9 /web has its present version"]);
-  expect(complete(picture, new Set(["t", "u"]), new Set()).journal).toHaveLength(3);
+test("what the master remembers has its place, its tone and its services", () => {
+  const event = { id: "1-1", at: 5, name: "node", subject: "a1", hostname: "n1", words: "n1 is unreachable" };
+  const node = remembered(event);
+  expect([node.kind, node.subject, node.tone, node.to]).toEqual(["machine", "n1", "bad", ["machine", { id: "n1" }]]);
+  const task = remembered({ ...event, name: "task", subject: "t", service: "/web", words: "running on n1" });
+  expect([task.kind, task.services, task.tone]).toEqual(["task", ["/web"], "good"]);
+  expect(task.to).toEqual(["task", { id: "t", on: "n1" }]);
+  expect(task.id).toBeGreaterThan(node.id);
+});
+
+test("a task's last words are kept, also of one that was never read", () => {
+  const last = task("t", { state: "TASK_FAILED", message: "exit 1", hostname: "n1" });
+  const picture = fold(emptyPicture, [{ name: "task_removed", data: { id: "t", last } }], 1);
+  expect(picture.ended.get("t")?.message).toBe("exit 1");
 });
 
 test("the journal tells what changed, once, and not what stayed", () => {

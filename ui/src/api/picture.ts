@@ -1,7 +1,7 @@
 // The console's picture of the cluster: read once, then kept by the event stream. Nothing polls.
 
 import type { Cluster, Deployment, Node, Progress, Service, StreamEvents, StreamName, Task } from "./types";
-import { past, told, type Entry } from "./journal";
+import { told, type Entry } from "./journal";
 
 export interface Picture {
   /** Whether the stream is open and the lists are read. */
@@ -14,12 +14,14 @@ export interface Picture {
   tasks: ReadonlyMap<string, Task>;
   /** Whether all tasks are read; many take a while, and the rest does not wait for them. */
   complete: boolean;
-  /** Tasks that ended and are forgotten by the master, the last of them. */
+  /** Tasks that ended while the console was open, the last of them. */
   ended: ReadonlyMap<string, Task>;
   /** Those under way. */
   deployments: ReadonlyMap<string, Progress>;
-  /** What happened while this page was open, oldest first. */
+  /** What happened, oldest first. */
   journal: readonly Entry[];
+  /** Where the master's memory goes on before the journal; null: it has nothing earlier. */
+  earlier: string | null;
 }
 
 export const emptyPicture: Picture = {
@@ -33,6 +35,7 @@ export const emptyPicture: Picture = {
   ended: new Map(),
   deployments: new Map(),
   journal: [],
+  earlier: null,
 };
 
 /** Ended tasks and entries of the journal that are kept. */
@@ -73,9 +76,7 @@ export function complete(picture: Picture, read: ReadonlySet<string>, newer: Rea
   const stale = [...picture.tasks.keys()].filter((id) => !read.has(id) && !newer.has(id));
   const tasks = new Map(picture.tasks);
   for (const id of stale) tasks.delete(id);
-  // What happened while the tasks were being read stands in both; the moments of the lists come first.
-  const journal = picture.complete ? picture.journal : [...past(picture), ...picture.journal];
-  return { ...picture, tasks, journal, complete: true };
+  return { ...picture, tasks, complete: true };
 }
 
 /** As the stream tells of a deployment. */
@@ -136,10 +137,11 @@ class Draft {
       case "task":
         return this.map("tasks").set(frame.data.id, frame.data);
       case "task_removed": {
-        const { id } = frame.data;
-        const task = this.picture.tasks.get(id);
+        const { id, last } = frame.data;
+        const known = this.picture.tasks.get(id);
+        if (known) this.map("tasks").delete(id);
+        const task = last ?? known;
         if (!task) return;
-        this.map("tasks").delete(id);
         const ended = this.map("ended");
         ended.set(id, task);
         const oldest = ended.keys().next().value;

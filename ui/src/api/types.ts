@@ -71,6 +71,9 @@ export interface Service {
   last_failure: string | null;
   last_failure_at: number | null;
   failing: Failing | null;
+  /** Masters of before do not tell it. */
+  role?: string;
+  labels?: Record<string, string>;
 }
 
 /** A restart loop. */
@@ -132,7 +135,12 @@ export interface Task {
   staged_at: number;
   started_at: number | null;
   updated_at: number;
+  ended_at: number | null;
+  exit: Exit | null;
 }
+
+/** How a process ended. */
+export type Exit = { code: number } | { signal: number };
 
 /** What a health check last said. */
 export interface HealthResult {
@@ -173,6 +181,12 @@ export interface ObstacleGroup {
 }
 
 export interface Explanation {
+  /** Names of machines that would take what was asked about, and how many each. */
+  places: { node: string; hostname: string; instances: number }[];
+  choice_hostname: string | null;
+  /** How many instances were asked about, and how many of them would find a place. */
+  instances: number;
+  placed: number;
   demand: { cpus_milli: number; mem: number; disk: number; gpus: { count: number; milli: number } };
   machines: number;
   fitting: number;
@@ -180,6 +194,18 @@ export interface Explanation {
   groups: ObstacleGroup[];
   nearest: string | null;
   summary: string;
+}
+
+/** What would become of a machine's tasks if it were emptied now. */
+export interface DrainPreview {
+  hostname: string;
+  tasks: number;
+  movable: number;
+  stuck: number;
+  of_frameworks: number;
+  /** At most 1,000. */
+  moves: { task: string; service: string | null; to: string | null; to_hostname: string | null; words: string }[];
+  words: string;
 }
 
 /** Frames of /hansa/v1/events by the name of their event. */
@@ -191,7 +217,7 @@ export interface StreamEvents {
   service: Service;
   service_removed: { id: string };
   task: Task;
-  task_removed: { id: string };
+  task_removed: { id: string; last?: Task | null };
   deployment: Progress;
   alarm: { code: string; message: string };
 }

@@ -1,15 +1,74 @@
 // Entries of the journal as a list; thousands of them, of which those in sight are in the page.
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useRef } from "react";
-import type { Entry } from "../api/journal";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { wordsOf } from "../api/client";
+import { remembered, type Entry } from "../api/journal";
+import { pastEvents } from "../api/past";
+import type { Picture } from "../api/picture";
 import { clock, moment, shortTask } from "../lib/format";
 import { Link } from "../ui/link";
 import { Empty, State } from "../ui/primitives";
 
 const rowHeight = 33;
+const today = () => new Date().setHours(0, 0, 0, 0);
 
-export function Entries({ entries }: { entries: readonly Entry[] }) {
+/** Earlier ones that are read at once. */
+const page = 300;
+
+/** What of the journal fits, and what the master remembers of before: a piece of it at once, more when it is wanted. */
+export function PastEntries(props: {
+  picture: Picture;
+  journal?: readonly Entry[];
+  /** What the master is asked for. */
+  wanted: { q?: string; only?: string };
+  /** And what of that belongs here. */
+  fits: (entry: Entry) => boolean;
+  onCount?: (count: number) => void;
+}) {
+  const { picture, wanted, fits, onCount } = props;
+  const key = `${wanted.q ?? ""} ${wanted.only ?? ""}`;
+  const [before, setBefore] = useState<{ key: string; entries: readonly Entry[]; next: string | null } | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const mine = before?.key === key ? before : null;
+  const next = mine ? mine.next : picture.earlier;
+  const journal = props.journal ?? picture.journal;
+  const shown = useMemo(() => [...(mine?.entries ?? []), ...journal].filter(fits), [mine, journal, key]);
+  const newest = useRef(key);
+  newest.current = key;
+  const read = async () => {
+    if (!next) return;
+    setBusy(true);
+    try {
+      const { events, next: after } = await pastEvents({ ...wanted, before: next, limit: page });
+      if (newest.current !== key) return;
+      const entries = [...events.reverse().map(remembered), ...(mine?.entries ?? [])];
+      setBefore({ key, entries, next: after });
+      setProblem(null);
+    } catch (error) {
+      setProblem(wordsOf(error));
+    } finally {
+      setBusy(false);
+    }
+  };
+  useEffect(() => onCount?.(shown.length), [shown.length, onCount]);
+  return (
+    <>
+      <Entries entries={shown} />
+      {problem && <p className="pad fault">{problem}</p>}
+      {next && (
+        <div className="pad">
+          <button type="button" className="button" disabled={busy} onClick={() => void read()}>
+            {shown.length === 0 ? "Look in what was earlier" : "Earlier"}
+          </button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Entries({ entries }: { entries: readonly Entry[] }) {
   const scroller = useRef<HTMLDivElement>(null);
   const virtualizer = useVirtualizer({
     count: entries.length,
@@ -21,10 +80,7 @@ export function Entries({ entries }: { entries: readonly Entry[] }) {
   if (entries.length === 0) {
     return (
       <Empty>
-        <p>
-          Nothing here. The list fills as things happen; of what was before the console was opened it knows what the
-          lists tell.
-        </p>
+        <p>Nothing here. The list fills as things happen.</p>
       </Empty>
     );
   }
@@ -43,7 +99,7 @@ export function Entries({ entries }: { entries: readonly Entry[] }) {
                 style={{ transform: `translateY(${item.start}px)` }}
               >
                 <time className="number soft" title={moment(entry.at)} dateTime={new Date(entry.at).toISOString()}>
-                  {clock(entry.at)}
+                  {entry.at < today() ? moment(entry.at).slice(5) : clock(entry.at)}
                 </time>
                 <span className="soft entry-kind">{entry.kind}</span>
                 <span className="entry-subject">{subject(entry)}</span>

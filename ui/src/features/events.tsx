@@ -1,13 +1,13 @@
-// What happened since the console was opened, searchable.
+// What happened, searchable: as it happens, and as far back as the master remembers.
 
-import { useMemo, useState } from "react";
-import type { EntryKind } from "../api/journal";
+import { useDeferredValue, useMemo, useState } from "react";
+import type { Entry, EntryKind } from "../api/journal";
 import type { Picture } from "../api/picture";
 import { useParam } from "../lib/route";
 import { has } from "../lib/search";
 import { Icon } from "../ui/icons";
 import { Choice, PageHead, Panel, Search } from "../ui/primitives";
-import { Entries } from "./entries";
+import { PastEntries } from "./entries";
 
 const kinds: readonly (readonly [EntryKind | "all", string])[] = [
   ["all", "All"],
@@ -15,6 +15,8 @@ const kinds: readonly (readonly [EntryKind | "all", string])[] = [
   ["service", "Services"],
   ["deployment", "Deployments"],
   ["machine", "Machines"],
+  ["role", "Roles"],
+  ["framework", "Frameworks"],
   ["alarm", "Alarms"],
 ];
 
@@ -22,18 +24,18 @@ export function Events({ picture }: { picture: Picture }) {
   const [query, setQuery] = useParam("q");
   const [kindParam, setKind] = useParam("kind");
   const [held, hold] = useState<Picture["journal"] | null>(null);
+  const [found, setFound] = useState(0);
   const kind = kinds.find(([name]) => name === kindParam)?.[0] ?? "all";
-  const journal = held ?? picture.journal;
-  const shown = useMemo(() => {
-    const fits = has(query ?? "");
-    return journal.filter(
-      (entry) =>
-        (kind === "all" || entry.kind === kind) && fits(`${entry.subject} ${entry.services.join(" ")} ${entry.words}`),
-    );
-  }, [journal, query, kind]);
+  const words = useDeferredValue(query ?? "");
+  const fits = useMemo(() => {
+    const said = has(words);
+    return (entry: Entry) =>
+      (kind === "all" || entry.kind === kind) && said(`${entry.subject} ${entry.services.join(" ")} ${entry.words}`);
+  }, [words, kind]);
+  const only = kind === "all" ? {} : { only: kind === "machine" ? "node" : kind };
   return (
     <>
-      <PageHead title="Events" count={shown.length}>
+      <PageHead title="Events" count={found}>
         <button
           type="button"
           className="button"
@@ -53,7 +55,13 @@ export function Events({ picture }: { picture: Picture }) {
         />
       </div>
       <Panel title={held ? "Held: newer ones wait" : "Newest first"}>
-        <Entries entries={shown} />
+        <PastEntries
+          picture={picture}
+          journal={held ?? picture.journal}
+          wanted={{ ...(words && { q: words }), ...only }}
+          fits={fits}
+          onCount={setFound}
+        />
       </Panel>
     </>
   );

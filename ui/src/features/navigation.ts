@@ -21,6 +21,8 @@ const all: readonly Item[] = [
   { page: "tasks", name: "Tasks", icon: "tasks", also: ["task"] },
   { page: "machines", name: "Machines", icon: "machines", also: ["machine"] },
   { page: "deployments", name: "Deployments", icon: "deployments" },
+  { page: "jobs", name: "Jobs", icon: "jobs" },
+  { page: "catalog", name: "Catalog", icon: "catalog" },
   { page: "frameworks", name: "Frameworks", icon: "frameworks", needs: "/hansa/v1/frameworks", also: ["framework"] },
   { page: "roles", name: "Roles and quota", icon: "roles" },
   { page: "events", name: "Events", icon: "events" },

@@ -1,18 +1,17 @@
 // The first page: how full the machines are and how much of it is used, what is wrong and why, what is under way.
 
 import { useMemo } from "react";
-import { clusterHistory } from "../api/history";
 import type { Picture } from "../api/picture";
 import type { Node } from "../api/types";
-import { amount, count, counted, percent } from "../lib/format";
-import { enough, kindNames, kinds, totals, type Kind } from "../lib/sums";
-import { UsageChart } from "../ui/chart";
+import { count, counted } from "../lib/format";
+import { enough, totals, type Kind } from "../lib/sums";
 import { Icon } from "../ui/icons";
 import { Link } from "../ui/link";
-import { Bar, Empty, PageHead, Panel, State } from "../ui/primitives";
+import { Empty, PageHead, Panel, State } from "../ui/primitives";
 import { manyTasks, useSettled } from "../ui/settled";
 import { useNow } from "../ui/time";
 import { Cells } from "./machines/cells";
+import { Meters, SpanChoice, usePast } from "./history";
 import { Progresses } from "./progress";
 import { matters, unwellTasks } from "./trouble";
 import { taskTone, isOver } from "./words";
@@ -26,11 +25,12 @@ export function Overview({ picture: newest }: { picture: Picture }) {
   return (
     <>
       <PageHead title="Overview">
+        <SpanChoice />
         <Link to="create" className="button main">
           <Icon name="plus" /> Create a service
         </Link>
       </PageHead>
-      {nodes.length > 0 && <Meters nodes={nodes} />}
+      {nodes.length > 0 && <PoolMeters nodes={nodes} />}
       <div className="columns uneven">
         <div className="stack">
           <Matters picture={picture} />
@@ -45,58 +45,18 @@ export function Overview({ picture: newest }: { picture: Picture }) {
   );
 }
 
-function Meters({ nodes }: { nodes: readonly Node[] }) {
-  const sums = useMemo(() => totals(nodes), [nodes]);
-  const history = clusterHistory();
-  return (
-    <div className="meters">
-      {kinds
-        .filter((kind) => kind !== "gpus_milli" || sums.total.gpus_milli > 0)
-        .map((kind) => (
-          <Meter
-            key={kind}
-            kind={kind}
-            total={sums.total[kind]}
-            allocated={sums.allocated[kind]}
-            used={sums.used[kind]}
-            points={history.map((sample) => ({
-              at: sample.at,
-              allocated: sample.allocated[kind],
-              used: sample.used[kind],
-            }))}
-          />
-        ))}
-    </div>
-  );
-}
+const metrics: Record<Kind, string> = { cpus_milli: "cpus", mem: "mem", disk: "disk", gpus_milli: "gpus" };
 
-export function Meter(props: {
-  kind: Kind;
-  total: number;
-  allocated: number;
-  used: number | null;
-  points: readonly { at: number; allocated: number; used: number }[];
-}) {
-  const { kind, total, allocated, used, points } = props;
-  const name = kindNames[kind];
-  const show = (value: number) => amount(kind, value);
-  const unit = kind === "cpus_milli" ? " cpus" : kind === "gpus_milli" ? " GPUs" : "";
-  return (
-    <section className="panel meter" aria-label={name}>
-      <div className="meter-head">
-        <h2>{name}</h2>
-        <strong>{percent(allocated, total)} %</strong>
-      </div>
-      <Bar label={name} allocated={allocated} used={used} total={total} />
-      <p className="soft small number">
-        {show(allocated)} of {show(total)}
-        {unit} given out
-        <br />
-        {used === null ? "use not known yet" : `${show(used)}${unit} really used`}
-      </p>
-      <UsageChart label={name} points={points} total={total} show={show} />
-    </section>
-  );
+/** The pool as Prometheus has it: what is given out, as a share of what there is. */
+const query = (kind: Kind) =>
+  `sum(hansa_resources_allocated{kind="${metrics[kind]}"}) / sum(hansa_resources{kind="${metrics[kind]}"})`;
+
+function PoolMeters({ nodes }: { nodes: readonly Node[] }) {
+  const sums = useMemo(() => totals(nodes), [nodes]);
+  const past = usePast("cluster");
+  // The newest that the master has: what single machines use is not followed in a large cluster.
+  const used = past.history?.points.at(-1)?.used ?? (sums.measured ? sums.used : null);
+  return <Meters {...sums} used={used} past={past} query={query} />;
 }
 
 function Matters({ picture }: { picture: Picture }) {

@@ -42,9 +42,11 @@ export const isWaiting = (service: Service) =>
 
 export const MachineState = ({ node }: { node: Node }) => <State tone={machineTones[node.state]}>{node.state}</State>;
 
-export function taskTone(task: Task): Tone {
-  if (task.healthy === false) return "bad";
-  switch (task.state) {
+export const taskTone = (task: Task): Tone => stateTone(task.state, task.healthy);
+
+export function stateTone(state: string, healthy: boolean | null): Tone {
+  if (healthy === false) return "bad";
+  switch (state) {
     case "TASK_RUNNING":
       return "good";
     case "TASK_STAGING":

@@ -9,6 +9,7 @@ test("amounts have three digits and a unit", () => {
   expect(cpus(100)).toBe("0.1");
   expect(cpus(1250)).toBe("1.25");
   expect(cpus(64000)).toBe("64");
+  expect(cpus(105_000_000)).toBe("105,000");
 });
 
 test("shares of nothing are nothing", () => {

@@ -20,8 +20,9 @@ export const cpus = (milli: number) => digits(milli / 1000);
 export const amount = (kind: "cpus_milli" | "mem" | "disk" | "gpus_milli", value: number) =>
   kind === "mem" || kind === "disk" ? bytes(value) : cpus(value);
 
-/** Three digits that matter at most. */
-const digits = (value: number) => Number(value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)).toString();
+/** Three digits that matter at most, or all before the point: `0.05`, `64`, `105,000`. */
+const digits = (value: number) =>
+  value.toLocaleString("en", { maximumFractionDigits: value >= 100 ? 0 : value >= 10 ? 1 : 2 });
 
 /** A share of a whole, as a whole number of per cent; 0 of 0 is 0. */
 export const percent = (part: number, whole: number) => (whole > 0 ? Math.round((part / whole) * 100) : 0);
@@ -60,6 +61,10 @@ export const taskState = (state: string) =>
     .replace(/^TASK_/, "")
     .toLowerCase()
     .replaceAll("_", " ");
+
+/** How a process ended: `status 3`, `signal 9`. */
+export const exitWords = (exit: { code: number } | { signal: number }) =>
+  "code" in exit ? `status ${exit.code}` : `signal ${exit.signal}`;
 
 /** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID. */
 export function shortTask(id: string): string {

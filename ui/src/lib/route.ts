@@ -17,6 +17,8 @@ export const pages = [
   "machine",
   "frameworks",
   "framework",
+  "jobs",
+  "catalog",
   "roles",
   "events",
 ] as const;

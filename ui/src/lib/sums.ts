@@ -22,14 +22,17 @@ export interface Sums {
   total: Totals;
   allocated: Totals;
   used: Totals;
+  /** Whether any of them tells its use. */
+  measured: boolean;
 }
 
 /** Sums over the machines that are not out of reach. */
 export function totals(nodes: Iterable<Node>): Sums {
-  const sums = { total: { ...none }, allocated: { ...none }, used: { ...none } };
+  const sums = { total: { ...none }, allocated: { ...none }, used: { ...none }, measured: false };
   for (const node of nodes) {
     if (node.state === "unreachable") continue;
     const total = totalOf(node);
+    sums.measured ||= node.used !== null;
     for (const kind of kinds) {
       sums.total[kind] += total[kind];
       sums.allocated[kind] += node.allocated[kind];

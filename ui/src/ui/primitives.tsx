@@ -33,7 +33,7 @@ export function Panel(props: { title: string; count?: number; tools?: ReactNode;
 /** A page's title with what can be done. */
 export function PageHead(props: {
   title: ReactNode;
-  count?: number | string;
+  count?: number | string | undefined;
   crumbs?: ReactNode;
   state?: ReactNode;
   children?: ReactNode;

@@ -1,7 +1,7 @@
 // A table: sorted by a click on a column's name (kept in the URL), and with many rows only those in sight are in the page.
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useMemo, useRef, type ReactNode } from "react";
+import { memo, useMemo, useRef, type ReactNode } from "react";
 import { useParam } from "../lib/route";
 import { Icon } from "./icons";
 
@@ -97,13 +97,7 @@ export function Table<T>(props: Props<T>) {
           {shown.map(
             ([index, row]) =>
               row !== undefined && (
-                <tr key={rowKey(row)} aria-rowindex={index + 2}>
-                  {columns.map((column) => (
-                    <td key={column.key} className={classes(column)}>
-                      {column.cell(row)}
-                    </td>
-                  ))}
-                </tr>
+                <Cells key={rowKey(row)} row={row} columns={columns as readonly Column<unknown>[]} index={index} />
               ),
           )}
           {space(after)}
@@ -112,6 +106,20 @@ export function Table<T>(props: Props<T>) {
     </div>
   );
 }
+
+/** One row; while others scroll by it is not rendered again. */
+const Cells = memo(function Cells(props: { row: unknown; columns: readonly Column<unknown>[]; index: number }) {
+  const { row, columns, index } = props;
+  return (
+    <tr aria-rowindex={index + 2}>
+      {columns.map((column) => (
+        <td key={column.key} className={classes(column)}>
+          {column.cell(row)}
+        </td>
+      ))}
+    </tr>
+  );
+});
 
 const classes = (column: { right?: boolean; wide?: boolean }) =>
   [column.right && "right number", column.wide && "wide"].filter(Boolean).join(" ") || undefined;

@@ -3,7 +3,8 @@
 use anyhow::Context;
 use hansa_link::{ToAgent, ToAgentBody, ToMaster, ToMasterBody, grpc};
 use hansa_master::{Master, clock};
-use hansa_model::agent::Hello;
+use hansa_model::agent::{Hello, Usage};
+use hansa_model::role::Totals;
 use hansa_model::task::{TaskState, TaskStatus};
 use hansa_model::{AgentId, TaskId, Term};
 use std::time::Duration;
@@ -36,10 +37,10 @@ pub async fn start_in_process(master: &Master, agents: usize, room: Room) -> any
         let mut session = master.connect().await?;
         session.to_master.send(hello(number, room)).await?;
         tokio::spawn(async move {
-            let mut heartbeat = Heartbeat::new();
+            let mut heartbeat = Heartbeat::new(room);
             loop {
                 let answer = tokio::select! {
-                    beat = heartbeat.next() => vec![beat],
+                    beat = heartbeat.next() => beat,
                     message = session.to_agent.recv() => match message {
                         Some(message) => obey(message, room.last),
                         None => return,
@@ -60,7 +61,7 @@ pub async fn start_in_process(master: &Master, agents: usize, room: Room) -> any
 pub async fn serve(master: &str, agents: usize, room: Room) -> anyhow::Result<()> {
     let mut streams = JoinSet::new();
     for number in 0..agents {
-        streams.spawn(stream(master.to_owned(), hello(number, room), room.last));
+        streams.spawn(stream(master.to_owned(), hello(number, room), room));
     }
     let (gone, parent_gone) = oneshot::channel();
     // A thread of its own: what waits for stdin cannot be told to stop.
@@ -78,18 +79,22 @@ pub async fn serve(master: &str, agents: usize, room: Room) -> anyhow::Result<()
 }
 
 /// One agent's life, on a connection of its own.
-async fn stream(master: String, hello: ToMaster, last: Last) -> anyhow::Result<()> {
+async fn stream(master: String, hello: ToMaster, room: Room) -> anyhow::Result<()> {
     let channel = Endpoint::from_shared(master)?.tcp_nodelay(true).connect_lazy();
     let (outbox, outgoing) = mpsc::unbounded_channel();
     outbox.send(hello)?;
     let mut incoming = grpc::connect(channel, UnboundedReceiverStream::new(outgoing)).await?;
-    let mut heartbeat = Heartbeat::new();
+    let mut heartbeat = Heartbeat::new(room);
     loop {
         tokio::select! {
-            beat = heartbeat.next() => outbox.send(beat)?,
+            beat = heartbeat.next() => {
+                for message in beat {
+                    outbox.send(message)?;
+                }
+            }
             message = incoming.message() => match message? {
                 Some(message) => {
-                    for answer in obey(message, last) {
+                    for answer in obey(message, room.last) {
                         outbox.send(answer)?;
                     }
                 }
@@ -102,17 +107,27 @@ async fn stream(master: String, hello: ToMaster, last: Last) -> anyhow::Result<(
 struct Heartbeat {
     interval: tokio::time::Interval,
     number: u64,
+    usage: Usage,
 }
 
 impl Heartbeat {
-    fn new() -> Self {
-        Self { interval: tokio::time::interval(Duration::from_secs(1)), number: 0 }
+    /// What it says of its use never changes: a third of the CPU and half of the memory that its tasks may have.
+    fn new(room: Room) -> Self {
+        let tasks = room.tasks as u64;
+        let used = Totals { cpus_milli: 33 * tasks, mem: tasks << 23, ..Totals::default() };
+        let usage = Usage { used, machine: used, tasks: room.tasks.try_into().unwrap_or(u32::MAX) };
+        Self { interval: tokio::time::interval(Duration::from_secs(1)), number: 0, usage }
     }
 
-    async fn next(&mut self) -> ToMaster {
+    /// Every second that it is alive, and as often as machines that nobody watches what it uses.
+    async fn next(&mut self) -> Vec<ToMaster> {
         self.interval.tick().await;
         self.number += 1;
-        say(ToMasterBody::Heartbeat { number: self.number })
+        let alive = say(ToMasterBody::Heartbeat { number: self.number });
+        match self.number % 15 {
+            1 => vec![alive, say(ToMasterBody::Usage(self.usage.clone()))],
+            _ => vec![alive],
+        }
     }
 }
 

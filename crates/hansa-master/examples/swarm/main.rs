@@ -4,6 +4,8 @@
 //!
 //! - `swarm cell AGENTS SERVICES INSTANCES`: agents are channels in the master's process.
 //! - `swarm link AGENTS SERVICES INSTANCES`: agents are in a process of their own, each with a gRPC stream of its own.
+//! - `swarm serve ADDRESS AGENTS SERVICES INSTANCES`: agents as in `cell`; once all runs it says so and stays until its
+//!   stdin ends, for whoever measures a client: the console.
 //! - `swarm offers AGENTS SECONDS`: a framework over HTTP that fills every offer; its tasks end at once.
 //! - `swarm framework URL SECONDS`: the same framework, with tasks of `/bin/true`, on a cluster that is there.
 
@@ -15,11 +17,12 @@ use agents::{Last, Room};
 use anyhow::Context;
 use hansa_master::{Master, Options, Running, start};
 use measure::{Threads, resident_mib};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const USAGE: &str =
-    "usage: swarm cell|link AGENTS SERVICES INSTANCES, offers AGENTS SECONDS, framework URL SECONDS";
+const USAGE: &str = "usage: swarm cell|link AGENTS SERVICES INSTANCES, serve ADDRESS AGENTS SERVICES INSTANCES, \
+                     offers AGENTS SECONDS, framework URL SECONDS";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -28,6 +31,9 @@ async fn main() -> anyhow::Result<()> {
     match words[..] {
         [how @ ("cell" | "link"), agents, services, instances] => {
             load(how, agents.parse()?, services.parse()?, instances.parse()?).await
+        }
+        ["serve", address, agents, services, instances] => {
+            serve(address.parse()?, agents.parse()?, services.parse()?, instances.parse()?).await
         }
         ["offers", agents, seconds] => offers(agents.parse()?, seconds.parse()?).await,
         ["framework", url, seconds] => {
@@ -100,6 +106,24 @@ async fn load(how: &str, agents: usize, services: usize, instances: usize) -> an
         }
     }
     drop(other);
+    running.stop().await?;
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+/// A cluster that is there to be looked at.
+async fn serve(address: SocketAddr, agents: usize, services: usize, instances: usize) -> anyhow::Result<()> {
+    let folder = std::env::temp_dir().join(format!("hansa-swarm-{}", std::process::id()));
+    let running = start(Options::new(address, &folder)).await?;
+    let room = Room { tasks: services * instances / agents + 1, last: Last::Running };
+    agents::start_in_process(running.master(), agents, room).await?;
+    all_joined(running.master(), agents).await?;
+    post(&running, services, instances).await?;
+    while (running.master().read().counts().running() as usize) < services * instances {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("{agents} agents, {} running at http://{}", services * instances, running.address());
+    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
     running.stop().await?;
     std::fs::remove_dir_all(&folder)?;
     Ok(())

@@ -2,18 +2,18 @@
 
 import { useEffect, useMemo, useState } from "react";
 import { images, wordsOf } from "../../api/client";
-import { machineHistory } from "../../api/history";
+import { useFreshUsage } from "../../api/live";
 import type { Picture } from "../../api/picture";
 import type { Image, Node } from "../../api/types";
 import { bytes, counted, moment } from "../../lib/format";
 import { useParam } from "../../lib/route";
-import { kinds, totalOf } from "../../lib/sums";
+import { totalOf } from "../../lib/sums";
 import { Link } from "../../ui/link";
 import { Empty, PageHead, Panel, Waiting } from "../../ui/primitives";
 import { Since } from "../../ui/time";
 import { orderMachine } from "../actions";
-import { Entries } from "../entries";
-import { Meter } from "../overview";
+import { PastEntries } from "../entries";
+import { Meters, SpanChoice, usePast } from "../history";
 import { TaskTable } from "../tasks/table";
 import { MachineState } from "../words";
 
@@ -25,6 +25,7 @@ const tabs = [
 ] as const;
 
 export function Machine({ id, picture }: { id: string; picture: Picture }) {
+  useFreshUsage(id);
   const [param] = useParam("tab");
   const node = useMemo(
     () => [...picture.nodes.values()].find((node) => node.hostname === id || node.id === id),
@@ -55,11 +56,10 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
     );
   }
   const tab = tabs.find(([name]) => name === param)?.[0] ?? "tasks";
-  const total = totalOf(node);
-  const history = machineHistory(node.id);
   return (
     <>
       <PageHead title={node.hostname} crumbs={crumbs} state={<MachineState node={node} />}>
+        <SpanChoice />
         {node.state === "active" ? (
           <>
             <button type="button" className="button" onClick={() => void orderMachine(node, "drain")}>
@@ -90,24 +90,7 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
       {node.missing_isolation.length > 0 && (
         <p className="notice busy">Less isolated than it could be: {node.missing_isolation.join("; ")}</p>
       )}
-      <div className="meters">
-        {kinds
-          .filter((kind) => kind !== "gpus_milli" || total.gpus_milli > 0)
-          .map((kind) => (
-            <Meter
-              key={kind}
-              kind={kind}
-              total={total[kind]}
-              allocated={node.allocated[kind]}
-              used={node.used?.[kind] ?? null}
-              points={history.map((sample) => ({
-                at: sample.at,
-                allocated: sample.allocated[kind],
-                used: sample.used[kind],
-              }))}
-            />
-          ))}
-      </div>
+      <Full node={node} />
       <nav className="tabs" aria-label="About the machine">
         {tabs.map(([name, words]) => (
           <Link
@@ -135,13 +118,19 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
       {tab === "images" && <Images node={node} />}
       {tab === "events" && (
         <Panel title="Events">
-          <Entries
-            entries={picture.journal.filter((entry) => entry.kind === "machine" && entry.subject === node.hostname)}
+          <PastEntries
+            picture={picture}
+            wanted={{ q: node.hostname, only: "node" }}
+            fits={(entry) => entry.kind === "machine" && entry.subject === node.hostname}
           />
         </Panel>
       )}
     </>
   );
+}
+
+function Full({ node }: { node: Node }) {
+  return <Meters total={totalOf(node)} allocated={node.allocated} used={node.used} past={usePast(`node:${node.id}`)} />;
 }
 
 function About({ node }: { node: Node }) {

@@ -1,6 +1,7 @@
 // All machines: as a heat map, and as a table below it.
 
 import { useMemo } from "react";
+import { useFreshUsage } from "../../api/live";
 import type { Picture } from "../../api/picture";
 import type { Node } from "../../api/types";
 import { amount, count, percent } from "../../lib/format";
@@ -8,11 +9,11 @@ import { useParam } from "../../lib/route";
 import { has } from "../../lib/search";
 import { kindNames, kinds, totalOf, type Kind } from "../../lib/sums";
 import { Link } from "../../ui/link";
-import { Bar, Choice, Empty, PageHead, Panel, Search } from "../../ui/primitives";
+import { Bar, Chip, Choice, Empty, PageHead, Panel, Search } from "../../ui/primitives";
 import { Table, type Column } from "../../ui/table";
 import { NoMachines } from "../overview";
 import { MachineState } from "../words";
-import { Cells, type Of } from "./cells";
+import { Cells, tenthOf, type Of } from "./cells";
 
 const states = ["active", "draining", "deactivated", "disconnected", "unreachable"] as const;
 
@@ -23,6 +24,7 @@ const wordsOf = (node: Node) =>
     .join(" ")}`;
 
 export function Machines({ picture }: { picture: Picture }) {
+  useFreshUsage(null);
   const [query, setQuery] = useParam("q");
   const [state, setState] = useParam("state");
   const [zone, setZone] = useParam("zone");
@@ -30,15 +32,20 @@ export function Machines({ picture }: { picture: Picture }) {
   const [ofParam, setOf] = useParam("of");
   const by: Kind = kinds.find((kind) => kind === heat) ?? "cpus_milli";
   const of: Of = ofParam === "used" ? "used" : "allocated";
+  const [full, setFull] = useParam("full");
   const nodes = useMemo(() => [...picture.nodes.values()], [picture.nodes]);
   const zones = useMemo(() => [...new Set(nodes.flatMap((node) => node.zone ?? []))].sort(), [nodes]);
   const present = states.filter((state) => nodes.some((node) => node.state === state));
   const shown = useMemo(() => {
     const fits = has(query ?? "");
     return nodes.filter(
-      (node) => (!state || node.state === state) && (!zone || node.zone === zone) && fits(wordsOf(node)),
+      (node) =>
+        (!state || node.state === state) &&
+        (!zone || node.zone === zone) &&
+        (!full || tenthOf(node, by, of) === Number(full) / 10) &&
+        fits(wordsOf(node)),
     );
-  }, [nodes, query, state, zone]);
+  }, [nodes, query, state, zone, full, by, of]);
   const gpus = nodes.some((node) => node.total.gpus.length > 0);
   return (
     <>
@@ -71,6 +78,12 @@ export function Machines({ picture }: { picture: Picture }) {
                   <option key={zone}>{zone}</option>
                 ))}
               </select>
+            )}
+            {full && (
+              <Chip
+                words={`${full} to ${Number(full) + 10} % of ${kindNames[by]} ${of === "used" ? "used" : "given out"}`}
+                onClear={() => setFull(null)}
+              />
             )}
           </div>
           <Panel

@@ -235,7 +235,11 @@ function Editor({ initial, changes, picture }: EditorProps) {
           ]}
           onChange={(value) => setMode(value === "json" ? "yes" : null, true)}
         />
-        <span className="soft small">Both show the same definition; what the form does not know stays as it is.</span>
+        <span className="soft small">
+          {changes || json
+            ? "Both show the same definition; what the form does not know stays as it is."
+            : "A definition written for Marathon? Choose JSON and paste it."}
+        </span>
       </div>
       {json || !draft.app ? (
         <Json text={draft.text} faults={shown} schemas={schemas} onChange={(text) => change(parsed(text))} />

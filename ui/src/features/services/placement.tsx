@@ -2,7 +2,6 @@
 
 import { useEffect, useState } from "react";
 import { explain, queue, wordsOf } from "../../api/client";
-import { hostnameOf } from "../../api/live";
 import type { Explanation, QueueItem, Service } from "../../api/types";
 import { bytes, counted, cpus } from "../../lib/format";
 import { Icon } from "../../ui/icons";
@@ -63,7 +62,7 @@ export function Placement({ service }: { service: Service }) {
 }
 
 function Verdict({ service, explanation, waits }: { service: Service; explanation: Explanation; waits: boolean }) {
-  const { demand, fitting, machines, choice, nearest } = explanation;
+  const { demand, fitting, machines, choice_hostname, nearest } = explanation;
   const needs = [
     `${cpus(demand.cpus_milli)} cpus`,
     bytes(demand.mem),
@@ -82,7 +81,7 @@ function Verdict({ service, explanation, waits }: { service: Service; explanatio
         ) : (
           <>
             It fits on {fitting} of {counted(machines, "machine")}
-            {choice && <>, {hostnameOf(choice)} first</>}.
+            {choice_hostname && <>, {choice_hostname} first</>}.
             {waits && " It waits for its launch delay, or for its deployment."}
           </>
         )}

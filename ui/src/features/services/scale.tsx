@@ -1,13 +1,16 @@
 // Asking how many instances there should be.
 
-import { useEffect, useState, useSyncExternalStore } from "react";
+import { useDeferredValue, useState, useSyncExternalStore } from "react";
+import { useAsked } from "../../api/asked";
 import { explain } from "../../api/client";
-import { hostnameOf } from "../../api/live";
 import type { Explanation, Service } from "../../api/types";
 import { bytes, counted, cpus } from "../../lib/format";
 import { Dialog } from "../../ui/dialog";
 import { Field } from "../../ui/primitives";
 import { scaleTo } from "../actions";
+
+/** Instances beyond are not asked about: each is a placement pass. */
+const most = 100;
 
 let asked: Service | null = null;
 const listeners = new Set<() => void>();
@@ -33,19 +36,10 @@ export function ScaleDialog() {
 
 function Ask({ service, onClose }: { service: Service; onClose: () => void }) {
   const [text, setText] = useState(String(service.instances));
-  const [answer, setAnswer] = useState<Explanation | null>(null);
   const number = /^\d+$/.test(text.trim()) ? Number(text) : null;
   const more = (number ?? 0) - service.instances;
-  useEffect(() => {
-    let current = true;
-    explain(service.id).then(
-      (answer) => current && setAnswer(answer),
-      () => {},
-    );
-    return () => {
-      current = false;
-    };
-  }, [service.id]);
+  const wanted = useDeferredValue(Math.min(Math.max(more, 1), most));
+  const { value: answer } = useAsked(`${service.id} ${wanted}`, () => explain(service.id, wanted));
   const apply = () => {
     if (number === null) return;
     onClose();
@@ -83,11 +77,7 @@ function Ask({ service, onClose }: { service: Service; onClose: () => void }) {
         />
         <p className="soft" style={{ minHeight: "3em" }}>
           {words(service, number, more)}
-          {more > 0 && answer && answer.fitting === 0 && ` None fits now: ${answer.summary}.`}
-          {more > 0 &&
-            answer &&
-            answer.fitting > 0 &&
-            ` One more would go to ${answer.choice ? hostnameOf(answer.choice) : "a machine with room"}.`}
+          {more > 0 && answer && <> {places(answer)}</>}
         </p>
         <div className="buttons">
           <button type="button" className="button" onClick={onClose}>
@@ -100,6 +90,23 @@ function Ask({ service, onClose }: { service: Service; onClose: () => void }) {
       </form>
     </Dialog>
   );
+}
+
+/** Where they would go, if all do; else how many find no place, and why. */
+function places({ instances, placed, places, summary }: Explanation) {
+  if (placed === 0) return <span className="fault">None of them fits now: {summary}.</span>;
+  if (placed < instances)
+    return (
+      <span className="fault">
+        Only {placed} of {counted(instances, "instance")} would find a place now: {summary}.
+      </span>
+    );
+  const names = places
+    .slice(0, 3)
+    .map(({ hostname, instances: there }) => (there > 1 ? `${hostname} (${there})` : hostname))
+    .join(", ");
+  const rest = places.length > 3 ? ` and ${counted(places.length - 3, "other machine")}` : "";
+  return `${instances > 1 ? "They" : "It"} would go to ${names}${rest}.`;
 }
 
 function words(service: Service, number: number | null, more: number): string {

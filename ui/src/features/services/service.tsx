@@ -1,6 +1,8 @@
 // One service: how it is and why, its instances, versions, events, definition; and what can be done with it.
 
-import { useMemo } from "react";
+import { useEffect, useMemo } from "react";
+import { useAsked } from "../../api/asked";
+import { endedTasks } from "../../api/past";
 import type { Picture } from "../../api/picture";
 import type { Service, Task } from "../../api/types";
 import { bytes, counted, cpus, duration } from "../../lib/format";
@@ -10,17 +12,20 @@ import { Link } from "../../ui/link";
 import { Empty, PageHead, Panel } from "../../ui/primitives";
 import { Since, useNow } from "../../ui/time";
 import * as actions from "../actions";
-import { Entries } from "../entries";
+import { PastEntries } from "../entries";
 import { Progresses } from "../progress";
+import { Ended } from "../tasks/ended";
 import { TaskTable } from "../tasks/table";
 import { Instances, isWaiting, ServiceState } from "../words";
 import { Definition } from "./definition";
 import { Placement } from "./placement";
 import { askScale } from "./scale";
+import { Usage } from "./usage";
 import { Versions } from "./versions";
 
 const tabs = [
   ["instances", "Instances"],
+  ["usage", "Usage"],
   ["placement", "Placement"],
   ["versions", "Versions"],
   ["events", "Events"],
@@ -33,7 +38,6 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
   const tasks = useMemo(() => [...picture.tasks.values()].filter((task) => task.app === id), [picture.tasks, id]);
   if (!service) return <Unknown id={id} />;
   const tab = tabs.find(([name]) => name === param)?.[0] ?? "instances";
-  const ended = [...picture.ended.values()].filter((task) => task.app === id).reverse();
   const under = service.deployments.flatMap((id) => picture.deployments.get(id) ?? []);
   return (
     <>
@@ -53,11 +57,7 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
         })}
       </nav>
       <Tab tab={tab} service={service} tasks={tasks} picture={picture} />
-      {tab === "instances" && ended.length > 0 && (
-        <Panel title="Ended while the console was open" count={ended.length}>
-          <TaskTable label="Ended instances" tasks={ended} without="app" short param="ended" />
-        </Panel>
-      )}
+      {tab === "instances" && <Ended picture={picture} wanted={{ app: id }} without="app" />}
     </>
   );
 }
@@ -67,12 +67,18 @@ function Tab(props: { tab: (typeof tabs)[number][0]; service: Service; tasks: re
   switch (tab) {
     case "placement":
       return <Placement service={service} />;
+    case "usage":
+      return <Usage service={service} />;
     case "versions":
       return <Versions service={service} />;
     case "events":
       return (
         <Panel title="Events">
-          <Entries entries={picture.journal.filter((entry) => entry.services.includes(service.id))} />
+          <PastEntries
+            picture={picture}
+            wanted={{ q: service.id }}
+            fits={(entry) => entry.services.includes(service.id)}
+          />
         </Panel>
       );
     case "definition":
@@ -167,6 +173,7 @@ function Condition({ service }: { service: Service }) {
           <strong>{failing.last}</strong>. The next attempt waits {duration(failing.delay_ms)}.
         </span>
         <span className="actions">
+          <LastOutput service={service} />
           <button type="button" className="button" onClick={() => void actions.endDelay(service.id)}>
             Try again now
           </button>
@@ -190,7 +197,24 @@ function Condition({ service }: { service: Service }) {
         )}
         : {last_failure}
       </span>
+      <span className="actions">
+        <LastOutput service={service} />
+      </span>
     </p>
+  );
+}
+
+/** The way to what the instance wrote that failed last: the first thing one wants to see. */
+function LastOutput({ service }: { service: Service }) {
+  const { value, again } = useAsked(service.id, () => endedTasks({ app: service.id, limit: 1 }));
+  // Not asked as another question: the button stays while the answer comes.
+  useEffect(again, [service.last_failure_at, again]);
+  const task = value?.tasks[0];
+  if (!task) return null;
+  return (
+    <Link to="task" params={{ id: task.id, on: task.hostname }} className="button">
+      What it wrote
+    </Link>
   );
 }
 
@@ -233,6 +257,35 @@ function Facts({ service, tasks }: { service: Service; tasks: readonly Task[] })
             <Since at={service.version} ago />
           </dd>
         </div>
+        {service.role && (
+          <div>
+            <dt>Paid by</dt>
+            <dd>
+              <Link to="roles" params={{ role: service.role }}>
+                {service.role === "*" ? "everybody (*)" : service.role}
+              </Link>
+            </dd>
+          </div>
+        )}
+        {Object.keys(service.labels ?? {}).length > 0 && (
+          <div className="glance-wide">
+            <dt>Labels</dt>
+            <dd className="tags">
+              {Object.entries(service.labels ?? {}).map(([name, value]) => (
+                <Link
+                  key={name}
+                  className="tag"
+                  to="services"
+                  params={{ q: `${name}=${value}` }}
+                  title={`All services with ${name}=${value}`}
+                >
+                  {name}
+                  {value && `=${value}`}
+                </Link>
+              ))}
+            </dd>
+          </div>
+        )}
         <div className="glance-wide">
           <dt>Runs</dt>
           <dd className="mono cut" title={service.command}>

@@ -27,6 +27,12 @@ const choices: readonly (readonly [Which, string])[] = [
   ["suspended", "Suspended"],
 ];
 
+/** What a filter looks at. */
+const wordsOf = ({ id, command, health, role, labels }: Service) =>
+  `${id} ${command} ${health} role=${role ?? ""} ${Object.entries(labels ?? {})
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ")}`;
+
 function isIn(which: Which, service: Service, deployments: Deployments): boolean {
   switch (which) {
     case "trouble":
@@ -57,7 +63,7 @@ export function Services({ picture }: { picture: Picture }) {
       (service) =>
         (!group || service.id.startsWith(`${group}/`)) &&
         isIn(which, service, deployments) &&
-        fits(`${service.id} ${service.command} ${service.health}`),
+        fits(wordsOf(service)),
     );
   }, [services, deployments, query, which, group]);
   const rows = useMemo<Row[]>(() => {
@@ -82,7 +88,7 @@ export function Services({ picture }: { picture: Picture }) {
         </Link>
       </PageHead>
       <div className="filters">
-        <Search label="Filter services" value={query ?? ""} onChange={(value) => setQuery(value, true)} />
+        <Search label="Filter by name, command, label=value" value={query ?? ""} onChange={(value) => setQuery(value, true)} />
         <Choice
           label="Which"
           value={which}
@@ -118,9 +124,14 @@ export function Services({ picture }: { picture: Picture }) {
             ) : (
               <>
                 <p>Nothing runs yet. Describe a service by form or paste its definition:</p>
-                <Link to="create" className="button main">
-                  Create a service
-                </Link>
+                <div className="row">
+                  <Link to="create" className="button main">
+                    Create a service
+                  </Link>
+                  <Link to="create" params={{ "as-json": "yes" }} className="button">
+                    Paste a definition
+                  </Link>
+                </div>
               </>
             )}
           </Empty>

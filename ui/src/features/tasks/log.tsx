@@ -11,7 +11,16 @@ const kept = 20_000;
 const tails = [64 << 10, 1 << 20, 16 << 20] as const;
 const lineHeight = 18;
 
-export function Log({ task, file, node }: { task: string; file: Output; node: string | null }) {
+interface Props {
+  task: string;
+  file: Output;
+  node: string | null;
+  /** Where to look when there is nothing here. */
+  other: Output;
+  onOther: () => void;
+}
+
+export function Log({ task, file, node, other, onOther }: Props) {
   const [tail, setTail] = useState<number>(tails[0]);
   const [log, setLog] = useState(noLines);
   const [problem, setProblem] = useState<string | null>(null);
@@ -133,7 +142,14 @@ export function Log({ task, file, node }: { task: string; file: Output; node: st
         }}
       >
         {lines.length === 0 ? (
-          <span className="log-line soft">{problem ?? (over ? "No output." : "No output yet.")}</span>
+          <span className="log-line soft">
+            {problem ?? (over ? `Nothing was written to ${file}.` : `Nothing is written to ${file} yet.`)}{" "}
+            {!problem && (
+              <button type="button" className="button plain" onClick={onOther}>
+                Look at {other}
+              </button>
+            )}
+          </span>
         ) : (
           <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
             {virtualizer.getVirtualItems().map((item) => (

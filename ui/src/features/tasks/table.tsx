@@ -2,7 +2,7 @@
 
 import { useMemo } from "react";
 import type { Task } from "../../api/types";
-import { bytes, cpus, shortTask } from "../../lib/format";
+import { bytes, cpus, exitWords, shortTask } from "../../lib/format";
 import { Link } from "../../ui/link";
 import { Table, type Column } from "../../ui/table";
 import { Since } from "../../ui/time";
@@ -84,7 +84,57 @@ const rest = {
     by: (task) => -begun(task),
     cell: (task) => <Since at={begun(task)} />,
   },
+  last: {
+    key: "last",
+    head: "Last words",
+    wide: true,
+    width: "40%",
+    cell: (task) => (
+      <span className="tree-note" title={task.message}>
+        {task.message || (task.exit ? exitWords(task.exit) : "")}
+      </span>
+    ),
+  },
+  ended: {
+    key: "ended",
+    head: "Ended",
+    right: true,
+    by: (task) => -(task.ended_at ?? task.updated_at),
+    cell: (task) => <Since at={task.ended_at ?? task.updated_at} ago />,
+  },
 } satisfies Record<string, Column<Task>>;
+
+/** Of tasks that have ended, the newest first. */
+export function EndedTable(props: {
+  label: string;
+  tasks: readonly Task[];
+  without?: "app" | "machine";
+  short?: boolean;
+}) {
+  const { without } = props;
+  const columns = useMemo(
+    () => [
+      rest.task,
+      ...(without === "app" ? [] : [app]),
+      rest.state,
+      ...(without === "machine" ? [] : [node]),
+      rest.last,
+      rest.ended,
+    ],
+    [without],
+  );
+  return (
+    <Table
+      label={props.label}
+      columns={columns}
+      rows={props.tasks}
+      rowKey={(task) => task.id}
+      first="ended"
+      param="ended"
+      {...(props.short && { short: true })}
+    />
+  );
+}
 
 export function TaskTable(props: {
   label: string;

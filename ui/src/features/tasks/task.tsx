@@ -1,80 +1,99 @@
-// One task: how it is and was, and its output as it grows.
+// One task: how it is and was, its output as it grows, its files, a terminal beside it, what it uses.
 
-import { useEffect, useState } from "react";
+import { useRef } from "react";
+import { useAsked } from "../../api/asked";
 import * as api from "../../api/client";
+import { taskStates } from "../../api/past";
 import type { Picture } from "../../api/picture";
 import type { HealthResult, Task } from "../../api/types";
-import { bytes, clock, cpus, moment, shortTask, taskState } from "../../lib/format";
+import { bytes, clock, cpus, exitWords, moment, shortTask, taskState } from "../../lib/format";
 import { useParam } from "../../lib/route";
 import { Icon } from "../../ui/icons";
 import { Link } from "../../ui/link";
-import { PageHead, Panel, State } from "../../ui/primitives";
+import { PageHead, Panel, State, Waiting } from "../../ui/primitives";
 import { Since } from "../../ui/time";
-import type { Tone } from "../../ui/tone";
 import { kill } from "../actions";
-import { isOver, TaskState } from "../words";
+import { isOver, stateTone, TaskState } from "../words";
+import { Files } from "./files";
 import { Log } from "./log";
+import { TaskTerminal } from "./terminal";
+import { TaskUsage } from "./usage";
+
+const tabs = [
+  ["output", "Output"],
+  ["files", "Files"],
+  ["terminal", "Terminal"],
+  ["usage", "Usage"],
+] as const;
 
 export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
   const [on, setOn] = useParam("on");
-  const known = picture.tasks.get(id) ?? picture.ended.get(id);
-  const [asked, setAsked] = useState<Task | null>(null);
-  const [missing, setMissing] = useState(false);
-  // While the tasks of a large cluster are still being read, one of them can be asked for by itself.
-  const { complete } = picture;
-  useEffect(() => {
-    if (known) return;
-    if (complete) return setMissing(true);
-    let current = true;
-    api.task(id).then(
-      (task) => current && setAsked(task),
-      () => current && setMissing(true),
-    );
-    return () => {
-      current = false;
-    };
-  }, [id, known, complete]);
-  const task = known ?? asked;
-  const live = picture.tasks.has(id) || (task !== null && !picture.ended.has(id));
+  const [param] = useParam("tab");
+  const running = picture.tasks.get(id);
+  const known = running ?? picture.ended.get(id);
+  // One that the picture does not have may have ended before the console was opened, or is still to be read.
+  const asked = useAsked(`${id} ${Boolean(known)}`, () => (known ? Promise.resolve(known) : api.task(id)));
+  const task = known ?? asked.value;
+  const live = running !== undefined || (task !== null && !isOver(task));
+  const node = task?.hostname ?? on;
+  const tab = tabs.find(([name]) => name === param)?.[0] ?? "output";
+  const missing = !task && asked.problem !== null;
   return (
     <>
       <Head id={id} task={task} live={live} />
-      {task ? (
-        <>
-          {task.message && task.state !== "TASK_RUNNING" && (
-            <p className={`notice ${/FAILED|ERROR|LOST|GONE|DROPPED/.test(task.state) ? "bad" : ""}`}>{task.message}</p>
-          )}
-          <div className="columns uneven">
-            <Output id={id} node={task.hostname} />
+      {task?.message && task.state !== "TASK_RUNNING" && (
+        <p className={`notice ${failed(task.state) ? "bad" : ""}`}>{task.message}</p>
+      )}
+      {missing && (
+        <div className="notice">
+          <span>It has ended and is forgotten; its output may still be on its machine.</span>
+          <label className="row small">
+            Machine
+            <select value={on ?? ""} onChange={(event) => setOn(event.target.value || null)}>
+              <option value="">choose…</option>
+              {[...picture.nodes.values()].map((node) => (
+                <option key={node.id}>{node.hostname}</option>
+              ))}
+            </select>
+          </label>
+        </div>
+      )}
+      {(task || (missing && on)) && (
+        <div className="columns uneven">
+          <div className="stack">
+            <nav className="tabs" aria-label="About the task">
+              {tabs
+                .filter(([name]) => task || name === "output" || name === "files")
+                .map(([name, words]) => (
+                  <Link
+                    key={name}
+                    to="task"
+                    params={{ id, on: node, tab: name === "output" ? null : name }}
+                    aria-current={name === tab ? "page" : undefined}
+                  >
+                    {words}
+                  </Link>
+                ))}
+            </nav>
+            {tab === "output" && <Output id={id} node={node} crashed={task !== null && failed(task.state)} />}
+            {tab === "files" && <Files task={id} node={node} />}
+            {tab === "terminal" && <TaskTerminal task={id} runs={task?.state === "TASK_RUNNING" && live} />}
+            {tab === "usage" && task && <TaskUsage task={task} />}
+          </div>
+          {task && (
             <div className="stack">
               <Facts task={task} />
-              <History task={task} picture={picture} ended={picture.ended.has(id)} />
+              <States task={task} />
               {task.health.length > 0 && <Checks results={task.health} />}
             </div>
-          </div>
-        </>
-      ) : (
-        missing && (
-          <>
-            <div className="notice">
-              <span>It has ended and is forgotten; its output may still be on its machine.</span>
-              <label className="row small">
-                Machine
-                <select value={on ?? ""} onChange={(event) => setOn(event.target.value || null)}>
-                  <option value="">choose…</option>
-                  {[...picture.nodes.values()].map((node) => (
-                    <option key={node.id}>{node.hostname}</option>
-                  ))}
-                </select>
-              </label>
-            </div>
-            {on && <Output id={id} node={on} />}
-          </>
-        )
+          )}
+        </div>
       )}
     </>
   );
 }
+
+const failed = (state: string) => /FAILED|ERROR|LOST|GONE|DROPPED/.test(state);
 
 function Head({ id, task, live }: { id: string; task: Task | null; live: boolean }) {
   return (
@@ -94,7 +113,7 @@ function Head({ id, task, live }: { id: string; task: Task | null; live: boolean
           )}
         </>
       }
-      state={task && (live ? <TaskState task={task} /> : <State tone="calm">ended</State>)}
+      state={task && <TaskState task={task} />}
     >
       {task && live && !isOver(task) && task.app && (
         <>
@@ -138,6 +157,15 @@ function Facts({ task }: { task: Task }) {
             <dd className="number">{moment(task.version)}</dd>
           </>
         )}
+        {task.ended_at && (
+          <>
+            <dt>Ended</dt>
+            <dd>
+              <Since at={task.ended_at} ago />
+              {task.exit && `, ${exitWords(task.exit)}`}
+            </dd>
+          </>
+        )}
         {task.reason && (
           <>
             <dt>Reason</dt>
@@ -149,43 +177,39 @@ function Facts({ task }: { task: Task }) {
   );
 }
 
-/** What is known of its states: when it was assigned and began to run, and what was seen while the console was open. */
-function History({ task, picture, ended }: { task: Task; picture: Picture; ended: boolean }) {
-  const seen = picture.journal.filter((entry) => entry.kind === "task" && entry.subject === task.id);
-  const moments: { at: number; words: string; tone: Tone }[] = [
-    { at: task.staged_at, words: `staged on ${task.hostname}`, tone: "calm" },
-  ];
-  if (task.started_at) moments.push({ at: task.started_at, words: "began to run", tone: "good" });
-  for (const { at, words, tone } of seen) {
-    // What the task itself tells needs not be told twice.
-    if (!/^(staging|running)\b/.test(words)) moments.push({ at, words, tone });
-  }
-  const last = moments.at(-1);
-  const now = taskState(task.state);
-  if (seen.length === 0 && task.state !== "TASK_RUNNING" && task.state !== "TASK_STAGING") {
-    moments.push({ at: task.updated_at, words: now, tone: "calm" });
-  }
-  moments.sort((a, b) => a.at - b.at);
+/** The states that it was in; asked for again whenever it has another. */
+function States({ task }: { task: Task }) {
+  const { id, state, healthy } = task;
+  const { value, problem } = useAsked(`${id} ${state} ${healthy}`, () => taskStates(id));
+  const before = useRef(value);
+  if (value) before.current = value;
+  const states = value ?? before.current;
   return (
-    <Panel title="History">
-      <ol className="timeline">
-        {moments.map((moment_, index) => (
-          <li key={index}>
-            <time className="number soft" dateTime={new Date(moment_.at).toISOString()} title={moment(moment_.at)}>
-              {clock(moment_.at)}
-            </time>
-            <State tone={moment_.tone}>
-              <span className="wrap" style={{ whiteSpace: "normal" }}>
-                {moment_.words}
-              </span>
-            </State>
-          </li>
-        ))}
-      </ol>
-      {ended && last && (
-        <p className="pad soft small" style={{ paddingTop: 0 }}>
-          The master has forgotten it.
-        </p>
+    <Panel title="States">
+      {!states ? (
+        problem ? (
+          <p className="pad soft">{problem}</p>
+        ) : (
+          <Waiting height={90} />
+        )
+      ) : (
+        <ol className="timeline">
+          {states.map(({ at, state, message, healthy, exit }, index) => (
+            <li key={index}>
+              <time className="number soft" dateTime={new Date(at).toISOString()} title={moment(at)}>
+                {clock(at)}
+              </time>
+              <div>
+                <State tone={stateTone(state, healthy)}>
+                  {taskState(state)}
+                  {healthy !== null && (healthy ? ", healthy" : ", unhealthy")}
+                  {exit && `, ${exitWords(exit)}`}
+                </State>
+                {message && <p className="soft small wrap">{message}</p>}
+              </div>
+            </li>
+          ))}
+        </ol>
       )}
     </Panel>
   );
@@ -231,9 +255,11 @@ function Checks({ results }: { results: readonly HealthResult[] }) {
   );
 }
 
-function Output({ id, node }: { id: string; node: string | null }) {
+/** Of one that failed the errors are looked at first. */
+function Output({ id, node, crashed }: { id: string; node: string | null; crashed: boolean }) {
   const [param, setFile] = useParam("file");
-  const file = param === "stderr" ? "stderr" : "stdout";
+  const file = param === "stderr" || param === "stdout" ? param : crashed ? "stderr" : "stdout";
+  const other = file === "stderr" ? "stdout" : "stderr";
   return (
     <Panel
       title="Output"
@@ -245,7 +271,7 @@ function Output({ id, node }: { id: string; node: string | null }) {
                 key={name}
                 type="button"
                 aria-pressed={name === file}
-                onClick={() => setFile(name === "stderr" ? name : null, true)}
+                onClick={() => setFile(name, true)}
               >
                 {name}
               </button>
@@ -257,7 +283,7 @@ function Output({ id, node }: { id: string; node: string | null }) {
         </span>
       }
     >
-      <Log key={`${id} ${file}`} task={id} file={file} node={node} />
+      <Log key={`${id} ${file}`} task={id} file={file} node={node} other={other} onOther={() => setFile(other, true)} />
     </Panel>
   );
 }

@@ -11,6 +11,7 @@ import { Chip, Choice, Empty, PageHead, Search } from "../../ui/primitives";
 import { Link } from "../../ui/link";
 import { manyTasks, useSettled } from "../../ui/settled";
 import { taskTone, taskWords } from "../words";
+import { EndedList } from "./ended";
 import { TaskTable } from "./table";
 
 const choices: readonly (readonly [Tone | "all", string])[] = [
@@ -18,14 +19,15 @@ const choices: readonly (readonly [Tone | "all", string])[] = [
   ["bad", "In trouble"],
   ["busy", "On their way"],
   ["good", "Running"],
-  ["calm", "Ended"],
 ];
+const allChoices: readonly (readonly [Tone | "all" | "ended", string])[] = [...choices, ["ended", "Ended"]];
 
 export function Tasks({ picture }: { picture: Picture }) {
   const [query, setQuery] = useParam("q");
   const [state, setState] = useParam("state");
   const [service, setService] = useParam("service");
   const [machine, setMachine] = useParam("machine");
+  const over = state === "ended";
   const which = choices.find(([tone]) => tone === state)?.[0] ?? "all";
   // With 100,000 tasks filtering and sorting take longer than a letter: typing goes first.
   const tasks = useSettled(picture.tasks, picture.complete && picture.tasks.size > manyTasks);
@@ -44,7 +46,7 @@ export function Tasks({ picture }: { picture: Picture }) {
     <>
       <PageHead
         title="Tasks"
-        count={filtered ? `${count(shown.length)} of ${count(picture.tasks.size)}` : count(picture.tasks.size)}
+        count={over ? undefined : filtered ? `${count(shown.length)} of ${count(picture.tasks.size)}` : count(picture.tasks.size)}
       />
       <div className="filters">
         <Search
@@ -54,18 +56,24 @@ export function Tasks({ picture }: { picture: Picture }) {
         />
         <Choice
           label="Which"
-          value={which}
-          options={choices}
+          value={over ? "ended" : which}
+          options={allChoices}
           onChange={(value) => setState(value === "all" ? null : value)}
         />
         {service && <Chip words={service} onClear={() => setService(null)} />}
         {machine && <Chip words={machine} onClear={() => setMachine(null)} />}
-        {!picture.complete && (
+        {!picture.complete && !over && (
           <span className="soft small" role="status">
             still reading…
           </span>
         )}
       </div>
+      {over ? (
+        <EndedList
+          picture={picture}
+          wanted={{ ...(service && { app: service }), ...(machine && { node: machine }), ...(words && { q: words }) }}
+        />
+      ) : (
       <div className="panel">
         {shown.length === 0 ? (
           <Empty>
@@ -84,6 +92,7 @@ export function Tasks({ picture }: { picture: Picture }) {
           <TaskTable label="Tasks" tasks={shown} />
         )}
       </div>
+      )}
     </>
   );
 }

@@ -1,0 +1,78 @@
+// What is in a task's sandbox, and a terminal in its container; as crates/hansa-api/src/{files,terminal}.rs define them.
+
+import { ApiError, get, part, refusal } from "./client";
+
+export interface Entry {
+  name: string;
+  kind: "file" | "directory" | "link" | "other";
+  size: number;
+  modified: number;
+  mode: string;
+}
+
+export interface Files {
+  path: string;
+  entries: Entry[];
+  next: string | null;
+}
+
+const base = (task: string) => `/hansa/v1/tasks/${part(task)}`;
+
+const query = (values: Record<string, string | number | null>) => {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) if (value !== null && value !== "") query.set(name, String(value));
+  return query.toString();
+};
+
+/** `node`: where it ran, for a task that the master has forgotten. */
+export const files = (task: string, path: string, after: string | null, node: string | null) =>
+  get<Files>(`${base(task)}/files?${query({ path, after, node, limit: 1000 })}`);
+
+export const filePath = (task: string, path: string, node: string | null) =>
+  `${base(task)}/files/content?${query({ path, node, download: "true" })}`;
+
+export interface Content {
+  /** Null: it is no text. */
+  text: string | null;
+  /** Where in the file the text begins. */
+  offset: number;
+  /** Bytes of the part that was read, and of the whole file. */
+  length: number;
+  size: number;
+}
+
+/** A part of a file. */
+export async function content(
+  task: string,
+  path: string,
+  offset: number,
+  limit: number,
+  node: string | null,
+): Promise<Content> {
+  let response: Response;
+  try {
+    response = await fetch(`${base(task)}/files/content?${query({ path, offset, limit, node })}`);
+  } catch {
+    throw new ApiError(0, "The master does not answer.");
+  }
+  if (!response.ok) throw await refusal(response, "the file");
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const number = (header: string, otherwise: number) => Number(response.headers.get(header) ?? otherwise);
+  const binary = response.headers.get("x-hansa-binary") === "true" || bytes.subarray(0, 8000).includes(0);
+  return {
+    text: binary ? null : new TextDecoder().decode(bytes),
+    offset: number("x-hansa-offset", offset),
+    length: bytes.length,
+    size: number("x-hansa-size", offset + bytes.length),
+  };
+}
+
+/** The address of a terminal; without a command it is a shell. */
+export const terminalAddress = (task: string, command: string, columns: number, rows: number) =>
+  `${window.location.origin.replace(/^http/, "ws")}${base(task)}/terminal?${query({ command, columns, rows })}`;
+
+/** The server's only text message, its last. */
+export interface TerminalEnd {
+  exit?: { code: number } | { signal: number };
+  error?: { message: string; remedy?: string };
+}
