@@ -24,6 +24,9 @@ export interface Opened {
   close: (but?: RegExp) => Promise<void>;
 }
 
+/** Of a page; the first one stands at the root. */
+export const addressOf = (path: string) => `${base}${path === "" || path.startsWith("?") ? "/" : "/ui/"}${path}`;
+
 export async function visit(browser: Browser, path: string, look: Look = {}): Promise<Opened> {
   const context = await browser.newContext({ viewport: desktop, ...look });
   const page = await context.newPage();
@@ -33,7 +36,7 @@ export async function visit(browser: Browser, path: string, look: Look = {}): Pr
       complaints.push(`${message.text()} (${message.location().url})`);
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
-  await page.goto(`${base}/ui/${path}`);
+  await page.goto(addressOf(path));
   return {
     page,
     close: async (but) => {

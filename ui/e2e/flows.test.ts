@@ -2,7 +2,7 @@
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ask, eventually, open, phone, refusals, visit } from "./browser";
+import { addressOf, ask, eventually, open, phone, refusals, visit } from "./browser";
 import { big, broken, clear, fill, group, role, service, tasksOf, web } from "./cluster";
 
 let browser: Browser;
@@ -374,7 +374,7 @@ test("a phone has everything in reach, and nothing is wider than it", async () =
     "events",
     "deployments",
   ]) {
-    await page.goto(new URL(`/ui/${path}`, page.url()).href);
+    await page.goto(addressOf(path));
     await page.getByRole("heading", { level: 1 }).waitFor();
     const wider = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     expect(wider, path).toBeLessThanOrEqual(0);

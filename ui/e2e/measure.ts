@@ -6,8 +6,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { CDPSession, Page } from "playwright-core";
 import { test } from "vitest";
-import { open } from "./browser";
-import { base } from "./chromium";
+import { addressOf, open } from "./browser";
 
 /** Without a sign of life for this long something is wrong. */
 const patience = 60_000;
@@ -83,7 +82,7 @@ test("how fast the console is", async () => {
   const client = await context.newCDPSession(page);
   const bytes = await countBytes(client);
 
-  await page.goto(`${base}/ui/`);
+  await page.goto(addressOf(""));
   await page.getByText(/would be enough|all machines are needed/).waitFor();
   const [paint, interactive] = await page.evaluate(() => [
     performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Number.NaN,
@@ -93,7 +92,7 @@ test("how fast the console is", async () => {
   print("the overview has its numbers", ms(interactive ?? 0), "aim: < 3,000 ms");
 
   const before = bytes();
-  await page.goto(`${base}/ui/tasks`);
+  await page.goto(addressOf("tasks"));
   await page.getByRole("table").waitFor();
   print("the first tasks are shown", ms(await page.evaluate(() => performance.now())));
   await page.getByText("still reading…").waitFor({ state: "detached" });
@@ -121,7 +120,7 @@ test("how fast the console is", async () => {
   print("memory of the page (JS heap)", kb(await heap(client)));
 
   for (const path of ["", "tasks"]) {
-    await page.goto(`${base}/ui/${path}`);
+    await page.goto(addressOf(path));
     await page.getByRole("heading", { level: 1 }).waitFor();
     await page.getByText(/still reading/i).waitFor({ state: "detached" });
     const [before, from] = [bytes(), Date.now()];

@@ -2,7 +2,7 @@
 
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ask, eventually, open, refusals, visit } from "./browser";
+import { ask, eventually, open, refusals, violations, visit } from "./browser";
 import { broken, clear, fill, tasksOf, web } from "./cluster";
 
 let browser: Browser;
@@ -24,7 +24,7 @@ test("the sandbox's files are listed, read and downloaded", async () => {
   await page.getByRole("navigation", { name: "About the task" }).getByRole("link", { name: "Files" }).click();
   const files = page.getByRole("region", { name: "Files" }).getByRole("table");
   await files.getByRole("link", { name: "logs/" }).click();
-  await files.getByRole("link", { name: "app.log" }).click();
+  await files.getByRole("link", { name: "app.log", exact: true }).click();
   const content = page.getByRole("region", { name: "Content of app.log" });
   expect(await content.textContent()).toBe("kept\n");
   const waiting = page.waitForEvent("download");
@@ -32,7 +32,7 @@ test("the sandbox's files are listed, read and downloaded", async () => {
   expect((await waiting).suggestedFilename()).toBe("app.log");
   const trail = page.getByRole("navigation", { name: "Where in the sandbox" });
   await trail.getByRole("link", { name: "sandbox" }).click();
-  await files.getByRole("link", { name: "stdout" }).waitFor();
+  await files.getByRole("link", { name: "stdout", exact: true }).waitFor();
   await page.goBack();
   await content.waitFor();
   await close();
@@ -53,6 +53,7 @@ test("a terminal runs a shell, belongs to the keyboard, and lets it go", async (
   await page.keyboard.type("echo six times seven is $((6*7)); cat logs/app.log\n");
   await screen.getByText("six times seven is 42").waitFor();
   await screen.getByText("kept").waitFor();
+  expect(await violations(page)).toEqual([]);
   // The program there has the keys that the console has elsewhere.
   await page.keyboard.press("Control+k");
   expect(await page.getByRole("dialog").count()).toBe(0);

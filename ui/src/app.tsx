@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { usePicture } from "./api/live";
 import type { Picture } from "./api/picture";
 import { count } from "./lib/format";
-import { go, usePlace, type Page } from "./lib/route";
+import { go, href, usePlace, type Page } from "./lib/route";
 import { Deployments } from "./features/deployments";
 import { Events } from "./features/events";
 import { FrameworkPage, Frameworks } from "./features/frameworks";
@@ -266,7 +266,7 @@ function Shown({ page, id, picture }: { page: Page | null; id: string | null; pi
           <section className="panel">
             <Empty>
               <p>The address leads nowhere.</p>
-              <button type="button" className="button" onClick={() => go("/ui/")}>
+              <button type="button" className="button" onClick={() => go(href("overview"))}>
                 To the overview
               </button>
             </Empty>

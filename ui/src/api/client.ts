@@ -5,7 +5,6 @@ import type {
   App,
   Cluster,
   Deployment,
-  DrainPreview,
   Explanation,
   Framework,
   FrameworkDetail,
@@ -101,10 +100,7 @@ export async function usages(node: string | null) {
 export const services = async () => (await get<{ services: Service[] }>("/hansa/v1/services")).services;
 export const deployments = async () => (await get<{ deployments: Deployment[] }>("/hansa/v1/deployments")).deployments;
 export const roles = async () => (await get<{ roles: Role[] }>("/hansa/v1/roles")).roles;
-/** Where so many more instances would go, or why nowhere. */
-export const explain = (service: string, instances = 1) =>
-  get<Explanation>(`/hansa/v1/explain${encodeURI(service)}${instances > 1 ? `?instances=${instances}` : ""}`);
-export const drainPreview = (node: string) => get<DrainPreview>(`/hansa/v1/nodes/${part(node)}/drain-preview`);
+export const explain = (service: string) => get<Explanation>(`/hansa/v1/explain${encodeURI(service)}`);
 export const task = (id: string) => get<Task>(`/hansa/v1/tasks/${part(id)}`);
 export const images = (node: string) =>
   get<{ images: Image[]; silent: { node: string; why: string }[] }>(`/hansa/v1/images?node=${part(node)}`);

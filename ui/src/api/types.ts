@@ -181,12 +181,7 @@ export interface ObstacleGroup {
 }
 
 export interface Explanation {
-  /** Names of machines that would take what was asked about, and how many each. */
-  places: { node: string; hostname: string; instances: number }[];
   choice_hostname: string | null;
-  /** How many instances were asked about, and how many of them would find a place. */
-  instances: number;
-  placed: number;
   demand: { cpus_milli: number; mem: number; disk: number; gpus: { count: number; milli: number } };
   machines: number;
   fitting: number;
@@ -194,18 +189,6 @@ export interface Explanation {
   groups: ObstacleGroup[];
   nearest: string | null;
   summary: string;
-}
-
-/** What would become of a machine's tasks if it were emptied now. */
-export interface DrainPreview {
-  hostname: string;
-  tasks: number;
-  movable: number;
-  stuck: number;
-  of_frameworks: number;
-  /** At most 1,000. */
-  moves: { task: string; service: string | null; to: string | null; to_hostname: string | null; words: string }[];
-  words: string;
 }
 
 /** Frames of /hansa/v1/events by the name of their event. */

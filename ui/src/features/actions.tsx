@@ -3,6 +3,7 @@
 
 import * as api from "../api/client";
 import { ApiError, wordsOf } from "../api/client";
+import { pictureNow } from "../api/live";
 import type { Framework, Node, Service, Task } from "../api/types";
 import { counted, shortTask } from "../lib/format";
 import { go, href } from "../lib/route";
@@ -139,6 +140,8 @@ export async function kill(task: Task, scale: boolean) {
   if (yes) await attempt("The task is being killed", () => api.killTask(task.id, scale));
 }
 
+const liveOn = (node: Node) => [...pictureNow().tasks.values()].filter((task) => task.node === node.id);
+
 const orders = {
   drain: {
     verb: "Drain",
@@ -170,7 +173,7 @@ export async function orderMachine(node: Node, order: api.MachineOrder) {
       body: (
         <>
           <p>{what}</p>
-          {moves && <MovePreview node={node} />}
+          {moves && <MovePreview node={node} tasks={liveOn(node)} />}
         </>
       ),
       verb,

@@ -1,4 +1,4 @@
-// Where we are: `/ui/<page>?<what is selected>`. The URL holds all of it, so that a view can be sent to somebody else and Back
+// Where we are: `/ui/<page>?<what is selected>`, the overview at `/`. The URL holds all of it, so that a view can be sent to somebody else and Back
 // works. What is selected stands in the query, not in the path: the master answers paths with a dot in their last part as
 // files, and ids of tasks and names of machines have dots.
 
@@ -47,7 +47,7 @@ export function href(page: Page, params: Params = {}): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) if (value) query.set(name, value);
   const text = query.toString().replaceAll("%2F", "/").replaceAll("%2C", ",");
-  return root + (page === "overview" ? "" : page) + (text && `?${text}`);
+  return (page === "overview" ? "/" : root + page) + (text && `?${text}`);
 }
 
 const changed = "hansa:place";

@@ -10,7 +10,9 @@
 //!   many short tasks a second come and go by claims, beside `runc run`.
 //! - `images`: containers of images: their start beside crun, runc and docker, 200 at once, an update under load, a pull
 //!   beside skopeo and umoci.
+//! - `console`: the console's pages in Chromium, on 5,000 simulated machines with 100,000 tasks.
 
+mod console;
 mod images;
 
 use anyhow::{Context, Result, bail};
@@ -21,8 +23,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// All benches.
-pub const NAMES: [&str; 8] =
-    ["cell", "link", "offers", "allocation", "placement", "store", "machine", "images"];
+pub const NAMES: [&str; 9] =
+    ["cell", "link", "offers", "allocation", "placement", "store", "machine", "images", "console"];
 
 /// Runs the named benches; all of them if none is named. Whether all of them ran.
 pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
@@ -46,6 +48,7 @@ pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
             }
             "machine" => machine(root)?,
             "images" => images::images(root)?,
+            "console" => console::console(root)?,
             other => bail!("'{other}' is not a bench; there are {}", NAMES.join(", ")),
         }
         println!("after {name}: {}", load());

@@ -1,6 +1,6 @@
 // Asking how many instances there should be.
 
-import { useDeferredValue, useState, useSyncExternalStore } from "react";
+import { useState, useSyncExternalStore } from "react";
 import { useAsked } from "../../api/asked";
 import { explain } from "../../api/client";
 import type { Explanation, Service } from "../../api/types";
@@ -8,9 +8,6 @@ import { bytes, counted, cpus } from "../../lib/format";
 import { Dialog } from "../../ui/dialog";
 import { Field } from "../../ui/primitives";
 import { scaleTo } from "../actions";
-
-/** Instances beyond are not asked about: each is a placement pass. */
-const most = 100;
 
 let asked: Service | null = null;
 const listeners = new Set<() => void>();
@@ -38,8 +35,7 @@ function Ask({ service, onClose }: { service: Service; onClose: () => void }) {
   const [text, setText] = useState(String(service.instances));
   const number = /^\d+$/.test(text.trim()) ? Number(text) : null;
   const more = (number ?? 0) - service.instances;
-  const wanted = useDeferredValue(Math.min(Math.max(more, 1), most));
-  const { value: answer } = useAsked(`${service.id} ${wanted}`, () => explain(service.id, wanted));
+  const { value: answer } = useAsked(service.id, () => explain(service.id));
   const apply = () => {
     if (number === null) return;
     onClose();
@@ -77,7 +73,7 @@ function Ask({ service, onClose }: { service: Service; onClose: () => void }) {
         />
         <p className="soft" style={{ minHeight: "3em" }}>
           {words(service, number, more)}
-          {more > 0 && answer && <> {places(answer)}</>}
+          {more > 0 && answer && <> {place(answer)}</>}
         </p>
         <div className="buttons">
           <button type="button" className="button" onClick={onClose}>
@@ -92,21 +88,10 @@ function Ask({ service, onClose }: { service: Service; onClose: () => void }) {
   );
 }
 
-/** Where they would go, if all do; else how many find no place, and why. */
-function places({ instances, placed, places, summary }: Explanation) {
-  if (placed === 0) return <span className="fault">None of them fits now: {summary}.</span>;
-  if (placed < instances)
-    return (
-      <span className="fault">
-        Only {placed} of {counted(instances, "instance")} would find a place now: {summary}.
-      </span>
-    );
-  const names = places
-    .slice(0, 3)
-    .map(({ hostname, instances: there }) => (there > 1 ? `${hostname} (${there})` : hostname))
-    .join(", ");
-  const rest = places.length > 3 ? ` and ${counted(places.length - 3, "other machine")}` : "";
-  return `${instances > 1 ? "They" : "It"} would go to ${names}${rest}.`;
+/** Where the next would go; of those after it nothing is known yet. */
+function place({ fitting, summary, choice_hostname }: Explanation) {
+  if (fitting === 0) return <span className="fault">None fits now: {summary}.</span>;
+  return `The next would go to ${choice_hostname ?? "a machine with room"}.`;
 }
 
 function words(service: Service, number: number | null, more: number): string {
