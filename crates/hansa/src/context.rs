@@ -89,7 +89,11 @@ impl Context {
     pub async fn task(&self, typed: &str) -> Result<Task, Failure> {
         match self.client.get(&format!("/hansa/v1/tasks/{typed}"), &[]).await {
             Err(failure) if failure.exit == Exit::NotFound => {
-                let all = self.tasks(&[]).await?;
+                let mut all = self.tasks(&[]).await?;
+                // Those that have ended only where none is meant that lives.
+                if !all.iter().any(|task| task.id.as_str().contains(typed)) {
+                    all = self.tasks(&[("ended", "true")]).await?;
+                }
                 choose_task(typed, all).map_err(|missing| missing.at(self.client.address()))
             }
             other => other,

@@ -13,7 +13,7 @@ use crate::text;
 use clap::{Args, ValueEnum};
 use hansa_api::framework::Frameworks;
 use hansa_api::hansa::{Deployments, Node, Nodes, Service, Services, Task};
-use hansa_model::explain::Explanation;
+use hansa_api::plans::Explained as Placement;
 use serde::Serialize;
 
 /// Says why something is as it is, and what would help
@@ -77,7 +77,7 @@ struct Explained {
     remedies: Vec<String>,
     /// Where one more instance would go, of a service that lacks some.
     #[serde(skip_serializing_if = "Option::is_none")]
-    placement: Option<Explanation>,
+    placement: Option<Placement>,
 }
 
 /// Does it.
@@ -208,7 +208,7 @@ async fn explain_service(service: Service, whole: bool, context: &Context) -> Re
     let tasks = context.tasks(&[("app", service.id.as_str())]).await?;
     let all: Deployments = context.client.get("/hansa/v1/deployments", &[]).await?;
     let path = format!("/hansa/v1/explain{}", service.id);
-    let placement: Option<Explanation> = there(context.client.get(&path, &[]).await)?;
+    let placement: Option<Placement> = there(context.client.get(&path, &[]).await)?;
     let mut explained = words::service(&service, &tasks, &all.deployments, placement.as_ref(), text::now());
     if whole {
         explained.placement = placement;
@@ -234,8 +234,8 @@ fn render(explained: &Explained) -> String {
     for remedy in &explained.remedies {
         say("  try: ", remedy, None);
     }
-    if let Some(explanation) = &explained.placement {
-        out.push_str(&format!("\n{}", placement::render(&explained.id, explanation)));
+    if let Some(placement) = &explained.placement {
+        out.push_str(&format!("\n{}", placement::render(&explained.id, placement)));
     }
     out
 }

@@ -8,7 +8,7 @@ use crate::output::{note, write_stdout};
 use crate::paint::Paint;
 use crate::sse::Events;
 use clap::Args;
-use hansa_api::hansa::{Service, StreamEvent, Task};
+use hansa_api::hansa::{Service, StreamEvent, Task, Tasks};
 use hansa_model::TaskId;
 use hansa_model::task::TaskState;
 use serde_json::{Value, json};
@@ -54,7 +54,14 @@ enum Heard {
 pub async fn run(args: &LogsArgs, context: &Context) -> Result<(), Failure> {
     let id = app_path(&args.id);
     let mut tasks = match context.client.get::<Service>(&format!("/hansa/v1/services{id}"), &[]).await {
-        Ok(_) => context.tasks(&[("app", &id)]).await?,
+        Ok(service) => {
+            let mut tasks = context.tasks(&[("app", &id)]).await?;
+            // Why they end stands in the output of those that have.
+            if service.failing.is_some() && !args.follow {
+                tasks.extend(last_failed(&id, &tasks, context).await?);
+            }
+            tasks
+        }
         Err(failure) if failure.exit == Exit::NotFound => match context.task(&args.id).await {
             Ok(task) => vec![task],
             Err(_) => return Err(context.explain_missing_app(&id, failure).await),
@@ -74,6 +81,14 @@ pub async fn run(args: &LogsArgs, context: &Context) -> Result<(), Failure> {
     let mut follower =
         Follower { client: context.client.clone(), files, lines: args.lines, hosts, known: BTreeMap::new() };
     if args.follow { follower.follow(&id, tasks, context).await } else { follower.print(&tasks).await }
+}
+
+/// The task that failed last, unless it is among those that are known already.
+async fn last_failed(id: &str, known: &[Task], context: &Context) -> Result<Option<Task>, Failure> {
+    let query = [("app", id), ("ended", "true"), ("limit", "20")];
+    let ended: Tasks = context.client.get("/hansa/v1/tasks", &query).await?;
+    let failed = ended.tasks.into_iter().find(|task| task.state == TaskState::Failed);
+    Ok(failed.filter(|task| !known.iter().any(|other| other.id == task.id)))
 }
 
 struct Follower {

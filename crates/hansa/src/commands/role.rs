@@ -18,6 +18,12 @@ pub enum RoleCommand {
     #[command(visible_alias = "ls")]
     List,
     Set(SetArgs),
+    /// Takes a role's settings away: weight 1, no guarantee, no limit
+    #[command(visible_alias = "rm")]
+    Remove {
+        /// Its name
+        name: String,
+    },
 }
 
 /// Changes a role's weight, guarantee or limit, leaving the rest
@@ -43,6 +49,11 @@ pub async fn run(command: &RoleCommand, context: &Context) -> Result<(), Failure
         RoleCommand::List => context
             .format
             .print(&roles, |roles| output::table(roles.roles.len(), "no roles", &table(&roles.roles))),
+        RoleCommand::Remove { name } => {
+            let done: Done =
+                context.client.call(Method::DELETE, &format!("/hansa/v1/roles/{name}"), &[], None).await?;
+            context.format.print(&done, |_| format!("role {name}: weight 1, guarantee none, limit none\n"))
+        }
         RoleCommand::Set(args) => {
             let current = roles.roles.into_iter().find(|status| status.role.name.as_str() == args.name);
             let role = changed(current.map(|status| status.role), args)?;

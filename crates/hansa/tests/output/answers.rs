@@ -1,5 +1,6 @@
 //! What the master of cardboard answers. Ages are in hours and more, so that they read the same while the test runs.
 
+use hansa_api::files::{File, Files, Kind};
 use hansa_api::framework::{
     FrameworkDetail, FrameworkExplanation, FrameworkFilter, FrameworkOffer, FrameworkRole, FrameworkState,
     FrameworkSummary, Frameworks, LastOffer, OfferObstacle, RoleExplanation,
@@ -8,6 +9,7 @@ use hansa_api::hansa::{
     Cluster, Deployment, Deployments, Done, Health, ImageOnNode, Images, Node, Nodes, Pruned, PrunedNode,
     RoleStatus, Roles, Service, Services, SilentNode, Steered, Task, Tasks,
 };
+use hansa_api::plans::Explained;
 use hansa_model::Timestamp;
 use hansa_model::event::{AgentState, Failing, Standstill};
 use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup};
@@ -77,6 +79,10 @@ fn change(method: &str, path: &str) -> Option<Value> {
         ("PUT", "/v2/apps") | ("DELETE", "/v2/deployments/5f0c8f6e-0001-4000-8000-0123456789ab") => {
             Some(started)
         }
+        (
+            "DELETE",
+            "/hansa/v1/roles/web" | "/hansa/v1/frameworks/5f0c8f6e-0009-4000-8000-0123456789ab-0000",
+        ) => value(&Done { index: 7 }),
         ("POST", "/v2/tasks/delete") => Some(json!({"tasks": []})),
         ("PUT", path) if path.starts_with("/hansa/v1/roles/") => value(&Done { index: 7 }),
         ("POST", "/hansa/v1/images/prune") => value(&Pruned {
@@ -101,6 +107,12 @@ fn get(path: &str, query: &str) -> Option<Value> {
         if let Some((task, stream)) = rest.split_once("/logs/") {
             return logs(task, stream).map(Value::from);
         }
+        if let Some((_, what)) = rest.split_once("/files") {
+            return match what {
+                "" => value(&files()),
+                _ => Some("port = 8080\n".into()),
+            };
+        }
         return value(&tasks().into_iter().find(|task| task.id.as_str() == rest)?);
     }
     if let Some(id) = below("/hansa/v1/services") {
@@ -110,7 +122,9 @@ fn get(path: &str, query: &str) -> Option<Value> {
         return value(&nodes().into_iter().find(|node| node.id.as_str() == id || node.hostname == id)?);
     }
     if let Some(id) = below("/hansa/v1/explain") {
-        return value(&explanation(id)?);
+        let explanation = explanation(id)?;
+        let choice_hostname = explanation.choice.is_some().then(|| "node1.example.org".to_owned());
+        return value(&Explained { explanation, choice_hostname });
     }
     if let Some(id) = below("/v2/apps") {
         if let Some(id) = id.strip_suffix("/versions") {
@@ -145,8 +159,9 @@ fn get(path: &str, query: &str) -> Option<Value> {
             let asked = |name: &str| {
                 decoded.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")).map(str::to_owned))
             };
-            let (app, node) = (asked("app"), asked("node"));
+            let (app, node, ended) = (asked("app"), asked("node"), asked("ended").is_some());
             let mut tasks = tasks();
+            tasks.retain(|task| !ended || task.state.is_terminal());
             tasks.retain(|task| {
                 app.as_deref().is_none_or(|app| task.app.as_ref().is_some_and(|own| own.as_str() == app))
                     && node.as_deref().is_none_or(|node| task.node.as_str() == node)
@@ -307,6 +322,26 @@ fn logs(task: &str, stream: &str) -> Option<String> {
         (false, "stdout") => "listening on port 31001\nGET / 200\n".into(),
         _ => String::new(),
     })
+}
+
+fn files() -> Files {
+    let file = |name: &str, kind, size, mode: &str| File {
+        name: name.into(),
+        kind,
+        size,
+        modified: ago(30),
+        mode: mode.into(),
+    };
+    Files {
+        path: String::new(),
+        entries: vec![
+            file("conf", Kind::Directory, 4096, "drwxr-xr-x"),
+            file("current", Kind::Link, 12, "lrwxrwxrwx"),
+            file("stderr", Kind::File, 0, "-rw-r--r--"),
+            file("stdout", Kind::File, 1_800_000, "-rw-r--r--"),
+        ],
+        next: None,
+    }
 }
 
 fn nodes() -> Vec<Node> {

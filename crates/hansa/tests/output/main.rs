@@ -42,6 +42,9 @@ const COMMANDS: &[(&str, &[&str])] = &[
         &[
             "task list",
             "task list --app shop/broken",
+            "task list --ended",
+            "task files 0a1b2c3d4e01",
+            "task cat 0a1b2c3d4e01 conf/web.conf",
             "task show 0a1b2c3d4e01",
             "task show 0a1b2c3d4e05",
             "task kill 0a1b2c3d4e01",
@@ -115,11 +118,25 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "apply -f BAD/twice.json",
         ],
     ),
-    ("roles", &["role list", "role set web --weight 2 --limit cpus:4", "role set web --weight 0"]),
+    (
+        "roles",
+        &[
+            "role list",
+            "role set web --weight 2 --limit cpus:4",
+            "role set web --weight 0",
+            "role remove web",
+        ],
+    ),
     ("images", &["image list", "image prune"]),
     (
         "frameworks",
-        &["framework list", "framework show spark", "framework explain spark", "framework show sprak"],
+        &[
+            "framework list",
+            "framework show spark",
+            "framework explain spark",
+            "framework remove spark --yes",
+            "framework show sprak",
+        ],
     ),
     (
         "contexts",

@@ -2,11 +2,12 @@
 
 use crate::table::{Table, terminal_width};
 use crate::text;
-use hansa_model::explain::Explanation;
+use hansa_api::plans::Explained;
 use hansa_model::resources::PortDemand;
 
 /// What it asks for, where it fits, and what is in the way.
-pub fn render(id: &str, explanation: &Explanation) -> String {
+pub fn render(id: &str, explained: &Explained) -> String {
+    let explanation = &explained.explanation;
     let demand = &explanation.demand;
     let mut asks = vec![
         format!("{} cpus", text::cpus(demand.cpus_milli)),
@@ -30,6 +31,7 @@ pub fn render(id: &str, explanation: &Explanation) -> String {
     let mut lines = format!("one more instance of {id} asks for {}\n", asks.join(", "));
     lines.push_str(&match &explanation.choice {
         Some(choice) => {
+            let choice = explained.choice_hostname.as_deref().unwrap_or(choice.as_str());
             format!(
                 "fits on {} of {}, best on {choice}\n",
                 explanation.fitting,
@@ -60,10 +62,10 @@ fn machines(number: u32) -> String {
 mod tests {
     use super::*;
     use hansa_model::Demand;
-    use hansa_model::explain::{Obstacle, ObstacleGroup};
+    use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup};
 
-    fn explanation() -> Explanation {
-        Explanation {
+    fn explanation() -> Explained {
+        let explanation = Explanation {
             demand: Demand {
                 cpus_milli: 2000,
                 mem: 64 << 20,
@@ -81,7 +83,8 @@ mod tests {
             }],
             nearest: Some("node3 lacks 0.5 cpus".into()),
             summary: "3 machines: 1.5 cpus short".into(),
-        }
+        };
+        Explained { explanation, choice_hostname: None }
     }
 
     #[test]
@@ -97,13 +100,14 @@ mod tests {
 
     #[test]
     fn a_place_is_named() {
-        let fits = Explanation {
-            fitting: 1,
-            machines: 1,
-            choice: Some("agent-1".into()),
-            groups: vec![],
-            ..explanation()
-        };
+        let mut fits = explanation();
+        fits.explanation.fitting = 1;
+        fits.explanation.machines = 1;
+        fits.explanation.choice = Some("agent-1".into());
+        fits.explanation.groups.clear();
+        // A master of before tells no names.
         assert!(render("/web", &fits).contains("fits on 1 of 1 machine, best on agent-1"));
+        fits.choice_hostname = Some("node1".into());
+        assert!(render("/web", &fits).contains("fits on 1 of 1 machine, best on node1"));
     }
 }

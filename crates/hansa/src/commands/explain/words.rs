@@ -7,9 +7,9 @@ use crate::commands::task::list::state as task_state;
 use crate::commands::task::logs::short_id;
 use crate::text;
 use hansa_api::hansa::{Deployment, Node, Service, Task};
+use hansa_api::plans::Explained as Placement;
 use hansa_model::Timestamp;
 use hansa_model::event::AgentState;
-use hansa_model::explain::Explanation;
 use hansa_model::task::TaskState;
 
 /// Why a service is as it is.
@@ -17,7 +17,7 @@ pub fn service(
     service: &Service,
     tasks: &[Task],
     deployments: &[Deployment],
-    placement: Option<&Explanation>,
+    placement: Option<&Placement>,
     now: Timestamp,
 ) -> Explained {
     let id = service.id.to_string();
@@ -57,7 +57,7 @@ pub fn service(
         ));
     }
     let short = service.running + service.staged < service.instances;
-    match placement {
+    match placement.map(|placement| &placement.explanation) {
         Some(placement) if placement.choice.is_none() => {
             why.push(format!("no machine takes one more instance: {}", placement.summary));
             remedies.push(format!(
@@ -84,7 +84,7 @@ pub fn service(
     if service.healthy + service.unhealthy > 0 {
         summary.push_str(&format!(", {} healthy", service.healthy));
     }
-    let stuck = placement.is_some_and(|placement| placement.choice.is_none());
+    let stuck = placement.is_some_and(|placement| placement.explanation.choice.is_none());
     Explained {
         kind: Kind::Service,
         id,

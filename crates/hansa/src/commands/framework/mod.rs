@@ -4,11 +4,15 @@ pub mod explain;
 pub mod list;
 pub mod show;
 
+use crate::confirm::confirm;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::suggest::nearest;
+use crate::text;
 use clap::{Args, Subcommand};
-use hansa_api::framework::Frameworks;
+use hansa_api::framework::{FrameworkDetail, FrameworkSummary, Frameworks};
+use hansa_api::hansa::Done;
+use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 /// What can be done with frameworks.
@@ -20,6 +24,19 @@ pub enum FrameworkCommand {
     Show(OneArgs),
     /// Says why a framework is offered what it is offered, or nothing
     Explain(OneArgs),
+    /// Ends a framework for good, with all of its tasks
+    #[command(visible_alias = "rm")]
+    Remove(RemoveArgs),
+}
+
+/// Which framework is to end.
+#[derive(Clone, Debug, Args)]
+pub struct RemoveArgs {
+    /// Its id, or its name if only one has it
+    pub framework: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// Which framework.
@@ -35,7 +52,21 @@ pub async fn run(command: &FrameworkCommand, context: &Context) -> Result<(), Fa
         FrameworkCommand::List(args) => list::run(args, context).await,
         FrameworkCommand::Show(args) => show::run(args, context).await,
         FrameworkCommand::Explain(args) => explain::run(args, context).await,
+        FrameworkCommand::Remove(args) => remove(args, context).await,
     }
+}
+
+async fn remove(args: &RemoveArgs, context: &Context) -> Result<(), Failure> {
+    let framework: FrameworkDetail = of_one(&args.framework, "", context).await?;
+    let FrameworkSummary { id, name, tasks, .. } = framework.summary;
+    let tasks = text::count(tasks.into(), "task");
+    confirm(
+        &format!("end {name} ({id}) for good? its {tasks} are killed, and it cannot come back"),
+        args.yes,
+    )?;
+    let path = format!("/hansa/v1/frameworks/{id}");
+    let done: Done = context.client.call(Method::DELETE, &path, &[], None).await?;
+    context.format.print(&done, |_| format!("{name} has ended\n"))
 }
 
 /// Asks for something of the framework that was named. Names may have any character, so they are looked up by id.

@@ -23,17 +23,24 @@ pub struct ListArgs {
     /// Only those in this state, such as `running`
     #[arg(long)]
     pub state: Option<String>,
+    /// Those that have ended, the newest first, as long as the master remembers them
+    #[arg(long)]
+    pub ended: bool,
 }
 
 /// Does it.
 pub async fn run(args: &ListArgs, context: &Context) -> Result<(), Failure> {
     let app = args.app.as_deref().map(app_path);
     let state = args.state.as_deref().map(full_state);
-    let filters: Vec<(&str, &str)> =
-        [("app", app.as_deref()), ("node", args.node.as_deref()), ("state", state.as_deref())]
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect();
+    let filters: Vec<(&str, &str)> = [
+        ("app", app.as_deref()),
+        ("node", args.node.as_deref()),
+        ("state", state.as_deref()),
+        ("ended", args.ended.then_some("true")),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect();
     let tasks = Tasks { tasks: context.tasks(&filters).await?, next: None };
     context.format.print(&tasks, |tasks| {
         output::table(tasks.tasks.len(), "no tasks", &table(&tasks.tasks, text::now()))

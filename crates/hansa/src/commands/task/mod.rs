@@ -1,5 +1,6 @@
 //! `hansa task`: single tasks.
 
+pub mod files;
 pub mod kill;
 pub mod list;
 pub mod logs;
@@ -16,6 +17,8 @@ pub enum TaskCommand {
     List(list::ListArgs),
     Show(show::ShowArgs),
     Logs(logs::LogsArgs),
+    Files(files::FilesArgs),
+    Cat(files::CatArgs),
     Kill(kill::KillArgs),
 }
 
@@ -25,6 +28,8 @@ pub async fn run(command: &TaskCommand, context: &Context) -> Result<(), Failure
         TaskCommand::List(args) => list::run(args, context).await,
         TaskCommand::Show(args) => show::run(args, context).await,
         TaskCommand::Logs(args) => logs::run(args, context).await,
+        TaskCommand::Files(args) => files::run(args, context).await,
+        TaskCommand::Cat(args) => files::cat(args, context).await,
         TaskCommand::Kill(args) => kill::run(args, context).await,
     }
 }
