@@ -117,8 +117,14 @@ impl World {
 
     /// The master says something to an agent: nothing that ran when an older store was put back is to end for that.
     pub fn check_spared(&mut self, body: &ToAgentBody) {
+        // What has ended by itself meanwhile (its machine was out of reach, and its shim ended it) is not ended for it.
+        let runs = |instance: &InstanceId| {
+            let own = self.machines.iter().find_map(|machine| machine.processes.get(instance));
+            own.is_some_and(crate::machine::Process::is_alive)
+        };
         if let ToAgentBody::Kill { instance, message, .. } = body
             && self.restored.spared.contains(instance)
+            && runs(instance)
         {
             self.broke(format!(
                 "{instance} runs and is to end because an older store was put back: {message}"
