@@ -2,6 +2,8 @@
 
 use crate::cgroup::{Driver, Stats};
 use crate::shim::Client;
+use hansa_api::past::UsePoint;
+use hansa_api::series::{Series, Span};
 use hansa_model::role::Totals;
 use hansa_model::{InstanceId, Timestamp};
 use serde::Serialize;
@@ -9,6 +11,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Samples kept of each container: two minutes while watched, half an hour otherwise.
 const HISTORY: usize = 120;
+
+/// Points kept of each container for each span of a quarter of an hour, three hours and a day: 3 KB in all.
+const STEPS: usize = 60;
+
+/// Memory is kept in KiB, so that a number of 32 bits is enough.
+const KIB: u64 = 1_024;
 
 /// What a container used at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,11 +33,19 @@ pub struct Sample {
     pub pids: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Track {
     history: VecDeque<Sample>,
+    /// CPU and memory on average, and the most of both.
+    past: Series<u32, 4, 2>,
     /// CPU nanoseconds and the time at the last sample.
     last: Option<(u64, Timestamp)>,
+}
+
+impl Default for Track {
+    fn default() -> Self {
+        Self { history: VecDeque::new(), past: Series::new(STEPS), last: None }
+    }
 }
 
 /// All containers' histories.
@@ -80,12 +96,23 @@ impl Metering {
             track.history.pop_front();
         }
         track.history.push_back(sample);
+        let mem = sample.mem.div_ceil(KIB);
+        track.past.record(now, [sample.cpus_milli, mem, sample.cpus_milli, mem]);
         sample
     }
 
     /// A container's samples, oldest first.
     pub fn history(&self, container: &InstanceId) -> Vec<Sample> {
         self.tracks.get(container).map(|track| track.history.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// What a container used in each step of the past: milliseconds of a step, and the steps, the oldest first.
+    pub fn past(&self, container: &InstanceId, span: Span, now: Timestamp) -> (u64, Vec<UsePoint>) {
+        let Some(track) = self.tracks.get(container) else { return (span.ms() / STEPS as u64, Vec::new()) };
+        let points = track.past.points(span, now).map(|(at, [cpus_milli, mem, cpus_milli_max, mem_max])| {
+            UsePoint { at, cpus_milli, cpus_milli_max, mem: mem * KIB, mem_max: mem_max * KIB }
+        });
+        (track.past.step_ms(span), points.collect())
     }
 
     /// A container's newest sample.
@@ -120,6 +147,9 @@ mod tests {
         }
         assert_eq!(metering.history(&task).len(), HISTORY);
         assert_eq!(metering.newest(&task).map(|sample| sample.at), Some(Timestamp(999_000)));
+        let (step_ms, past) = metering.past(&task, Span::Minutes15, Timestamp(999_000));
+        assert_eq!((step_ms, past.len()), (15_000, 60));
+        assert_eq!((past[59].cpus_milli, past[59].cpus_milli_max, past[59].mem), (1, 1, 1_024));
         metering.retain(|_| false);
         assert!(metering.history(&task).is_empty());
     }

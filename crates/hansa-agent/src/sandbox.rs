@@ -4,7 +4,8 @@
 //! files that are exchanged while they are read. So paths are walked one component at a time, from a directory
 //! descriptor to the next, links are never followed, and only regular files are read.
 
-use std::ffi::{CString, OsStr};
+use std::collections::BinaryHeap;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -42,6 +43,20 @@ pub struct Entry {
     pub gid: u32,
 }
 
+impl Entry {
+    fn of(name: &str, meta: &std::fs::Metadata) -> Self {
+        Self {
+            name: name.to_owned(),
+            mode: meta.mode(),
+            size: meta.size(),
+            modified: meta.mtime(),
+            links: meta.nlink(),
+            uid: meta.uid(),
+            gid: meta.gid(),
+        }
+    }
+}
+
 impl Sandbox {
     /// The sandbox of the task with this id below `sandboxes`; None if the id cannot be a directory's name.
     pub fn of(sandboxes: &Path, task: &str) -> Option<Self> {
@@ -71,18 +86,40 @@ impl Sandbox {
             let entry = entry?;
             // Does not follow links.
             let Ok(meta) = entry.metadata() else { continue };
-            entries.push(Entry {
-                name: entry.file_name().to_string_lossy().into_owned(),
-                mode: meta.mode(),
-                size: meta.size(),
-                modified: meta.mtime(),
-                links: meta.nlink(),
-                uid: meta.uid(),
-                gid: meta.gid(),
-            });
+            entries.push(Entry::of(&entry.file_name().to_string_lossy(), &meta));
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
+    }
+
+    /// A page of a directory, by name: at most `limit` entries after `after`, and whether there are more. Only what is given is
+    /// looked at closely, and only that much is held: the directory may be as large as it likes.
+    ///
+    /// # Errors
+    /// There is no such directory in the sandbox.
+    pub fn page(&self, path: &str, after: Option<&str>, limit: usize) -> io::Result<(Vec<Entry>, bool)> {
+        let (dir, meta) = self.walk(path, libc::O_RDONLY)?;
+        if !meta.is_dir() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        // The first names, the last of them on top; one more than wanted tells that there are more.
+        let mut names: BinaryHeap<OsString> = BinaryHeap::new();
+        for entry in std::fs::read_dir(format!("/proc/self/fd/{}", dir.as_raw_fd()))? {
+            let name = entry?.file_name();
+            if after.is_none_or(|after| name.as_bytes() > after.as_bytes()) {
+                names.push(name);
+                if names.len() > limit + 1 {
+                    names.pop();
+                }
+            }
+        }
+        let mut names = names.into_sorted_vec();
+        let more = names.len() > limit;
+        names.truncate(limit);
+        // What has gone meanwhile is left out.
+        let looked = names.iter().filter_map(|name| Some((name, open_at(&dir, name, libc::O_PATH).ok()?)));
+        let metas = looked.filter_map(|(name, entry)| Some((name, entry.metadata().ok()?)));
+        Ok((metas.map(|(name, meta)| Entry::of(&name.to_string_lossy(), &meta)).collect(), more))
     }
 
     fn walk(&self, path: &str, flags: i32) -> io::Result<(File, std::fs::Metadata)> {
@@ -318,6 +355,35 @@ mod tests {
         assert!(sandbox.list("d").unwrap().is_empty());
         for bad in ["f", "l", "..", "../t1", "x"] {
             assert!(sandbox.list(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn large_directories_come_in_pages() {
+        let Fixture { _temp, sandbox, root } = fixture();
+        let dir = root.join("many");
+        fs::create_dir(&dir).unwrap();
+        for number in 0..50 {
+            fs::write(dir.join(format!("f{number:02}")), "x").unwrap();
+        }
+        symlink("/etc/passwd", dir.join("f00-link")).unwrap();
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let (page, more) = sandbox.page("many", after.as_deref(), 20).unwrap();
+            assert_eq!(more, page.len() == 20 && seen.len() < 40);
+            seen.extend(page.iter().map(|entry| entry.name.clone()));
+            after = seen.last().cloned();
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 51);
+        assert!(seen.is_sorted());
+        let (first, _) = sandbox.page("many", Some("f00"), 1).unwrap();
+        assert_eq!(first[0].mode & libc::S_IFMT, libc::S_IFLNK, "a link is not followed");
+        assert_eq!(sandbox.page("many", Some("z"), 20).unwrap(), (Vec::new(), false));
+        for bad in ["..", "many/..", "many/f00", "many/f00-link", "nothing"] {
+            assert!(sandbox.page(bad, None, 20).is_err(), "{bad}");
         }
     }
 

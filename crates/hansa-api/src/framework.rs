@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 pub struct Frameworks {
     /// By name, then by id.
     pub frameworks: Vec<FrameworkSummary>,
+    /// Give this as `after` for the next page; None: this was the last.
+    #[serde(default)]
+    pub next: Option<String>,
 }
 
 /// Whether a framework's scheduler is there.

@@ -6,24 +6,36 @@
 //! | GET `/hansa/v1/nodes`, `/hansa/v1/nodes/{id or host name}` | [`Nodes`], [`Node`] |
 //! | POST `/hansa/v1/nodes/{id}/deactivate`, `/reactivate`, `/drain`, `/gone` | [`Done`] |
 //! | GET `/hansa/v1/services`, `/hansa/v1/services/{path}` | [`Services`], [`Service`] |
-//! | GET `/hansa/v1/tasks?app=&node=&state=&limit=&after=` | [`Tasks`] |
-//! | GET `/hansa/v1/tasks/{id}` | [`Task`] |
+//! | GET `/hansa/v1/tasks?app=&framework=&node=&state=&ended=` | [`Tasks`] |
+//! | GET `/hansa/v1/tasks/{id}` | [`Task`], also one that has ended, while it is remembered |
+//! | GET `/hansa/v1/tasks/{id}/history` | [`crate::past::TaskHistory`] |
+//! | GET `/hansa/v1/tasks/{id}/files`, `/files/content` | [`crate::files`] |
+//! | GET `/hansa/v1/tasks/{id}/terminal` | a WebSocket, see [`crate::terminal`] |
 //! | GET `/hansa/v1/tasks/{id}/logs/{stdout or stderr}?offset=&limit=&follow=` | the bytes as `text/plain`; `offset` negative: from the end; `follow=true`: stays open |
-//! | GET `/hansa/v1/explain/{app path}` | [`hansa_model::explain::Explanation`] |
+//! | GET `/hansa/v1/explain/{app path}` | [`crate::plans::Explained`] |
+//! | GET `/hansa/v1/usage/{app path}?span=` | [`crate::past::ServiceUsage`] |
+//! | GET `/hansa/v1/history?of=&span=` | [`crate::past::History`] |
 //! | GET `/hansa/v1/deployments`, `/hansa/v1/deployments/{id}` | [`Deployments`], [`Deployment`] |
 //! | POST `/hansa/v1/deployments/{id}/pause`, `/resume`, `/cancel?force=` | [`Steered`] |
 //! | GET `/hansa/v1/images?node=` | [`Images`] |
 //! | POST `/hansa/v1/images/prune?node=` | [`Pruned`] |
-//! | GET `/hansa/v1/roles`, PUT `/hansa/v1/roles/{name}` | [`Roles`], [`Done`] |
+//! | GET `/hansa/v1/roles`, PUT and DELETE `/hansa/v1/roles/{name}` | [`Roles`], [`Done`] |
+//! | DELETE `/hansa/v1/frameworks/{id or name}` | [`Done`] |
 //! | GET `/hansa/v1/events` | server-sent events, see [`StreamEvent`] |
+//! | GET `/hansa/v1/events/history` | [`crate::past::PastEvents`] |
+//!
+//! Every list takes `limit` and `after`, and tells with `next` that there is more; those of nodes, services and tasks also
+//! `q` (words to look for), `label` (a selector) and `sort`. Every answer takes `fields=a,b.c`: of the objects in a list,
+//! or of the object, only these.
 //!
 //! Errors are `{"error": {"code", "message", "field"?, "remedy"?}}` ([`ErrorBody`]) with the fitting status.
 
+use crate::framework::FrameworkSummary;
 use hansa_model::event::{AgentState, Failing, Standstill};
 use hansa_model::resources::Resources;
 use hansa_model::role::{Role, Totals};
-use hansa_model::task::{HealthResult, TaskState};
-use hansa_model::{AgentId, AppId, DeploymentId, TaskId, Timestamp};
+use hansa_model::task::{Exit, HealthResult, TaskState};
+use hansa_model::{AgentId, AppId, DeploymentId, FrameworkId, RoleName, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -81,8 +93,11 @@ pub struct Cluster {
 /// All machines.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Nodes {
-    /// By host name.
+    /// By host name, unless sorted otherwise.
     pub nodes: Vec<Node>,
+    /// Give this as `after` for the next page; None: this was the last.
+    #[serde(default)]
+    pub next: Option<String>,
 }
 
 /// A machine.
@@ -125,8 +140,11 @@ pub struct Node {
 /// All services.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Services {
-    /// By id.
+    /// By id, unless sorted otherwise.
     pub services: Vec<Service>,
+    /// Give this as `after` for the next page; None: this was the last.
+    #[serde(default)]
+    pub next: Option<AppId>,
 }
 
 /// How a service is, in one word.
@@ -168,6 +186,12 @@ pub struct Service {
     pub cpus_milli: u64,
     /// Bytes of memory for each instance.
     pub mem: u64,
+    /// The role that pays.
+    #[serde(default = "RoleName::any")]
+    pub role: RoleName,
+    /// Labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// What an instance runs: the image, if it is made of one, and the command line, shortened.
     pub command: String,
     /// Deployments that touch it.
@@ -188,6 +212,9 @@ pub struct Service {
 pub struct Deployments {
     /// The oldest first.
     pub deployments: Vec<Deployment>,
+    /// Give this as `after` for the next page; None: this was the last.
+    #[serde(default)]
+    pub next: Option<DeploymentId>,
 }
 
 /// A deployment under way.
@@ -233,9 +260,10 @@ pub struct Steered {
 /// Some tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tasks {
-    /// By id.
+    /// By id, unless sorted otherwise; those that ended, the newest first.
     pub tasks: Vec<Task>,
-    /// Give this as `after` for the next page; None: this was the last.
+    /// Give this as `after` for the next page; None: this was the last. A page may be short, and even empty, when few
+    /// tasks are wanted.
     pub next: Option<TaskId>,
 }
 
@@ -248,6 +276,12 @@ pub struct Task {
     pub app: Option<AppId>,
     /// The service's version.
     pub version: Option<Timestamp>,
+    /// Its framework, if it has one.
+    #[serde(default)]
+    pub framework: Option<FrameworkId>,
+    /// The role that pays.
+    #[serde(default = "RoleName::any")]
+    pub role: RoleName,
     /// Its state.
     pub state: TaskState,
     /// None: no checks, or undecided.
@@ -274,6 +308,12 @@ pub struct Task {
     pub started_at: Option<Timestamp>,
     /// When its state was last reported.
     pub updated_at: Timestamp,
+    /// When it ended, if it has.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// How its process ended: `{"code":1}` or `{"signal":9}`; None: it has not, or nobody knows.
+    #[serde(default)]
+    pub exit: Option<Exit>,
 }
 
 /// All roles that are configured or used.
@@ -281,6 +321,9 @@ pub struct Task {
 pub struct Roles {
     /// By name.
     pub roles: Vec<RoleStatus>,
+    /// Give this as `after` for the next page; None: this was the last.
+    #[serde(default)]
+    pub next: Option<RoleName>,
 }
 
 /// A role.
@@ -381,7 +424,7 @@ pub enum StreamEvent {
         /// Which.
         id: AgentId,
     },
-    /// A machine's use changed; every second while somebody listens.
+    /// A machine's use changed; every second while somebody listens, or as often as `usage_every` says.
     Usage {
         /// Which machine.
         id: AgentId,
@@ -403,6 +446,9 @@ pub enum StreamEvent {
     TaskRemoved {
         /// Which.
         id: TaskId,
+        /// As it was last, with its final state and message; None: not remembered.
+        #[serde(default)]
+        last: Option<Box<Task>>,
     },
     /// A deployment moved; Marathon's shape of it is at `/v2/deployments`.
     Deployment {
@@ -418,6 +464,16 @@ pub enum StreamEvent {
         waiting_for: String,
         /// `running`, `paused`, `failing` (it has come no nearer to its goal for too long), `succeeded` or `failed`.
         state: String,
+    },
+    /// A role's settings or use changed.
+    Role(RoleStatus),
+    /// A framework came, went away or changed what it says of itself. Its tasks and offers are those of that moment: they
+    /// change without a frame.
+    Framework(FrameworkSummary),
+    /// A framework is gone for ever.
+    FrameworkRemoved {
+        /// Which.
+        id: FrameworkId,
     },
     /// Something an operator should look at.
     Alarm {

@@ -10,6 +10,7 @@ pub mod cell;
 pub mod clock;
 mod descriptors;
 mod engine;
+mod history;
 pub mod http;
 mod master;
 pub mod metrics;

@@ -4,6 +4,7 @@
 
 use crate::cell::{Answer, Failure, Request};
 use crate::engine::Event;
+use crate::history::History;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::read_model::ReadModel;
@@ -13,7 +14,7 @@ use hansa_model::event::Published;
 use hansa_model::{AgentId, ClusterId, Principal, Term, Timestamp};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -68,6 +69,7 @@ pub(crate) struct Inner {
     pub(crate) http: reqwest::Client,
     pub(crate) next_session: AtomicU64,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) history: Mutex<History>,
 }
 
 /// What the read-model thread writes and handlers read.
@@ -139,6 +141,11 @@ impl Master {
     /// picture stands still for everybody.
     pub fn read(&self) -> RwLockReadGuard<'_, ReadModel> {
         self.inner.shared.read()
+    }
+
+    /// What was used and given when.
+    pub(crate) fn history(&self) -> MutexGuard<'_, History> {
+        self.inner.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Everything published from now on, in order. A receiver that falls behind loses events and is told so.

@@ -21,8 +21,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -218,6 +218,7 @@ async fn lead(
         http: http.map_err(std::io::Error::other)?,
         next_session: AtomicU64::new(1),
         directory,
+        history: Mutex::default(),
     });
     if master.catch_up().await.is_err() {
         let ended = loop_ended.await.unwrap_or(Ok(()));
@@ -231,6 +232,8 @@ async fn lead(
         grace: GRACE,
     };
     let router = http::router(master.clone());
+    // Ends when the master stops.
+    tokio::spawn(crate::history::keep(master.clone()));
     let server = tokio::spawn(server::serve(listener, router, master.stopping(), limits));
     Ok(Running { master, address, stop, loop_ended, store_closed, server })
 }

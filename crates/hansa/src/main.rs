@@ -11,6 +11,7 @@ mod client;
 mod commands;
 mod compose;
 mod config;
+mod confirm;
 mod context;
 mod contexts;
 mod definitions;

@@ -17,6 +17,8 @@ pub fn task(id: &str) -> Task {
         id: id.into(),
         app: Some("/demo/web".into()),
         version: Some(Timestamp(1_000)),
+        framework: None,
+        role: "*".into(),
         state: TaskState::Running,
         healthy: Some(true),
         health: Vec::new(),
@@ -30,6 +32,8 @@ pub fn task(id: &str) -> Task {
         staged_at: Timestamp(1_000),
         started_at: Some(Timestamp(2_000)),
         updated_at: Timestamp(3_000),
+        ended_at: None,
+        exit: None,
     }
 }
 
@@ -46,6 +50,8 @@ pub fn service() -> Service {
         version: Timestamp(1_000),
         cpus_milli: 100,
         mem: 32 * MIB,
+        role: "*".into(),
+        labels: BTreeMap::new(),
         command: "hansa demo-web".into(),
         deployments: vec!["d-1".into()],
         waiting_for: Some("2 machines: 0.5 cpus short".into()),

@@ -183,7 +183,7 @@ pub(super) fn listed(base: &str, entry: &Entry) -> Value {
 }
 
 /// A mode as `ls` shows it.
-fn mode_text(mode: u32) -> String {
+pub(super) fn mode_text(mode: u32) -> String {
     let kind = match mode & libc::S_IFMT {
         libc::S_IFDIR => 'd',
         libc::S_IFLNK => 'l',

@@ -5,6 +5,7 @@
 //! What Mesos' agents answer stands in [`mesos`]. Everything also under `/slave(1)`, where Mesos' clients look. On loopback everybody on the machine may ask, but a
 //! request with a foreign `Host` or `Origin` is refused: it comes from a web page that somebody was lured to.
 
+mod content;
 mod exec;
 mod files;
 mod guard;
@@ -78,6 +79,9 @@ pub(crate) fn router(
     let context = Context { events, sandboxes: Arc::new(sandboxes), images, allow_exec, sessions };
     let routes = Router::new()
         .route("/hansa/v1/tasks/{task}/usage", get(usage::usage))
+        .route("/hansa/v1/tasks/{task}/history", get(usage::history))
+        .route("/hansa/v1/tasks/{task}/files", get(content::list))
+        .route("/hansa/v1/tasks/{task}/files/content", get(content::show))
         .route("/hansa/v1/images", get(images::list))
         .route("/hansa/v1/images/prune", post(images::prune))
         .route("/hansa/v1/tasks/{task}/exec", get(exec::exec))

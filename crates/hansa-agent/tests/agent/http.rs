@@ -10,6 +10,7 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test { name: "output is read from any place and followed to the end", run: output },
         Test { name: "nothing outside a sandbox is handed out", run: traversal },
+        Test { name: "a sandbox is listed and read, also when its task has ended", run: files },
         Test { name: "foreign pages are refused", run: foreign },
         Test { name: "state and figures", run: figures },
     ]
@@ -39,6 +40,16 @@ impl<'a> Http<'a> {
 
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.get_with(path, &[])
+    }
+
+    /// The headers of an answer that must be there.
+    fn heads(&self, path: &str) -> reqwest::header::HeaderMap {
+        let request = self.client.get(format!("{}{path}", self.base));
+        self.fixture.runtime.block_on(limited(async {
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), 200, "{path}");
+            answer.headers().clone()
+        }))
     }
 
     /// JSON.
@@ -141,6 +152,73 @@ fn traversal() {
     let listed = http.json(&format!("/files/browse?path={data}/sandboxes/x.1/d"));
     assert_eq!(listed[0]["path"], format!("{data}/sandboxes/x.1/d/f"));
     assert_eq!(http.get(&format!("/files/download?path={data}/sandboxes/x.1/d/f")), (200, "in\n".into()));
+}
+
+fn files() {
+    let mut fixture = Fixture::new();
+    let address = fixture.start_agent().address;
+    let script = "mkdir d many; printf 'text' > d/t; printf 'a\\0b' > d/b; ln -s /etc/passwd link; ln -s / d/root; \
+                  for n in 1 2 3 4 5; do : > many/f$n; done; mkfifo pipe; touch ready; \
+                  while ! [ -e go ]; do sleep 0.05; done";
+    fixture.with_master(async |master| {
+        master.launch(shell("x", script));
+        master.state(TaskState::Running).await;
+    });
+    fixture.until("its files are there", || fixture.sandbox("x").join("ready").exists());
+    let base = "/hansa/v1/tasks/x.1/files";
+    let look = |http: &Http<'_>| {
+        let root = http.json(base);
+        let kinds: Vec<(&str, &str)> = root["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| (entry["name"].as_str().unwrap(), entry["kind"].as_str().unwrap()))
+            .collect();
+        for wanted in [("d", "directory"), ("link", "link"), ("pipe", "other"), ("ready", "file")] {
+            assert!(kinds.contains(&wanted), "{wanted:?} in {kinds:?}");
+        }
+        let inside = http.json(&format!("{base}?path=d"));
+        assert_eq!((&inside["path"], &inside["entries"][2]["size"]), (&"d".into(), &4.into()), "{inside}");
+        assert!(inside["entries"][2]["mode"].as_str().unwrap().starts_with("-rw"), "{inside}");
+        let page = http.json(&format!("{base}?path=many&limit=2&after=f1"));
+        assert_eq!((&page["entries"][0]["name"], &page["next"]), (&"f2".into(), &"f3".into()));
+        assert_eq!(http.get(&format!("{base}/content?path=d/t")), (200, "text".into()));
+        assert_eq!(http.get(&format!("{base}/content?path=d/t&offset=-3&limit=2")), (200, "ex".into()));
+        assert_eq!(http.get(&format!("{base}/content?path=d/t&offset=99")), (200, String::new()));
+        let heads = http.heads(&format!("{base}/content?path=d/b&download=true"));
+        assert_eq!(heads["x-hansa-binary"], "true");
+        assert_eq!(heads["x-hansa-size"], "3");
+        assert_eq!(heads["content-type"], "application/octet-stream");
+        assert!(heads["content-disposition"].to_str().unwrap().contains("filename=\"b\""));
+        for bad in [
+            "?path=..",
+            "?path=link",
+            "?path=d/root",
+            "?path=d/../../..",
+            "/content?path=link",
+            "/content?path=d/root/etc/passwd",
+            "/content?path=../../journal",
+            "/content?path=pipe",
+            "/content?path=/etc/passwd",
+            "/content?path=nothing",
+        ] {
+            let (status, text) = http.get(&format!("{base}{bad}"));
+            assert!(status == 404 && text.contains("not-found"), "{bad}: {status} {text}");
+        }
+        let (status, text) = http.get(&format!("{base}/content?path=d"));
+        assert!(status == 400 && text.contains("is a directory"), "{status} {text}");
+        assert_eq!(http.get("/hansa/v1/tasks/..%2fx.1/files").0, 404);
+        assert_eq!(http.get("/hansa/v1/tasks/nobody/files").0, 404);
+    };
+    let http = Http::new(&fixture, &address);
+    look(&http);
+    let past = http.json("/hansa/v1/tasks/x.1/history?span=15m");
+    assert_eq!((&past["step_ms"], &past["limits"]["cpus_milli"]), (&15_000.into(), &100.into()));
+    assert_eq!(http.get("/hansa/v1/tasks/x.1/history?span=1y").0, 400);
+    assert_eq!(http.get("/hansa/v1/tasks/nobody/history").0, 404);
+    std::fs::write(fixture.sandbox("x").join("go"), "").unwrap();
+    fixture.with_master(async |master| master.state(TaskState::Finished).await);
+    look(&Http::new(&fixture, &address));
 }
 
 fn foreign() {

@@ -1,16 +1,21 @@
 //! What [`crate::framework`] looks like on the wire.
 
 use super::schema::{Fields, count, flag, list, list_of, object, one_of, or_null, text};
-use super::{Operation, get, reference};
+use super::{Operation, get, hansa::page, operation, reference};
 use serde_json::Value;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        get("/hansa/v1/frameworks", "Schedulers from outside, by name.")
-            .query("all", flag(), "Also those that are gone.")
-            .gives(200, "Frameworks"),
+        page(get("/hansa/v1/frameworks", "Schedulers from outside, by name.").gives(200, "Frameworks"), "id")
+            .query("all", flag(), "Also those that are gone."),
         get("/hansa/v1/frameworks/{framework}", "A framework, by its id, or by its name if only one has it.")
             .gives(200, "FrameworkDetail"),
+        operation(
+            "delete",
+            "/hansa/v1/frameworks/{framework}",
+            "Removes a framework for ever: its tasks are killed, its id is never taken again.",
+        )
+        .gives(200, "Done"),
         get("/hansa/v1/frameworks/{framework}/explain", "Why a framework is offered what it is offered.")
             .gives(200, "FrameworkExplanation"),
     ]
@@ -69,7 +74,10 @@ fn with<const N: usize>(
 pub(super) fn schemas() -> Fields {
     let mut all = Fields::new();
     let mut put = |name: &str, schema: Value| all.push((name.to_owned(), schema));
-    put("Frameworks", object("All frameworks.", [("frameworks", list_of("FrameworkSummary"))]));
+    put(
+        "Frameworks",
+        object("All frameworks.", [("frameworks", list_of("FrameworkSummary")), ("next", or_null(text()))]),
+    );
     put("FrameworkSummary", with("A framework at a glance; shares are millionths.", summary(), [] as [_; 0]));
     put(
         "FrameworkDetail",
@@ -197,7 +205,8 @@ mod tests {
             role_used: Totals::default(),
             role_share_ppm: 1,
         };
-        check("Frameworks", Frameworks { frameworks: vec![summary.clone()] });
+        check("Frameworks", Frameworks { frameworks: vec![summary.clone()], next: None });
+        check("StreamEvent", crate::hansa::StreamEvent::Framework(summary.clone()));
         check(
             "FrameworkDetail",
             FrameworkDetail {

@@ -5,40 +5,59 @@ use super::{Operation, get, operation, reference};
 use serde_json::{Value, json};
 
 pub(super) fn operations() -> Vec<Operation> {
-    let page = |operation: Operation, what: &str| {
-        operation.query("limit", count(), "How many at most.").query(
-            "after",
-            text(),
-            &format!("Only those after this {what}."),
-        )
-    };
     let order = |path, summary| operation("post", path, summary).gives(200, "Done");
     vec![
         get("/hansa/v1/openapi.json", "This document.").gives(200, "Document"),
         get("/hansa/v1/openapi-marathon.json", "The document of Marathon's API.").gives(200, "Document"),
         get("/hansa/v1/cluster", "The cluster at a glance.").gives(200, "Cluster"),
-        page(get("/hansa/v1/nodes", "Machines, by host name.").gives(200, "Nodes"), "host name"),
+        searched(
+            page(get("/hansa/v1/nodes", "Machines, by host name.").gives(200, "Nodes"), "host name"),
+            "id, name, address and state",
+            "attributes",
+            &["hostname", "state", "tasks", "cpus", "mem", "cpus_used", "mem_used", "registered_at"],
+        ),
         get("/hansa/v1/nodes/{node}", "A machine, by id or host name.").gives(200, "Node"),
         order(
             "/hansa/v1/nodes/{node}/{order}",
             "An operator's order about a machine: `deactivate`, `reactivate`, `drain` or `gone`.",
         ),
-        page(get("/hansa/v1/services", "Services, by id.").gives(200, "Services"), "id"),
+        searched(
+            page(get("/hansa/v1/services", "Services, by id.").gives(200, "Services"), "id"),
+            "id and command",
+            "labels",
+            &["id", "health", "instances", "cpus", "mem", "version"],
+        ),
         get("/hansa/v1/services/{path}", "A service.").gives(200, "Service"),
         get("/hansa/v1/explain/{path}", "Where one more instance of a service would go, or why nowhere.")
-            .gives(200, "Explanation"),
-        page(get("/hansa/v1/tasks", "Tasks, by id, in pages.").gives(200, "Tasks"), "id")
-            .query("app", text(), "Only those of this service.")
-            .query("node", text(), "Only those on this machine, by id or host name.")
-            .query("state", text(), "Only those in this state, such as `TASK_RUNNING` or `running`."),
-        get("/hansa/v1/tasks/{task}", "A task.").gives(200, "Task"),
+            .gives(200, "Explained"),
+        searched(
+            page(get("/hansa/v1/tasks", "Tasks, by id, in pages.").gives(200, "Tasks"), "id"),
+            "id, service, host name, state and message",
+            "labels of their services",
+            &["id", "state", "app", "hostname", "staged_at", "started_at", "updated_at", "cpus", "mem"],
+        )
+        .query("app", text(), "Only those of this service.")
+        .query("framework", text(), "Only those of this framework, by its id.")
+        .query("node", text(), "Only those on this machine, by id or host name.")
+        .query("state", text(), "Only those in this state, such as `TASK_RUNNING` or `running`.")
+        .query(
+            "ended",
+            flag(),
+            "Those that ended and are remembered, the newest first, instead of those that are.",
+        ),
+        get("/hansa/v1/tasks/{task}", "A task, also one that ended while it is remembered.")
+            .gives(200, "Task"),
         get("/hansa/v1/tasks/{task}/logs/{stream}", "A task's `stdout` or `stderr`, from its machine.")
             .gives_text("text/plain")
             .query("offset", json!({"type": "integer"}), "The first byte; negative: from the end.")
             .query("limit", count(), "Bytes at most.")
             .query("follow", flag(), "Stay open and pass on what comes.")
             .query("node", text(), "The machine, for a task that the master has forgotten."),
-        get("/hansa/v1/deployments", "Deployments under way, the oldest first.").gives(200, "Deployments"),
+        page(
+            get("/hansa/v1/deployments", "Deployments under way, the oldest first.")
+                .gives(200, "Deployments"),
+            "id",
+        ),
         get("/hansa/v1/deployments/{deployment}", "A deployment under way.").gives(200, "Deployment"),
         operation(
             "post",
@@ -53,24 +72,55 @@ pub(super) fn operations() -> Vec<Operation> {
         operation("post", "/hansa/v1/images/prune", "Removes container images that no task uses.")
             .query("node", text(), "Only on this machine, by id or host name.")
             .gives(200, "Pruned"),
-        get("/hansa/v1/roles", "Roles that are configured or used.").gives(200, "Roles"),
+        page(get("/hansa/v1/roles", "Roles that are configured or used.").gives(200, "Roles"), "name"),
         operation("put", "/hansa/v1/roles/{role}", "Sets a role's weight, guarantee and limit.")
             .body("RoleSettings")
             .gives(200, "Done"),
+        operation(
+            "delete",
+            "/hansa/v1/roles/{role}",
+            "Forgets a role's settings: weight 1, no guarantee, no limit.",
+        )
+        .gives(200, "Done"),
         get("/hansa/v1/events", "Server-sent events: each frame's `event` and `data` are a StreamEvent.")
             .gives_text("text/event-stream")
             .query("last_event_id", text(), "As the header `Last-Event-ID`: go on after this one.")
-            .query("only", text(), "Kinds of frames, separated by commas."),
+            .query("only", text(), "Kinds of frames, separated by commas.")
+            .query("usage_every", count(), "Seconds between `usage` frames: 1 to 3,600."),
     ]
 }
 
-fn time() -> Value {
+/// A list in pages.
+pub(super) fn page(operation: Operation, what: &str) -> Operation {
+    let after = format!("Only those after this {what}: what `next` said.");
+    operation.query("limit", count(), "How many at most.").query("after", text(), &after).query(
+        "fields",
+        text(),
+        "Only these fields of each, separated by commas; `a.b` is a field within a field. Every answer takes it.",
+    )
+}
+
+/// A list that can be searched and sorted.
+fn searched(operation: Operation, where_: &str, labels: &str, sorts: &[&str]) -> Operation {
+    operation
+        .query("q", text(), &format!("Only those with these words (in small letters or large) in {where_}."))
+        .query(
+            "label",
+            text(),
+            &format!(
+                "A selector of {labels}: `k=v`, `k!=v`, `k` (is there), `!k` (is not), separated by commas."
+            ),
+        )
+        .query("sort", text(), &format!("By one of {}; `-` in front: the largest first.", sorts.join(", ")))
+}
+
+pub(super) fn time() -> Value {
     let mut time = count();
     time["description"] = json!("Milliseconds since 1970-01-01T00:00:00Z.");
     time
 }
 
-fn totals() -> Value {
+pub(super) fn totals() -> Value {
     reference("Totals")
 }
 
@@ -123,7 +173,7 @@ pub(super) fn schemas() -> Fields {
     services(&mut put);
     explanations(&mut put);
     images(&mut put);
-    put("Roles", object("All roles.", [("roles", list_of("RoleStatus"))]));
+    put("Roles", object("All roles.", [("roles", list_of("RoleStatus")), ("next", or_null(text()))]));
     put(
         "RoleStatus",
         object(
@@ -204,7 +254,7 @@ fn machines(put: &mut impl FnMut(&str, Value)) {
             ],
         ),
     );
-    put("Nodes", object("Machines.", [("nodes", list_of("Node"))]));
+    put("Nodes", object("Machines.", [("nodes", list_of("Node")), ("next", or_null(text()))]));
     put(
         "Node",
         object(
@@ -232,7 +282,7 @@ fn machines(put: &mut impl FnMut(&str, Value)) {
 }
 
 fn services(put: &mut impl FnMut(&str, Value)) {
-    put("Services", object("Services.", [("services", list_of("Service"))]));
+    put("Services", object("Services.", [("services", list_of("Service")), ("next", or_null(text()))]));
     put(
         "Service",
         object(
@@ -248,6 +298,8 @@ fn services(put: &mut impl FnMut(&str, Value)) {
                 ("version", time()),
                 ("cpus_milli", count()),
                 ("mem", count()),
+                ("role", text()),
+                ("labels", map(text())),
                 ("command", text()),
                 ("deployments", list(text())),
                 ("waiting_for", or_null(text())),
@@ -268,7 +320,10 @@ fn services(put: &mut impl FnMut(&str, Value)) {
         "Standstill",
         object("Since when something does not move, and why.", [("since", time()), ("words", text())]),
     );
-    put("Deployments", object("Deployments under way.", [("deployments", list_of("Deployment"))]));
+    put(
+        "Deployments",
+        object("Deployments under way.", [("deployments", list_of("Deployment")), ("next", or_null(text()))]),
+    );
     put(
         "Deployment",
         object(
@@ -303,6 +358,8 @@ fn services(put: &mut impl FnMut(&str, Value)) {
                 ("id", text()),
                 ("app", or_null(text())),
                 ("version", or_null(time())),
+                ("framework", or_null(text())),
+                ("role", text()),
                 ("state", text()),
                 ("healthy", or_null(flag())),
                 ("health", list_of("HealthResult")),
@@ -316,6 +373,8 @@ fn services(put: &mut impl FnMut(&str, Value)) {
                 ("staged_at", time()),
                 ("started_at", or_null(time())),
                 ("updated_at", time()),
+                ("ended_at", or_null(time())),
+                ("exit", or_null(reference("Exit"))),
             ],
         ),
     );
@@ -336,21 +395,6 @@ fn services(put: &mut impl FnMut(&str, Value)) {
 }
 
 fn explanations(put: &mut impl FnMut(&str, Value)) {
-    put(
-        "Explanation",
-        object(
-            "Where one more instance would go, or why nowhere.",
-            [
-                ("demand", reference("Demand")),
-                ("machines", count()),
-                ("fitting", count()),
-                ("choice", or_null(text())),
-                ("groups", list_of("ObstacleGroup")),
-                ("nearest", or_null(text())),
-                ("summary", text()),
-            ],
-        ),
-    );
     put(
         "Demand",
         object(
@@ -412,7 +456,10 @@ fn frames() -> Vec<Value> {
         frame("service", reference("Service")),
         frame("service_removed", id()),
         frame("task", reference("Task")),
-        frame("task_removed", id()),
+        frame(
+            "task_removed",
+            object("Which, and as it was last.", [("id", text()), ("last", or_null(reference("Task")))]),
+        ),
         frame(
             "deployment",
             object(
@@ -427,6 +474,9 @@ fn frames() -> Vec<Value> {
                 ],
             ),
         ),
+        frame("role", reference("RoleStatus")),
+        frame("framework", reference("FrameworkSummary")),
+        frame("framework_removed", id()),
         frame("alarm", object("Look at this.", [("code", text()), ("message", text())])),
     ]
 }
@@ -435,11 +485,12 @@ fn frames() -> Vec<Value> {
 mod tests {
     use crate::hansa::{Cluster, ErrorBody, StreamEvent};
     use crate::openapi::{faults, hansa};
+    use crate::plans::Explained;
     use hansa_model::event::AgentState;
     use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup};
     use hansa_model::resources::{GpuDemand, PortDemand};
     use hansa_model::role::{Role, Totals};
-    use hansa_model::task::{HealthResult, TaskState};
+    use hansa_model::task::{Exit, HealthResult, TaskState};
     use hansa_model::{Demand, Timestamp};
     use serde_json::{Value, json, to_value};
 
@@ -498,6 +549,8 @@ mod tests {
             version: Timestamp(1),
             cpus_milli: 1,
             mem: 1,
+            role: "*".into(),
+            labels: [("tier".to_owned(), "web".to_owned())].into(),
             command: "true".into(),
             deployments: vec!["d".into()],
             waiting_for: None,
@@ -526,7 +579,10 @@ mod tests {
             failing: Some(still),
             rolls_back: None,
         };
-        check("Deployments", crate::hansa::Deployments { deployments: vec![deployment] });
+        check(
+            "Deployments",
+            crate::hansa::Deployments { deployments: vec![deployment], next: Some("d".into()) },
+        );
         check("Steered", crate::hansa::Steered { index: 1, deployment: Some("d".into()) });
         let health = HealthResult {
             alive: Some(true),
@@ -540,6 +596,8 @@ mod tests {
             id: "t".into(),
             app: None,
             version: Some(Timestamp(1)),
+            framework: Some("f".into()),
+            role: "*".into(),
             state: TaskState::Running,
             healthy: Some(false),
             health: vec![health],
@@ -553,9 +611,11 @@ mod tests {
             staged_at: Timestamp(1),
             started_at: None,
             updated_at: Timestamp(1),
+            ended_at: Some(Timestamp(1)),
+            exit: Some(Exit::Code(1)),
         };
-        check("Nodes", crate::hansa::Nodes { nodes: vec![node.clone()] });
-        check("Services", crate::hansa::Services { services: vec![service.clone()] });
+        check("Nodes", crate::hansa::Nodes { nodes: vec![node.clone()], next: None });
+        check("Services", crate::hansa::Services { services: vec![service.clone()], next: None });
         check("Tasks", crate::hansa::Tasks { tasks: vec![task.clone()], next: Some("t".into()) });
         let role = Role {
             name: "a".into(),
@@ -579,7 +639,7 @@ mod tests {
         check("Images", crate::hansa::Images { images: vec![image], silent: silent.clone() });
         let pruned = crate::hansa::PrunedNode { node: "n".into(), images: vec!["a:1".into()], bytes: 1 };
         check("Pruned", crate::hansa::Pruned { nodes: vec![pruned], silent });
-        check("Roles", crate::hansa::Roles { roles: vec![role] });
+        check("Roles", crate::hansa::Roles { roles: vec![role.clone()], next: None });
         check("Done", crate::hansa::Done { index: 1 });
         let error = crate::hansa::Error {
             code: "invalid".into(),
@@ -595,8 +655,11 @@ mod tests {
             StreamEvent::Usage { id: "a".into(), used: Totals::default(), machine: Totals::default() },
             StreamEvent::Service(service),
             StreamEvent::ServiceRemoved { id: "/a".into() },
-            StreamEvent::Task(task),
-            StreamEvent::TaskRemoved { id: "t".into() },
+            StreamEvent::Task(task.clone()),
+            StreamEvent::TaskRemoved { id: "t".into(), last: None },
+            StreamEvent::TaskRemoved { id: "t".into(), last: Some(Box::new(task)) },
+            StreamEvent::Role(role),
+            StreamEvent::FrameworkRemoved { id: "f".into() },
             StreamEvent::Deployment {
                 id: "d".into(),
                 services: vec!["/a".into()],
@@ -625,24 +688,22 @@ mod tests {
             Obstacle::Quota { words: "w".into() },
         ];
         let group = ObstacleGroup { machines: 1, examples: vec!["h".into()], obstacles, words: "w".into() };
-        check(
-            "Explanation",
-            Explanation {
-                demand: Demand {
-                    cpus_milli: 1,
-                    mem: 1,
-                    disk: 1,
-                    gpus: GpuDemand { count: 1, milli: 500 },
-                    ports: vec![PortDemand::Any, PortDemand::Exact(80)],
-                },
-                machines: 1,
-                fitting: 0,
-                choice: Some("a".into()),
-                groups: vec![group],
-                nearest: None,
-                summary: "s".into(),
+        let explanation = Explanation {
+            demand: Demand {
+                cpus_milli: 1,
+                mem: 1,
+                disk: 1,
+                gpus: GpuDemand { count: 1, milli: 500 },
+                ports: vec![PortDemand::Any, PortDemand::Exact(80)],
             },
-        );
+            machines: 1,
+            fitting: 0,
+            choice: Some("a".into()),
+            groups: vec![group],
+            nearest: None,
+            summary: "s".into(),
+        };
+        check("Explained", Explained { explanation, choice_hostname: Some("h".into()) });
     }
 
     #[test]

@@ -9,9 +9,13 @@ mod check;
 mod frameworks;
 mod hansa;
 mod marathon;
+mod page;
+mod past;
+mod plans;
 mod schema;
 
 pub use check::faults;
+pub use page::page;
 
 use schema::{Fields, text};
 use serde_json::{Map, Value, json};
@@ -21,9 +25,10 @@ pub fn hansa() -> Value {
     document(
         "Hansa",
         "Hansa's own API. Ids of services are paths: they begin with a slash and may contain more of them, also in a \
-         URL. Times are milliseconds since 1970-01-01T00:00:00Z, amounts of memory and disk are bytes.",
-        [hansa::operations(), frameworks::operations()].into_iter().flatten().collect(),
-        [hansa::schemas(), frameworks::schemas()].concat(),
+         URL. Times are milliseconds since 1970-01-01T00:00:00Z, amounts of memory and disk are bytes. Every answer that is \
+         JSON takes `fields`: of an object, or of the objects in a list, only these fields are given.",
+        [hansa::operations(), frameworks::operations(), past::operations()].into_iter().flatten().collect(),
+        [hansa::schemas(), frameworks::schemas(), past::schemas(), plans::schemas()].concat(),
         "ErrorBody",
     )
 }

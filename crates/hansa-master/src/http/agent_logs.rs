@@ -1,8 +1,8 @@
 //! `/hansa/v1/tasks/{id}/logs/{stream}`: a task's output, passed through from its machine as it comes.
 
+use super::agents::Machine;
 use super::error::ApiError;
 use super::extract::Query;
-use super::nodes;
 use crate::Master;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -69,21 +69,8 @@ pub(super) async fn show(
 }
 
 /// Address and name of the machine that has the output.
-pub(super) fn machine(
-    master: &Master,
-    task: &TaskId,
-    node: Option<&str>,
-) -> Result<(String, String), ApiError> {
-    let model = master.read();
-    let agent = match (model.task(task), node) {
-        (_, Some(name)) => nodes::find(&model, name)?,
-        (Some(task), None) => nodes::find(&model, task.agent.as_str())?,
-        (None, None) => {
-            return Err(ApiError::not_found(format!("there is no task '{task}'"))
-                .remedy("tasks are forgotten some time after they end; their output may still be on the machine: add ?node="));
-        }
-    };
-    Ok((agent.view.address.clone(), agent.view.hostname.to_string()))
+fn machine(master: &Master, task: &TaskId, node: Option<&str>) -> Result<(String, String), ApiError> {
+    Machine::of(master, task, node).map(|machine| (machine.address, machine.hostname))
 }
 
 fn url(address: &str, task: &TaskId, stream: &str, part: &Part) -> Option<reqwest::Url> {

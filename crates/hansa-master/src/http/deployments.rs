@@ -13,14 +13,33 @@ use hansa_model::service::{ServiceAnswer, ServiceCommand};
 use hansa_model::{DeploymentId, Principal};
 use serde::Deserialize;
 
+/// Deployments in a page at most.
+const MOST: usize = 10_000;
+
+/// Which part of the list.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    /// How many at most.
+    limit: Option<usize>,
+    /// Only those after this one.
+    after: Option<DeploymentId>,
+}
+
 /// `GET /hansa/v1/deployments`
-pub(super) async fn list(State(master): State<Master>) -> Json<Deployments> {
+pub(super) async fn list(
+    State(master): State<Master>,
+    Query(page): Query<Page>,
+) -> Result<Json<Deployments>, ApiError> {
     let mut deployments: Vec<Deployment> = {
         let model = master.read();
         model.deployments().map(|view| shown(view)).collect()
     };
     deployments.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
-    Json(Deployments { deployments })
+    let limit = page.limit.unwrap_or(MOST).clamp(1, MOST);
+    let after = page.after.as_ref().map(DeploymentId::as_str);
+    let (deployments, next) =
+        super::lists::page(deployments, |deployment| deployment.id.clone(), after, limit)?;
+    Ok(Json(Deployments { deployments, next }))
 }
 
 /// `GET /hansa/v1/deployments/{id}`

@@ -46,6 +46,11 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
+    /// What stands in its body.
+    pub(super) fn body(self) -> Error {
+        self.body
+    }
+
     /// What it says.
     pub(super) fn words(self) -> String {
         self.body.message

@@ -15,6 +15,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use frames::{Kinds, frames, wire};
 use futures_util::Stream;
 use hansa_api::hansa::StreamEvent;
+use hansa_model::AgentId;
+use hansa_model::agent::Usage;
 use hansa_model::event::Published;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 
 /// Frames that may wait for one client; while it does not read, commits gather in its subscription, and when that is
@@ -37,6 +40,9 @@ const PAUSE: Duration = Duration::from_millis(30);
 /// A comment is sent at least this often, so that both ends notice a broken connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// Machines report this often unasked: who wants to hear no oftener makes them no work.
+const UNASKED: Duration = Duration::from_secs(15);
+
 /// What the client wants.
 #[derive(Debug, Deserialize)]
 pub(super) struct Wanted {
@@ -44,6 +50,8 @@ pub(super) struct Wanted {
     last_event_id: Option<String>,
     /// Kinds of frames by name, separated by commas; all if absent. `resync` is always sent.
     only: Option<String>,
+    /// Seconds between `usage` frames.
+    usage_every: Option<u64>,
 }
 
 /// `GET /hansa/v1/events`
@@ -56,9 +64,18 @@ pub(super) async fn stream(
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let last = header.or(wanted.last_event_id.as_deref());
     let resume = last.and_then(|id| index_of(id, master.identity().term.0));
+    let every = wanted.usage_every.map(seconds).transpose()?;
     let (out, frames) = mpsc::channel(BUFFER);
-    tokio::spawn(Feed::new(master, kinds, out).run(resume));
+    tokio::spawn(Feed::new(master, kinds, every, out).run(resume));
     Ok(Sse::new(ReceiverStream::new(frames)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// The time between `usage` frames.
+fn seconds(seconds: u64) -> Result<Duration, ApiError> {
+    match seconds {
+        1..=3_600 => Ok(Duration::from_secs(seconds)),
+        _ => Err(ApiError::invalid("usage_every", format!("{seconds} seconds are not from 1 to 3,600"))),
+    }
 }
 
 /// The index in an id of this term.
@@ -76,15 +93,32 @@ struct Feed {
     kinds: Kinds,
     out: mpsc::Sender<Result<Event, Infallible>>,
     published: Receiver<Arc<Published>>,
-    usage: Option<UsageWatch>,
+    usage: Option<Reports>,
+    /// What was heard since the last `usage` frames, where they are not sent at once.
+    newest: BTreeMap<AgentId, Usage>,
+    ticks: Option<Interval>,
     _counted: EventStream,
 }
 
 impl Feed {
-    fn new(master: Master, kinds: Kinds, out: mpsc::Sender<Result<Event, Infallible>>) -> Self {
-        let usage = kinds.usage.then(|| master.watch_usage());
+    fn new(
+        master: Master,
+        kinds: Kinds,
+        every: Option<Duration>,
+        out: mpsc::Sender<Result<Event, Infallible>>,
+    ) -> Self {
+        let usage = kinds.usage.then(|| match every {
+            Some(every) if every >= UNASKED => Reports::AsTheyCome(master.inner().shared.usage.subscribe()),
+            _ => Reports::Watched(master.watch_usage()),
+        });
+        let ticks = every.filter(|_| kinds.usage).map(|every| {
+            let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        });
         let counted = master.metrics().event_stream();
-        Self { published: master.subscribe(), master, kinds, out, usage, _counted: counted }
+        let newest = BTreeMap::new();
+        Self { published: master.subscribe(), master, kinds, out, usage, newest, ticks, _counted: counted }
     }
 
     async fn run(mut self, resume: Option<u64>) {
@@ -112,7 +146,13 @@ impl Feed {
                     Err(RecvError::Lagged(_)) => self.begin(None).await?,
                     Err(RecvError::Closed) => return Err(Gone),
                 },
-                usage = next_usage(&mut self.usage) => self.send_usage(usage).await?,
+                usage = next_usage(&mut self.usage) => {
+                    self.gather_usage(usage);
+                    if self.ticks.is_none() {
+                        self.send_usage().await?;
+                    }
+                }
+                () = tick(&mut self.ticks) => self.send_usage().await?,
             }
             // What happens meanwhile goes together.
             tokio::time::sleep(PAUSE).await;
@@ -158,20 +198,22 @@ impl Feed {
         Ok(())
     }
 
-    async fn send_usage(&mut self, first: Result<UsageOf, RecvError>) -> Result<(), Gone> {
-        let mut newest = BTreeMap::new();
-        newest.extend(first.ok());
-        if let Some(watch) = &mut self.usage {
+    fn gather_usage(&mut self, first: Result<UsageOf, RecvError>) {
+        self.newest.extend(first.ok());
+        if let Some(reports) = &mut self.usage {
             loop {
-                match watch.receiver.try_recv() {
-                    Ok((id, usage)) => drop(newest.insert(id, usage)),
+                match reports.receiver().try_recv() {
+                    Ok((id, usage)) => drop(self.newest.insert(id, usage)),
                     // The next report of every machine comes within a second.
                     Err(TryRecvError::Lagged(_)) => {}
                     Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                 }
             }
         }
-        for (id, usage) in newest {
+    }
+
+    async fn send_usage(&mut self) -> Result<(), Gone> {
+        for (id, usage) in std::mem::take(&mut self.newest) {
             self.send(&StreamEvent::Usage { id, used: usage.used, machine: usage.machine }, None).await?;
         }
         Ok(())
@@ -188,12 +230,37 @@ impl Feed {
 }
 
 /// A machine and what it uses.
-type UsageOf = (hansa_model::AgentId, hansa_model::agent::Usage);
+type UsageOf = (AgentId, Usage);
+
+/// How machines' reports are heard.
+enum Reports {
+    /// They are asked for one every second.
+    Watched(UsageWatch),
+    /// As often as they report anyway.
+    AsTheyCome(Receiver<UsageOf>),
+}
+
+impl Reports {
+    fn receiver(&mut self) -> &mut Receiver<UsageOf> {
+        match self {
+            Self::Watched(watch) => &mut watch.receiver,
+            Self::AsTheyCome(receiver) => receiver,
+        }
+    }
+}
+
+/// The next time for `usage` frames; never, if they are sent at once.
+async fn tick(ticks: &mut Option<Interval>) {
+    match ticks {
+        Some(ticks) => drop(ticks.tick().await),
+        None => std::future::pending().await,
+    }
+}
 
 /// The next report; never, if none are wanted.
-async fn next_usage(watch: &mut Option<UsageWatch>) -> Result<UsageOf, RecvError> {
-    match watch {
-        Some(watch) => watch.receiver.recv().await,
+async fn next_usage(reports: &mut Option<Reports>) -> Result<UsageOf, RecvError> {
+    match reports {
+        Some(reports) => reports.receiver().recv().await,
         None => std::future::pending().await,
     }
 }
@@ -213,7 +280,7 @@ mod tests {
         let running = start_with_store(options, Box::new(store)).await.unwrap();
         let master = running.master().clone();
         let (out, mut frames) = mpsc::channel(2);
-        let feed = tokio::spawn(Feed::new(master.clone(), Kinds::parse(None).unwrap(), out).run(None));
+        let feed = tokio::spawn(Feed::new(master.clone(), Kinds::parse(None).unwrap(), None, out).run(None));
         let text = |event: Option<Result<Event, Infallible>>| format!("{:?}", event.unwrap().unwrap());
         assert!(text(frames.recv().await).contains("resync"));
         let publish = |index| {

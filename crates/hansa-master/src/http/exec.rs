@@ -1,7 +1,7 @@
 //! `/hansa/v1/tasks/{id}/exec`: a command in a task's container. The connection is passed through to the task's machine,
 //! both ways and byte for byte.
 
-use super::agent_logs::machine;
+use super::agents::Machine;
 use super::error::ApiError;
 use crate::Master;
 use axum::body::Body;
@@ -30,7 +30,33 @@ pub(super) async fn run(
             format!("this path speaks {PROTOCOL}: say `Upgrade: {PROTOCOL}`"),
         ));
     }
-    let (address, hostname) = machine(&master, &task, None)?;
+    let machine = Machine::of(&master, &task, None)?;
+    let mut theirs = open(&master, &task, &machine).await?;
+    let ours = hyper::upgrade::on(request);
+    let mut stopping = master.stopping();
+    tokio::spawn(async move {
+        let Ok(ours) = ours.await else { return };
+        let mut ours = TokioIo::new(ours);
+        tokio::select! {
+            // Whoever hangs up ends both.
+            _ = tokio::io::copy_bidirectional(&mut ours, &mut theirs) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static(PROTOCOL));
+    Ok(response)
+}
+
+/// A connection to a task's machine that speaks [`PROTOCOL`] from here on.
+pub(super) async fn open(
+    master: &Master,
+    task: &TaskId,
+    machine: &Machine,
+) -> Result<reqwest::Upgraded, ApiError> {
+    let Machine { address, hostname, .. } = machine;
     let gone = |why: String| {
         ApiError::unavailable(format!("node {hostname} at {address} does not answer: {why}"))
             .remedy("its agent may be stopped; its tasks run on")
@@ -56,21 +82,5 @@ pub(super) async fn run(
             message,
         ));
     }
-    let mut theirs = answer.upgrade().await.map_err(|error| gone(error.to_string()))?;
-    let ours = hyper::upgrade::on(request);
-    let mut stopping = master.stopping();
-    tokio::spawn(async move {
-        let Ok(ours) = ours.await else { return };
-        let mut ours = TokioIo::new(ours);
-        tokio::select! {
-            // Whoever hangs up ends both.
-            _ = tokio::io::copy_bidirectional(&mut ours, &mut theirs) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-        }
-    });
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    response.headers_mut().insert(UPGRADE, HeaderValue::from_static(PROTOCOL));
-    Ok(response)
+    answer.upgrade().await.map_err(|error| gone(error.to_string()))
 }

@@ -2,17 +2,20 @@
 
 use super::error::ApiError;
 use super::extract::Query;
+use super::lists;
 use crate::Master;
 use crate::cell::{Answer, Request};
 use crate::read_model::{Framework, ReadModel};
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use hansa_api::framework::{
     FrameworkDetail, FrameworkExplanation, FrameworkFilter, FrameworkOffer, FrameworkRole, FrameworkState,
     FrameworkSummary, Frameworks, LastOffer, OfferObstacle, RoleExplanation,
 };
+use hansa_api::hansa::Done;
 use hansa_model::event::AgentState;
-use hansa_model::framework::{self as kernel, Amount, Offer, parts};
+use hansa_model::framework::{self as kernel, Amount, FrameworkCall, Offer, parts};
 use hansa_model::resources::{Resources, WHOLE_GPU};
 use hansa_model::role::Totals;
 use hansa_model::task::TaskState;
@@ -25,17 +28,30 @@ pub(super) struct Which {
     /// Also those that are gone.
     #[serde(default)]
     all: bool,
+    /// How many at most.
+    limit: Option<usize>,
+    /// Only those after the one with this id.
+    after: Option<String>,
 }
 
+/// Frameworks in a page at most.
+const MOST: usize = 10_000;
+
 /// `GET /hansa/v1/frameworks`
-pub(super) async fn list(State(master): State<Master>, Query(which): Query<Which>) -> Json<Frameworks> {
+pub(super) async fn list(
+    State(master): State<Master>,
+    Query(which): Query<Which>,
+) -> Result<Json<Frameworks>, ApiError> {
     let model = master.read();
     let capacity = capacity(&model);
     let gone = model.completed_frameworks().filter(|_| which.all);
     let mut frameworks: Vec<FrameworkSummary> =
         model.frameworks().chain(gone).map(|framework| summary(&model, framework, &capacity)).collect();
     frameworks.sort_unstable_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    Json(Frameworks { frameworks })
+    let limit = which.limit.unwrap_or(MOST).clamp(1, MOST);
+    let (frameworks, next) =
+        lists::page(frameworks, |framework| framework.id.clone(), which.after.as_deref(), limit)?;
+    Ok(Json(Frameworks { frameworks, next }))
 }
 
 /// `GET /hansa/v1/frameworks/{id or name}`
@@ -122,6 +138,25 @@ pub(super) async fn explain(
     Ok(Json(FrameworkExplanation { id, name: framework.view.info.name.clone(), summary, roles }))
 }
 
+/// `DELETE /hansa/v1/frameworks/{id or name}`: its tasks are killed, and its id is never taken again.
+pub(super) async fn remove(
+    State(master): State<Master>,
+    Path(name): Path<String>,
+) -> Result<Json<Done>, ApiError> {
+    let id = id_of(&master.read(), &name)?;
+    if master.read().framework(&id).is_none() {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "conflict",
+            format!("framework '{id}' is gone already"),
+        ));
+    }
+    let call = Box::new(FrameworkCall::Teardown);
+    let request = Request::Framework { framework: Some(id.as_str().into()), call };
+    let (index, _) = master.submit(Principal::loopback(), request).await?;
+    Ok(Json(Done { index }))
+}
+
 /// What the allocator says; None: the framework is gone.
 async fn ask(master: &Master, id: &str) -> Result<Option<kernel::FrameworkExplanation>, ApiError> {
     if master.read().framework(id).is_none() {
@@ -156,7 +191,7 @@ fn find<'m>(model: &'m ReadModel, id: &str) -> Result<&'m Framework, ApiError> {
     found.ok_or_else(|| ApiError::not_found(format!("there is no framework '{id}'")))
 }
 
-fn summary(model: &ReadModel, framework: &Framework, capacity: &Totals) -> FrameworkSummary {
+pub(super) fn summary(model: &ReadModel, framework: &Framework, capacity: &Totals) -> FrameworkSummary {
     let view = &framework.view;
     let info = &view.info;
     let (state, since) = match (framework.removed_at, view.disconnected_at) {
@@ -252,7 +287,7 @@ fn text(amount: &Amount) -> String {
 }
 
 /// What all machines have that are not out of reach.
-fn capacity(model: &ReadModel) -> Totals {
+pub(super) fn capacity(model: &ReadModel) -> Totals {
     let reached = model.agents().filter(|agent| agent.view.state != AgentState::Unreachable);
     reached.fold(Totals::default(), |sum, agent| add(sum, Totals::of(&agent.view.total)))
 }

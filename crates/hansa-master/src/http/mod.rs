@@ -4,33 +4,42 @@
 //! limit, and whatever goes wrong has a typed body.
 
 mod agent_logs;
+mod agents;
 mod assets;
 mod cors;
 mod deployments;
+mod docs;
 pub mod error;
 mod events;
 mod exec;
 mod extract;
+mod fields;
+mod files;
 mod frameworks;
 #[cfg(test)]
 mod fuzz;
 mod guard;
 mod gzip;
+mod history;
 mod images;
 pub(crate) mod limits;
 mod link;
+mod lists;
 pub mod marathon;
 mod measurements;
 mod mesos;
 mod methods;
 mod nodes;
 mod openapi;
+mod past;
 mod roles;
 mod services;
 mod tags;
 mod tasks;
+mod terminal;
 mod typed;
 mod views;
+mod websocket;
 
 use crate::Master;
 use axum::Router;
@@ -48,6 +57,7 @@ fn own_routes() -> Vec<(&'static str, MethodRouter<Master>)> {
     vec![
         ("/hansa/v1/openapi.json", get(openapi::hansa)),
         ("/hansa/v1/openapi-marathon.json", get(openapi::marathon)),
+        ("/hansa/v1/docs", get(docs::page)),
         ("/hansa/v1/cluster", get(views::cluster)),
         ("/hansa/v1/nodes", get(nodes::list)),
         ("/hansa/v1/nodes/{node}", get(nodes::show)),
@@ -55,20 +65,27 @@ fn own_routes() -> Vec<(&'static str, MethodRouter<Master>)> {
         ("/hansa/v1/services", get(services::list)),
         ("/hansa/v1/services/{*path}", get(services::show)),
         ("/hansa/v1/explain/{*path}", get(services::explain)),
+        ("/hansa/v1/usage/{*path}", get(history::usage)),
+        ("/hansa/v1/history", get(history::show)),
         ("/hansa/v1/tasks", get(tasks::list)),
         ("/hansa/v1/tasks/{task}", get(tasks::show)),
         ("/hansa/v1/tasks/{task}/logs/{stream}", get(agent_logs::show)),
+        ("/hansa/v1/tasks/{task}/history", get(past::task)),
+        ("/hansa/v1/tasks/{task}/files", get(files::list)),
+        ("/hansa/v1/tasks/{task}/files/content", get(files::content)),
+        ("/hansa/v1/tasks/{task}/terminal", get(terminal::open)),
         ("/hansa/v1/deployments", get(deployments::list)),
         ("/hansa/v1/deployments/{deployment}", get(deployments::show)),
         ("/hansa/v1/deployments/{deployment}/{order}", post(deployments::order)),
         ("/hansa/v1/images", get(images::list)),
         ("/hansa/v1/images/prune", post(images::prune)),
         ("/hansa/v1/frameworks", get(frameworks::list)),
-        ("/hansa/v1/frameworks/{framework}", get(frameworks::show)),
+        ("/hansa/v1/frameworks/{framework}", get(frameworks::show).delete(frameworks::remove)),
         ("/hansa/v1/frameworks/{framework}/explain", get(frameworks::explain)),
         ("/hansa/v1/roles", get(roles::list)),
-        ("/hansa/v1/roles/{role}", put(roles::set)),
+        ("/hansa/v1/roles/{role}", put(roles::set).delete(roles::forget)),
         ("/hansa/v1/events", get(events::stream)),
+        ("/hansa/v1/events/history", get(past::events)),
     ]
 }
 
@@ -85,6 +102,7 @@ pub(crate) fn router(master: Master) -> Router {
         .route("/", get(assets::index))
         .route("/ui", get(assets::index))
         .route("/ui/{*path}", get(assets::file))
+        .layer(middleware::from_fn(fields::check))
         .layer(middleware::from_fn_with_state(master.clone(), tags::check))
         .with_state(master.clone());
     let mesos = mesos::Mesos::new(master.clone());

@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::extract::Query;
+use super::lists::{Key, Order, Selector, Words, page};
 use super::views;
 use crate::Master;
 use crate::cell::{AgentOrder, Request};
@@ -15,27 +16,62 @@ use serde::Deserialize;
 /// The most machines in one answer.
 const MOST: usize = 50_000;
 
-/// Which part of a list.
+/// Which machines, and which part of the list.
 #[derive(Debug, Deserialize)]
-pub(super) struct Page {
+pub(super) struct Wanted {
+    q: Option<String>,
+    /// A selector of attributes.
+    label: Option<String>,
+    sort: Option<String>,
     /// How many at most.
     limit: Option<usize>,
-    /// Only those whose host name comes after this one.
+    /// Only those whose host name comes after this one; sorted otherwise: those that stand behind it.
     after: Option<String>,
 }
 
+const SORTS: [(&str, fn(&Node) -> Key); 8] = [
+    ("hostname", |node| Key::Text(node.hostname.clone())),
+    ("state", |node| Key::Number(node.state as u64)),
+    ("tasks", |node| Key::Number(node.tasks.into())),
+    ("cpus", |node| Key::Number(node.allocated.cpus_milli)),
+    ("mem", |node| Key::Number(node.allocated.mem)),
+    ("cpus_used", |node| node.used.map_or(Key::Nothing, |used| Key::Number(used.cpus_milli))),
+    ("mem_used", |node| node.used.map_or(Key::Nothing, |used| Key::Number(used.mem))),
+    ("registered_at", |node| Key::Number(node.registered_at.0)),
+];
+
 /// `GET /hansa/v1/nodes`
-pub(super) async fn list(State(master): State<Master>, Query(page): Query<Page>) -> Json<Nodes> {
+pub(super) async fn list(
+    State(master): State<Master>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Nodes>, ApiError> {
+    let labels = Selector::parse(wanted.label.as_deref())?;
+    let order = Order::parse(wanted.sort.as_deref(), &SORTS)?;
+    let words = Words::parse(wanted.q.as_deref());
+    let limit = wanted.limit.unwrap_or(MOST).clamp(1, MOST);
+    let after = wanted.after.as_deref();
     let mut nodes: Vec<Node> = {
         let model = master.read();
-        let wanted = model
-            .agents()
-            .filter(|agent| page.after.as_deref().is_none_or(|after| agent.view.hostname.as_ref() > after));
+        let wanted = model.agents().filter(|agent| {
+            let view = &agent.view;
+            let state = views::state_name(view.state);
+            (order.is_some() || after.is_none_or(|after| view.hostname.as_ref() > after))
+                && labels.selects(&view.attributes)
+                && words.are_in(&[view.id.as_str(), &view.hostname, &view.address, state])
+        });
         wanted.map(|agent| views::node(&model, agent)).collect()
     };
-    nodes.sort_unstable_by(|a, b| (&a.hostname, &a.id).cmp(&(&b.hostname, &b.id)));
-    nodes.truncate(page.limit.unwrap_or(MOST).min(MOST));
-    Json(Nodes { nodes })
+    let (nodes, next) = match order {
+        Some(order) => {
+            let sorted = order.sort(nodes, |node| (node.hostname.clone(), node.id.clone()));
+            page(sorted, |node| node.hostname.clone(), after, limit)?
+        }
+        None => {
+            nodes.sort_unstable_by(|a, b| (&a.hostname, &a.id).cmp(&(&b.hostname, &b.id)));
+            page(nodes, |node| node.hostname.clone(), None, limit)?
+        }
+    };
+    Ok(Json(Nodes { nodes, next }))
 }
 
 /// `GET /hansa/v1/nodes/{id or host name}`

@@ -1,7 +1,8 @@
 //! `/hansa/v1/roles`: how teams share the pool.
 
 use super::error::ApiError;
-use super::extract::Body;
+use super::extract::{Body, Query};
+use super::views;
 use crate::Master;
 use crate::cell::Request;
 use axum::Json;
@@ -34,14 +35,27 @@ fn usual_weight() -> u64 {
     1_000
 }
 
+/// Roles in a page at most.
+const MOST: usize = 10_000;
+
+/// Which part of the list.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    /// How many at most.
+    limit: Option<usize>,
+    /// Only those after this one.
+    after: Option<RoleName>,
+}
+
 /// `GET /hansa/v1/roles`
-pub(super) async fn list(State(master): State<Master>) -> Json<Roles> {
+pub(super) async fn list(State(master): State<Master>, Query(page): Query<Page>) -> Json<Roles> {
     let model = master.read();
-    let status = |view: &hansa_model::event::RoleView| RoleStatus {
-        role: view.role.clone(),
-        allocated: view.allocated,
-    };
-    Json(Roles { roles: model.roles().map(|view| status(view)).collect() })
+    let limit = page.limit.unwrap_or(MOST).clamp(1, MOST);
+    let mut wanted =
+        model.roles().filter(|view| page.after.as_ref().is_none_or(|after| view.role.name > *after));
+    let roles: Vec<RoleStatus> = wanted.by_ref().take(limit).map(|view| views::role(view)).collect();
+    let next = wanted.next().and_then(|_| roles.last()).map(|last| last.role.name.clone());
+    Json(Roles { roles, next })
 }
 
 /// `PUT /hansa/v1/roles/{name}`
@@ -51,6 +65,21 @@ pub(super) async fn set(
     Body(settings): Body<Settings>,
 ) -> Result<Json<Done>, ApiError> {
     let role = checked(&name, settings)?;
+    let (index, _) = master.submit(Principal::loopback(), Request::SetRole(role)).await?;
+    Ok(Json(Done { index }))
+}
+
+/// `DELETE /hansa/v1/roles/{name}`: it has the settings again that a role has of which nothing was ever said.
+pub(super) async fn forget(
+    State(master): State<Master>,
+    Path(name): Path<RoleName>,
+) -> Result<Json<Done>, ApiError> {
+    if !master.read().roles().any(|view| view.role.name == name) {
+        return Err(ApiError::not_found(format!("there is no role '{name}'"))
+            .remedy("`hansa role list` shows the roles that are configured or used"));
+    }
+    let (guarantee, limit) = Default::default();
+    let role = Role { name, weight_milli: usual_weight(), guarantee, limit };
     let (index, _) = master.submit(Principal::loopback(), Request::SetRole(role)).await?;
     Ok(Json(Done { index }))
 }

@@ -2,37 +2,70 @@
 
 use super::error::ApiError;
 use super::extract::{Query, app_id};
+use super::lists::{Key, Order, Selector, Words, page};
 use super::views;
 use crate::Master;
 use crate::cell::{Answer, Request};
 use axum::Json;
 use axum::extract::{Path, State};
 use hansa_api::hansa::{Service, Services};
-use hansa_model::explain::Explanation;
+use hansa_api::plans::Explained;
 use hansa_model::{AppId, Principal};
 use serde::Deserialize;
 
 /// The most services in one answer.
 const MOST: usize = 50_000;
 
-/// Which part of a list.
+/// Which services, and which part of the list.
 #[derive(Debug, Deserialize)]
-pub(super) struct Page {
+pub(super) struct Wanted {
+    q: Option<String>,
+    label: Option<String>,
+    sort: Option<String>,
     /// How many at most.
     limit: Option<usize>,
-    /// Only those whose id comes after this one.
+    /// Only those whose id comes after this one; sorted otherwise: those that stand behind it.
     after: Option<AppId>,
 }
 
+const SORTS: [(&str, fn(&Service) -> Key); 6] = [
+    ("id", |service| Key::Text(service.id.to_string())),
+    ("health", |service| Key::Number(service.health as u64)),
+    ("instances", |service| Key::Number(service.instances.into())),
+    ("cpus", |service| Key::Number(service.cpus_milli)),
+    ("mem", |service| Key::Number(service.mem)),
+    ("version", |service| Key::Number(service.version.0)),
+];
+
 /// `GET /hansa/v1/services`
-pub(super) async fn list(State(master): State<Master>, Query(page): Query<Page>) -> Json<Services> {
-    let model = master.read();
-    let services = model
-        .apps_after(page.after.as_ref())
-        .take(page.limit.unwrap_or(MOST).min(MOST))
-        .map(|app| views::service(&model, app))
-        .collect();
-    Json(Services { services })
+pub(super) async fn list(
+    State(master): State<Master>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Services>, ApiError> {
+    let labels = Selector::parse(wanted.label.as_deref())?;
+    let order = Order::parse(wanted.sort.as_deref(), &SORTS)?;
+    let words = Words::parse(wanted.q.as_deref());
+    let limit = wanted.limit.unwrap_or(MOST).clamp(1, MOST);
+    let after = wanted.after.as_ref();
+    let services: Vec<Service> = {
+        let model = master.read();
+        let found = model.apps_after(after.filter(|_| order.is_none())).filter(|app| {
+            let spec = &app.current.spec;
+            labels.selects(&spec.labels)
+                && (words.is_empty() || words.are_in(&[spec.id.as_str(), &views::shown(spec)]))
+        });
+        // One more tells whether there are more.
+        let most = if order.is_some() { usize::MAX } else { limit + 1 };
+        found.take(most).map(|app| views::service(&model, app)).collect()
+    };
+    let (services, next) = match order {
+        Some(order) => {
+            let sorted = order.sort(services, |service| service.id.clone());
+            page(sorted, |service| service.id.clone(), after.map(AppId::as_str), limit)?
+        }
+        None => page(services, |service| service.id.clone(), None, limit)?,
+    };
+    Ok(Json(Services { services, next }))
 }
 
 /// `GET /hansa/v1/services/{path}`
@@ -50,11 +83,17 @@ pub(super) async fn show(
 pub(super) async fn explain(
     State(master): State<Master>,
     Path(path): Path<String>,
-) -> Result<Json<Explanation>, ApiError> {
-    match master.submit(Principal::loopback(), Request::Explain(app_id(&path))).await? {
-        (_, Answer::Explanation(explanation)) => Ok(Json(*explanation)),
+) -> Result<Json<Explained>, ApiError> {
+    let explanation = match master.submit(Principal::loopback(), Request::Explain(app_id(&path))).await? {
+        (_, Answer::Explanation(explanation)) => *explanation,
         (_, other) => {
-            Err(ApiError::internal(format!("an explanation was asked for, and this came: {other:?}")))
+            let words = format!("an explanation was asked for, and this came: {other:?}");
+            return Err(ApiError::internal(words));
         }
-    }
+    };
+    let choice_hostname = explanation.choice.as_ref().map(|id| {
+        let model = master.read();
+        model.agent(id.as_str()).map_or_else(|| id.to_string(), |agent| agent.view.hostname.to_string())
+    });
+    Ok(Json(Explained { explanation, choice_hostname }))
 }

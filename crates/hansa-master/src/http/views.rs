@@ -1,13 +1,13 @@
 //! The picture in the words of Hansa's own API.
 
 use crate::Master;
-use crate::read_model::{Agent, ReadModel, STATES, app_of};
+use crate::read_model::{Agent, ReadModel, STATES, app_of, framework_of};
 use axum::Json;
 use axum::extract::State;
-use hansa_api::hansa::{Cluster, Health, Node, Service, Task};
+use hansa_api::hansa::{Cluster, Health, Node, RoleStatus, Service, Task};
 use hansa_model::Timestamp;
 use hansa_model::app::AppSpec;
-use hansa_model::event::{AgentState, AppView, TaskView};
+use hansa_model::event::{AgentState, AppView, RoleView, TaskView};
 use hansa_model::role::Totals;
 use hansa_model::spec::{Command, Origin};
 use std::collections::BTreeMap;
@@ -117,6 +117,8 @@ pub(super) fn service(model: &ReadModel, app: &AppView) -> Service {
         version: app.current.version,
         cpus_milli: spec.cpus_milli,
         mem: spec.mem,
+        role: spec.role.clone(),
+        labels: spec.labels.clone(),
         command: shown(spec),
         deployments: app.deployments.clone(),
         waiting_for,
@@ -148,7 +150,7 @@ fn health(model: &ReadModel, app: &AppView) -> Health {
 }
 
 /// What an instance runs: the image, if it is made of one, and the command.
-fn shown(spec: &AppSpec) -> String {
+pub(super) fn shown(spec: &AppSpec) -> String {
     let image = spec.container.as_ref().and_then(|container| container.image.as_ref());
     let command = match &spec.command {
         Command::Shell(line) => line.clone(),
@@ -164,6 +166,11 @@ fn shown(spec: &AppSpec) -> String {
     }
 }
 
+/// A role.
+pub(super) fn role(view: &RoleView) -> RoleStatus {
+    RoleStatus { role: view.role.clone(), allocated: view.allocated }
+}
+
 /// A task.
 pub(super) fn task(view: &TaskView) -> Task {
     let status = &view.status;
@@ -171,6 +178,8 @@ pub(super) fn task(view: &TaskView) -> Task {
         id: status.task.clone(),
         app: app_of(view).cloned(),
         version: version_of(view),
+        framework: framework_of(view).cloned(),
+        role: view.role.clone(),
         state: status.state,
         healthy: status.healthy,
         health: status.health.clone(),
@@ -184,6 +193,8 @@ pub(super) fn task(view: &TaskView) -> Task {
         staged_at: view.staged_at,
         started_at: view.started_at,
         updated_at: status.at,
+        ended_at: status.state.is_terminal().then_some(status.at),
+        exit: status.exit,
     }
 }
 

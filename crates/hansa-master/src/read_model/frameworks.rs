@@ -1,11 +1,14 @@
 //! Frameworks in the picture: those that are there and those that are gone, what they were offered, what became of their
 //! tasks. How much of the past is remembered is bounded.
 
+use super::app_of;
 use super::counts::STATES;
+use super::ended::EndedOfServices;
 use hansa_model::event::{ExecutorView, FrameworkView, OfferEnd, TaskView};
 use hansa_model::framework::Offer;
-use hansa_model::task::{TaskState, TaskStatus};
+use hansa_model::task::{Exit, Reason, TaskState, TaskStatus};
 use hansa_model::{AgentId, FrameworkId, InstanceId, OfferId, TaskId, Timestamp};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -19,14 +22,22 @@ pub const COMPLETED_TASKS: usize = 1_000;
 const MARKS: usize = 16;
 
 /// One state that a task was in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The state.
     pub state: TaskState,
     /// What its checks said last in that state.
     pub healthy: Option<bool>,
+    /// When it was first told to be in it.
+    pub since: Timestamp,
     /// When it was last told to be in it.
     pub at: Timestamp,
+    /// Why, in words; None: nothing was said.
+    pub message: Option<Arc<str>>,
+    /// Why, as Mesos names it.
+    pub reason: Option<Reason>,
+    /// How its process ended, if that is what ended it.
+    pub exit: Option<Exit>,
 }
 
 /// The states that a task was in, one after the other; what was told of one state in a row counts once, and staging,
@@ -49,11 +60,17 @@ impl Marks {
         if status.state == TaskState::Staging {
             return self.clone();
         }
-        let mut marks: Vec<Mark> = self.iter().copied().collect();
-        if marks.last().is_some_and(|last| last.state == status.state) {
-            marks.pop();
-        }
-        marks.push(Mark { state: status.state, healthy: status.healthy, at: status.at });
+        let mut marks: Vec<Mark> = self.iter().cloned().collect();
+        let same = marks.pop_if(|last| last.state == status.state);
+        marks.push(Mark {
+            state: status.state,
+            healthy: status.healthy,
+            since: same.map_or(status.at, |same| same.since),
+            at: status.at,
+            message: (!status.message.is_empty()).then(|| status.message.as_str().into()),
+            reason: status.reason,
+            exit: status.exit,
+        });
         if marks.len() > MARKS {
             marks.remove(0);
         }
@@ -148,8 +165,10 @@ pub(super) struct Frameworks {
     pub(super) tasks: BTreeMap<FrameworkId, BTreeSet<TaskId>>,
     pub(super) executors: BTreeMap<InstanceId, Arc<ExecutorView>>,
     pub(super) offers: BTreeMap<OfferId, Arc<Offer>>,
-    /// Ended tasks of the services, the oldest first.
-    pub(super) ended: VecDeque<Told>,
+    /// Ended tasks of the services.
+    pub(super) ended: EndedOfServices,
+    /// All ended tasks that are remembered, also of frameworks.
+    pub(super) ended_by_id: FxHashMap<TaskId, Told>,
 }
 
 impl Frameworks {
@@ -173,7 +192,10 @@ impl Frameworks {
         framework.removed_at = Some(at);
         self.completed.push_back(framework);
         while self.completed.len() > COMPLETED_FRAMEWORKS {
-            self.completed.pop_front();
+            let Some(forgotten) = self.completed.pop_front() else { break };
+            for told in &forgotten.ended {
+                self.ended_by_id.remove(&told.view.status.task);
+            }
         }
     }
 
@@ -226,11 +248,21 @@ impl Frameworks {
                     None => return,
                 }
             }
-            None => &mut self.ended,
+            None => {
+                let Some(app) = app_of(&told.view) else { return };
+                for gone in self.ended.push(app, told.clone()) {
+                    self.ended_by_id.remove(&gone);
+                }
+                self.ended_by_id.insert(told.view.status.task.clone(), told);
+                return;
+            }
         };
+        self.ended_by_id.insert(told.view.status.task.clone(), told.clone());
         ended.push_back(told);
-        if ended.len() > COMPLETED_TASKS {
-            ended.pop_front();
+        if ended.len() > COMPLETED_TASKS
+            && let Some(gone) = ended.pop_front()
+        {
+            self.ended_by_id.remove(&gone.view.status.task);
         }
     }
 

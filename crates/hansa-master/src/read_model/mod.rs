@@ -7,15 +7,20 @@
 //! Not here: decisions of any kind, wire formats.
 
 mod counts;
+mod ended;
+mod events;
 mod frameworks;
 #[cfg(test)]
 mod tests;
 
 pub use counts::{Counts, STATES};
+pub use ended::{ENDED_OF_SERVICE, ENDED_OF_SERVICES};
+pub use events::{Past, PastKind};
 pub use frameworks::{
     COMPLETED_FRAMEWORKS, COMPLETED_TASKS, Framework, Mark, Marks, OfferTally, Tallies, Told, framework_of,
 };
 
+use events::PastEvents;
 use frameworks::Frameworks;
 use hansa_model::agent::Usage;
 use hansa_model::app::AppVersion;
@@ -74,6 +79,7 @@ pub struct ReadModel {
     tallies: Tallies,
     recent: VecDeque<Arc<Published>>,
     recent_events: usize,
+    past: PastEvents,
 }
 
 impl ReadModel {
@@ -195,6 +201,21 @@ impl ReadModel {
         self.frameworks.ended.iter()
     }
 
+    /// A task that ended and is remembered.
+    pub fn ended(&self, id: &TaskId) -> Option<&Told> {
+        self.frameworks.ended_by_id.get(id)
+    }
+
+    /// A task with its past, whether it is there or has ended and is remembered.
+    pub fn told_or_ended(&self, id: &TaskId) -> Option<&Told> {
+        self.tasks.get(id).or_else(|| self.ended(id))
+    }
+
+    /// What happened, the newest first, as much as is remembered.
+    pub fn past(&self) -> impl Iterator<Item = &Past> {
+        self.past.newest_first()
+    }
+
     /// All frameworks that are not gone, by id.
     pub fn frameworks(&self) -> impl ExactSizeIterator<Item = &Framework> {
         self.frameworks.known.values()
@@ -264,6 +285,11 @@ impl ReadModel {
         self.roles.values()
     }
 
+    /// One role.
+    pub fn role(&self, name: &RoleName) -> Option<&Arc<RoleView>> {
+        self.roles.get(name)
+    }
+
     /// What was published after commit `index`, if all of it is still held.
     pub fn since(&self, index: u64) -> Option<Vec<Arc<Published>>> {
         let first = self.recent.front().map_or(self.index + 1, |published| published.index);
@@ -278,6 +304,7 @@ impl ReadModel {
     pub fn fold(&mut self, published: &Arc<Published>) {
         self.at = self.at.max(published.at);
         for event in &published.events {
+            self.note(published.at, event);
             self.fold_event(event);
         }
         self.index = self.index.max(published.index);

@@ -90,7 +90,15 @@ fn words(event: &StreamEvent) -> String {
             let flat = message.replace('\n', " ");
             format!("task        {} is {} on {}{flat}", task.id, task_state(task), task.hostname)
         }
-        StreamEvent::TaskRemoved { id } => format!("task        {id} is gone"),
+        StreamEvent::TaskRemoved { id, .. } => format!("task        {id} is gone"),
+        StreamEvent::Role(role) => {
+            format!("role        {} has other settings or another use", role.role.name)
+        }
+        StreamEvent::Framework(framework) => {
+            let state = serde_json::to_value(framework.state).unwrap_or_default();
+            format!("framework   {} is {}", framework.name, state.as_str().unwrap_or_default())
+        }
+        StreamEvent::FrameworkRemoved { id } => format!("framework   {id} is gone"),
         StreamEvent::Deployment { id, services, step, steps, waiting_for, state } => {
             let names: Vec<&str> = services.iter().map(|id| id.as_str()).collect();
             let waiting = if waiting_for.is_empty() { String::new() } else { format!(", {waiting_for}") };

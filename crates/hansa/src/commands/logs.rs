@@ -202,7 +202,7 @@ async fn listen(client: Arc<Client>, send: mpsc::Sender<Heard>) {
                 let event = serde_json::from_value(json!({ "event": frame.event, "data": data }));
                 let heard = match event {
                     Ok(StreamEvent::Task(task)) => Heard::Task(Box::new(task)),
-                    Ok(StreamEvent::TaskRemoved { id }) => Heard::Gone(id),
+                    Ok(StreamEvent::TaskRemoved { id, .. }) => Heard::Gone(id),
                     Ok(StreamEvent::Resync { .. }) => Heard::Look,
                     _ => continue,
                 };

@@ -324,7 +324,7 @@ async fn await_master(client: &Client) {
 
 async fn await_nodes(client: &Client, wanted: usize, progress: &Progress) -> Vec<Node> {
     loop {
-        if let Ok(Nodes { nodes }) = client.get("/hansa/v1/nodes", &[]).await {
+        if let Ok(Nodes { nodes, .. }) = client.get("/hansa/v1/nodes", &[]).await {
             let active = nodes.iter().filter(|node| node.state == AgentState::Active).count();
             if active >= wanted {
                 return nodes;

@@ -67,12 +67,13 @@ impl Picture {
             StreamEvent::ServiceRemoved { id } => drop(self.services.remove(&id)),
             StreamEvent::Task(task) if task.state.is_terminal() => drop(self.tasks.remove(&task.id)),
             StreamEvent::Task(task) => drop(self.tasks.insert(task.id.clone(), task)),
-            StreamEvent::TaskRemoved { id } => drop(self.tasks.remove(&id)),
+            StreamEvent::TaskRemoved { id, .. } => drop(self.tasks.remove(&id)),
             StreamEvent::Deployment { id, waiting_for, state, .. } => match state.as_str() {
                 "succeeded" | "failed" => drop(self.deployments.remove(&id)),
                 _ => drop(self.deployments.insert(id, waiting_for)),
             },
             StreamEvent::Alarm { message, .. } => self.alarm = Some(message),
+            StreamEvent::Role(_) | StreamEvent::Framework(_) | StreamEvent::FrameworkRemoved { .. } => {}
         }
     }
 

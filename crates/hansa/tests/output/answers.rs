@@ -34,6 +34,10 @@ pub fn write_files(directory: &Path) {
     web["cmd"] = json!("exec bin/web --listen 0.0.0.0:$PORT0 --log /var/log/web/access.log --workers 8");
     write("FILES/web.json", web.to_string());
     write("FILES/new.yaml", "id: /shop/new\ncmd: exec sleep 1000\ncpus: 0.1\nmem: 64\ninstances: 2\n".into());
+    write(
+        "compose.yaml",
+        "name: shop\nservices:\n  web:\n    image: nginx:1.27\n    ports: ['8080:80']\n    container_name: w\n".into(),
+    );
     write("BAD/typo.yaml", "id: /shop/web\ncmd: x\ninstnaces: 3\ncpus: many\n".into());
     write("BAD/twice.json", r#"[{"id": "/a", "cmd": "x"}, {"id": "a", "cmd": "y"}]"#.into());
 }
@@ -133,9 +137,9 @@ fn get(path: &str, query: &str) -> Option<Value> {
             allocated: Totals::default(),
             used: Totals::default(),
         }),
-        "/hansa/v1/services" => value(&Services { services: services() }),
-        "/hansa/v1/nodes" => value(&Nodes { nodes: nodes() }),
-        "/hansa/v1/deployments" => value(&Deployments { deployments: vec![deployment()] }),
+        "/hansa/v1/services" => value(&Services { services: services(), next: None }),
+        "/hansa/v1/nodes" => value(&Nodes { nodes: nodes(), next: None }),
+        "/hansa/v1/deployments" => value(&Deployments { deployments: vec![deployment()], next: None }),
         "/hansa/v1/tasks" => {
             let decoded = query.replace("%2F", "/");
             let asked = |name: &str| {
@@ -151,9 +155,11 @@ fn get(path: &str, query: &str) -> Option<Value> {
         }
         "/hansa/v1/roles" => value(&roles()),
         "/hansa/v1/images" => value(&images()),
-        "/hansa/v1/frameworks" => value(&Frameworks { frameworks: vec![framework()] }),
-        "/hansa/v1/frameworks/0a1b2c3d-0000" => value(&framework_detail()),
-        "/hansa/v1/frameworks/0a1b2c3d-0000/explain" => value(&framework_explanation()),
+        "/hansa/v1/frameworks" => value(&Frameworks { frameworks: vec![framework()], next: None }),
+        "/hansa/v1/frameworks/5f0c8f6e-0009-4000-8000-0123456789ab-0000" => value(&framework_detail()),
+        "/hansa/v1/frameworks/5f0c8f6e-0009-4000-8000-0123456789ab-0000/explain" => {
+            value(&framework_explanation())
+        }
         "/v2/groups" => Some(json!({"id": "/", "dependencies": [], "groups": [
             {"id": "/shop", "dependencies": ["/db"], "enforceRole": true, "groups": [
                 {"id": "/shop/team", "dependencies": [], "groups": []}]}]})),
@@ -192,6 +198,8 @@ fn services() -> Vec<Service> {
         version: VERSION.parse().expect("a time"),
         cpus_milli: 250,
         mem: 128 * MIB,
+        role: "*".into(),
+        labels: [].into(),
         command: "exec bin/web --listen 0.0.0.0:$PORT0".into(),
         deployments: vec![],
         waiting_for: None,
@@ -252,6 +260,8 @@ fn tasks() -> Vec<Task> {
         id: task_id(&app.trim_matches('/').replace('/', "_"), number).as_str().into(),
         app: Some(app.into()),
         version: Some(VERSION.parse().expect("a time")),
+        framework: None,
+        role: "*".into(),
         state: TaskState::Running,
         healthy: Some(true),
         health: vec![],
@@ -265,6 +275,8 @@ fn tasks() -> Vec<Task> {
         staged_at: ago(30),
         started_at: Some(ago(30)),
         updated_at: ago(1),
+        ended_at: None,
+        exit: None,
     };
     let failing = HealthResult {
         alive: Some(false),
@@ -421,6 +433,7 @@ fn roles() -> Roles {
             RoleStatus { role: role("batch/nightly", Bound::default()), allocated: Totals::default() },
             RoleStatus { role: role("web", guarantee), allocated },
         ],
+        next: None,
     }
 }
 
@@ -447,7 +460,7 @@ fn images() -> Images {
 
 fn framework() -> FrameworkSummary {
     FrameworkSummary {
-        id: "0a1b2c3d-0000".into(),
+        id: "5f0c8f6e-0009-4000-8000-0123456789ab-0000".into(),
         name: "spark".into(),
         principal: Some("ops".into()),
         user: "root".into(),
@@ -520,7 +533,7 @@ fn framework_explanation() -> FrameworkExplanation {
         examples: vec!["node2".into()],
     };
     FrameworkExplanation {
-        id: "0a1b2c3d-0000".into(),
+        id: "5f0c8f6e-0009-4000-8000-0123456789ab-0000".into(),
         name: "spark".into(),
         summary: "is offered nothing in batch; web is suppressed".into(),
         roles: vec![

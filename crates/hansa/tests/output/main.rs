@@ -24,6 +24,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "app show shop/broken",
             "app explain shop/big",
             "app rollback shop/web --list",
+            "app diff FILES/web.json",
+            "app logs shop/web --stdout",
             "app scale shop/web 4",
             "app scale shop/web 4 --no-wait",
             "app update shop/web cpus=0.5",
@@ -57,6 +59,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "node drain node4",
             "node deactivate node1.example.org",
             "node reactivate node1.example.org",
+            "node gone node3",
+            "node gone node3 --yes",
             "node show nod3",
         ],
     ),
@@ -143,17 +147,36 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "app remove shop/web --watch",
         ],
     ),
+    (
+        "compose",
+        &["compose config", "compose up --no-wait", "compose down --no-wait", "compose config -f MISSING"],
+    ),
     ("program", &["version", "help", "apply --help", "lst"]),
 ];
 
 /// Commands whose every line fits: those that show how things are. What others say may have ids and texts in full.
 const FITTING: &[&str] = &[" list", " show ", "explain "];
 
+/// Commands whose output is not a text of a moment: what runs until it is ended, or is written for other programs. They are
+/// tested where what they do is.
+const ELSEWHERE: &[&str] = &[
+    "dev",
+    "master",
+    "agent",
+    "mesos-master",
+    "mesos-agent",
+    "sim",
+    "events",
+    "exec",
+    "top",
+    "completions",
+    "man",
+];
+
 #[test]
 fn every_command_prints_what_it_should() {
     let master = Master::start();
     let directory = tempfile::tempdir().expect("a directory");
-    let written = std::env::var("HANSA_SNAPSHOTS").is_ok_and(|what| what == "write");
     let mut wrong = Vec::new();
     answers::write_files(directory.path());
     for (name, commands) in COMMANDS {
@@ -162,23 +185,85 @@ fn every_command_prints_what_it_should() {
             let home = directory.path().join(format!("{name}-{width}"));
             for line in *commands {
                 let shown = run(&master, directory.path(), &home, line, width);
-                let strict = FITTING.iter().any(|verb| line.contains(verb))
-                    && !line.contains("--")
-                    && !line.contains("framework");
+                let strict = FITTING.iter().any(|verb| line.contains(verb)) && !line.contains("--");
                 if let Some(long) = shown.lines().find(|text| strict && text.chars().count() > width) {
                     wrong.push(format!("{line}: longer than {width} columns: {long}"));
                 }
                 all.push_str(&format!("[{width}] $ hansa {line}\n{shown}\n"));
             }
         }
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/snapshots/{name}.txt"));
-        if written {
-            std::fs::write(&path, &all).expect("the snapshot can be written");
-        } else {
-            wrong.extend(difference(&path, &all));
-        }
+        wrong.extend(hold(name, &all));
     }
     assert!(wrong.is_empty(), "{}\nHANSA_SNAPSHOTS=write writes the files anew", wrong.join("\n"));
+}
+
+#[test]
+fn every_command_has_a_page_in_the_manual_and_help() {
+    let master = Master::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let said = run(&master, directory.path(), directory.path(), "man pages", 80);
+    let pages = std::fs::read_dir(directory.path().join("pages")).expect("the manual");
+    let mut names: Vec<String> = pages
+        .map(|page| page.expect("a page").file_name().to_string_lossy().trim_end_matches(".1").to_owned())
+        .collect();
+    names.sort();
+    assert_eq!(said, format!("{} pages written to pages\n", names.len()));
+    let mut wrong = Vec::new();
+    let mut all = String::new();
+    for name in &names {
+        let page = std::fs::read_to_string(directory.path().join(format!("pages/{name}.1"))).expect("text");
+        let head = page.lines().find(|line| line.starts_with(".TH ")).unwrap_or_default();
+        if !head.starts_with(&format!(".TH {name} 1")) {
+            wrong.push(format!("{name}.1 begins with {head:?}"));
+        }
+        // `hansa-app-list` is `hansa app list`; only of Mesos' daemons the name has a hyphen.
+        let words = name.replace('-', " ").replace("mesos ", "mesos-");
+        let command = words.strip_prefix("hansa").expect("a page of this program").trim();
+        let is_leaf = !names.iter().any(|other| other.starts_with(&format!("{name}-")));
+        let shown = COMMANDS.iter().flat_map(|(_, lines)| *lines).any(|line| {
+            line.strip_prefix(command).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        });
+        if is_leaf && shown == ELSEWHERE.contains(&command) {
+            wrong.push(format!("'{command}' is to be in one of COMMANDS and ELSEWHERE"));
+        }
+        // Mesos' daemons read their flags themselves, and their help has Mesos' shape.
+        if command.is_empty() || command.starts_with("mesos-") {
+            continue;
+        }
+        for width in [80, 160] {
+            let shown = run(&master, directory.path(), directory.path(), &format!("{command} -h"), width);
+            if let Some(long) = shown.lines().find(|text| text.chars().count() > width) {
+                wrong.push(format!("{command} -h: longer than {width} columns: {long}"));
+            }
+            // What all commands share is shown once, by `hansa help`.
+            let own = shown.split("\nShared options:").next().unwrap_or_default();
+            all.push_str(&format!("[{width}] $ hansa {command} -h\n{}\n\n", own.trim_end()));
+        }
+    }
+    wrong.extend(hold("help", &all));
+    assert!(wrong.is_empty(), "{}\nHANSA_SNAPSHOTS=write writes the files anew", wrong.join("\n"));
+}
+
+#[test]
+fn completions_are_read_by_the_shell() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let master = Master::start();
+    let script = run(&master, directory.path(), directory.path(), "completions bash", 80);
+    let asked = "COMP_WORDS=(hansa app sc); COMP_CWORD=2; _hansa hansa sc app; echo \"${COMPREPLY[@]}\"";
+    let file = directory.path().join("asked.sh");
+    std::fs::write(&file, format!("{script}\n{asked}\n")).expect("a file");
+    let output = Command::new("bash").args(["--noprofile", "--norc"]).arg(&file).output().expect("bash runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "scale", "{output:?}");
+}
+
+/// Holds a text against its file, or writes the file; what is wrong.
+fn hold(name: &str, text: &str) -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/snapshots/{name}.txt"));
+    if std::env::var("HANSA_SNAPSHOTS").is_ok_and(|what| what == "write") {
+        std::fs::write(&path, text).expect("the snapshot can be written");
+        return None;
+    }
+    difference(&path, text)
 }
 
 /// The first line that is not as in the file.

@@ -1,11 +1,11 @@
 //! From published events to frames: each thing that changed once, as it is now.
 
 use super::super::error::ApiError;
-use super::super::views;
+use super::super::{frameworks, views};
 use crate::read_model::{ReadModel, app_of};
 use hansa_api::hansa::StreamEvent;
 use hansa_model::event::{DeploymentChange, DeploymentView, Event, Published, TaskChange, TaskView};
-use hansa_model::{AgentId, AppId, DeploymentId, TaskId};
+use hansa_model::{AgentId, AppId, DeploymentId, FrameworkId, RoleName, TaskId};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,14 +18,27 @@ pub(super) struct Kinds {
     pub(super) services: bool,
     pub(super) tasks: bool,
     pub(super) deployments: bool,
+    pub(super) roles: bool,
+    pub(super) frameworks: bool,
     pub(super) alarms: bool,
 }
 
 impl Kinds {
-    const ALL: Self =
-        Self { nodes: true, usage: true, services: true, tasks: true, deployments: true, alarms: true };
-    const NONE: Self =
-        Self { nodes: false, usage: false, services: false, tasks: false, deployments: false, alarms: false };
+    const ALL: Self = Self::of(true);
+    const NONE: Self = Self::of(false);
+
+    const fn of(all: bool) -> Self {
+        Self {
+            nodes: all,
+            usage: all,
+            services: all,
+            tasks: all,
+            deployments: all,
+            roles: all,
+            frameworks: all,
+            alarms: all,
+        }
+    }
 
     /// Names separated by commas; None: all.
     pub(super) fn parse(only: Option<&str>) -> Result<Self, ApiError> {
@@ -38,10 +51,12 @@ impl Kinds {
                 "service" => kinds.services = true,
                 "task" => kinds.tasks = true,
                 "deployment" => kinds.deployments = true,
+                "role" => kinds.roles = true,
+                "framework" => kinds.frameworks = true,
                 "alarm" => kinds.alarms = true,
                 other => {
                     return Err(ApiError::invalid("only", format!("there are no events of kind '{other}'"))
-                        .remedy("node, usage, service, task, deployment, alarm"));
+                        .remedy("node, usage, service, task, deployment, role, framework, alarm"));
                 }
             }
         }
@@ -64,6 +79,8 @@ struct Touched<'a> {
     task_order: Vec<&'a TaskId>,
     deployments: FxHashMap<&'a DeploymentId, (Arc<DeploymentView>, &'static str)>,
     deployment_order: Vec<&'a DeploymentId>,
+    roles: BTreeSet<&'a RoleName>,
+    frameworks: BTreeSet<&'a FrameworkId>,
     alarms: Vec<StreamEvent>,
 }
 
@@ -104,6 +121,9 @@ impl<'a> Touched<'a> {
                     self.deployment_order.push(&view.id);
                 }
             }
+            Event::Role(view) => drop(self.roles.insert(&view.role.name)),
+            Event::Framework(view) => drop(self.frameworks.insert(&view.info.id)),
+            Event::FrameworkRemoved(id) => drop(self.frameworks.insert(id)),
             Event::Alarm { code, message } => {
                 self.alarms.push(StreamEvent::Alarm { code: (*code).into(), message: message.clone() });
             }
@@ -113,9 +133,6 @@ impl<'a> Touched<'a> {
             | Event::AppRemovalDropped(..)
             | Event::Group(_)
             | Event::GroupVersionDropped(..)
-            | Event::Role(_)
-            | Event::Framework(_)
-            | Event::FrameworkRemoved(_)
             | Event::Executor(_)
             | Event::ExecutorRemoved(_)
             | Event::Offer(_)
@@ -142,7 +159,10 @@ impl<'a> Touched<'a> {
         if kinds.tasks {
             frames.extend(self.task_order.iter().map(|&id| match &self.tasks[id] {
                 Last::Is(view) => StreamEvent::Task(views::task(view)),
-                Last::Removed => StreamEvent::TaskRemoved { id: id.clone() },
+                Last::Removed => {
+                    let last = model.ended(id).map(|told| Box::new(views::task(&told.view)));
+                    StreamEvent::TaskRemoved { id: id.clone(), last }
+                }
             }));
         }
         if kinds.services {
@@ -155,6 +175,17 @@ impl<'a> Touched<'a> {
             frames.extend(self.deployment_order.iter().map(|&id| {
                 let (view, state) = &self.deployments[id];
                 deployment(view, state)
+            }));
+        }
+        if kinds.roles {
+            let views = self.roles.iter().filter_map(|&name| model.role(name));
+            frames.extend(views.map(|view| StreamEvent::Role(views::role(view))));
+        }
+        if kinds.frameworks && !self.frameworks.is_empty() {
+            let capacity = frameworks::capacity(model);
+            frames.extend(self.frameworks.iter().map(|&id| match model.framework(id.as_str()) {
+                Some(framework) => StreamEvent::Framework(frameworks::summary(model, framework, &capacity)),
+                None => StreamEvent::FrameworkRemoved { id: id.clone() },
             }));
         }
         if kinds.alarms {
@@ -202,8 +233,8 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&data).unwrap();
         assert_eq!(read["message"], r#"","data":{}} "quoted""#);
         assert_eq!(
-            wire(&StreamEvent::TaskRemoved { id: "t".into() }),
-            ("task_removed".into(), r#"{"id":"t"}"#.into())
+            wire(&StreamEvent::TaskRemoved { id: "t".into(), last: None }),
+            ("task_removed".into(), r#"{"id":"t","last":null}"#.into())
         );
     }
 

@@ -6,7 +6,7 @@ use super::{OneArgs, of_one};
 use crate::commands::role::bound;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::table::{Table, terminal_width};
+use crate::table::{Table, terminal_width, wrap};
 use crate::text;
 use hansa_api::framework::{FrameworkExplanation, RoleExplanation};
 use hansa_model::Timestamp;
@@ -18,39 +18,46 @@ pub async fn run(args: &OneArgs, context: &Context) -> Result<(), Failure> {
 }
 
 fn render(explanation: &FrameworkExplanation, now: Timestamp) -> String {
-    let mut lines = format!("{} ({}): {}\n", explanation.name, explanation.id, explanation.summary);
+    let mut text = String::new();
+    say(&mut text, "", &format!("{} ({}): {}", explanation.name, explanation.id, explanation.summary));
     for role in &explanation.roles {
-        lines.push('\n');
-        lines.push_str(&render_role(role, now));
+        text.push('\n');
+        text.push_str(&render_role(role, now));
     }
-    lines
+    text
+}
+
+/// A sentence, in lines that fit the terminal, each as far in as the first.
+fn say(text: &mut String, indent: &str, sentence: &str) {
+    let room = terminal_width().unwrap_or(usize::MAX).saturating_sub(indent.len()).max(20);
+    for line in wrap(sentence, room) {
+        text.push_str(&format!("{indent}{line}\n"));
+    }
 }
 
 fn render_role(role: &RoleExplanation, now: Timestamp) -> String {
     let standing = &role.standing;
     let suppressed = if standing.suppressed { ", suppressed by the framework" } else { "" };
-    let mut text = format!("role {}{suppressed}\n", standing.role);
-    text.push_str(&format!(
-        "  the framework has {} ({}),\n  of it in offers: {}\n",
+    let mut text = String::new();
+    say(&mut text, "", &format!("role {}{suppressed}", standing.role));
+    let mut inside = |sentence: String| say(&mut text, "  ", &sentence);
+    inside(format!(
+        "the framework has {} ({}), of it in offers: {}",
         amounts(&standing.allocated),
         share(standing.share_ppm),
         amounts(&standing.offered)
     ));
-    text.push_str(&format!(
-        "  the role has {} ({}); weight {}, guarantee {}, limit {}\n",
+    inside(format!(
+        "the role has {} ({}); weight {}, guarantee {}, limit {}",
         amounts(&standing.role_used),
         share(standing.role_share_ppm),
         text::cpus(standing.weight_milli),
         bound(&standing.guarantee, "none"),
         bound(&standing.limit, "none")
     ));
-    text.push_str(&format!("  {}\n", role.words));
+    inside(role.words.clone());
     if let Some(last) = &role.last_offer {
-        text.push_str(&format!(
-            "  the last offer was made {} ago, of {}\n",
-            text::age(now, last.at),
-            last.hostname
-        ));
+        inside(format!("the last offer was made {} ago, of {}", text::age(now, last.at), last.hostname));
     }
     if !role.obstacles.is_empty() {
         let mut table = Table::new(&[">MACHINES", "~WHY NO OFFER NOW", "~SUCH AS"]);
@@ -103,16 +110,14 @@ mod tests {
             render(&explanation, Timestamp(62_000)),
             "spark (0aaa-0000): gets offers in batch; web is suppressed\n\n\
              role batch\n\
-             \x20 the framework has 1.5 cpus, 64M mem (12.5%),\n\
-             \x20 of it in offers: 1 cpus, 32M mem\n\
+             \x20 the framework has 1.5 cpus, 64M mem (12.5%), of it in offers: 1 cpus, 32M mem\n\
              \x20 the role has 2 cpus (16.6%); weight 2, guarantee 4 cpus, limit none\n\
              \x20 offers go out\n\
              \x20 the last offer was made 1s ago, of node1\n\n\
              MACHINES  WHY NO OFFER NOW  SUCH AS\n\
              \x20      1  declined          node2\n\n\
              role web, suppressed by the framework\n\
-             \x20 the framework has nothing (0.0%),\n\
-             \x20 of it in offers: nothing\n\
+             \x20 the framework has nothing (0.0%), of it in offers: nothing\n\
              \x20 the role has nothing (0.0%); weight 1, guarantee none, limit none\n\
              \x20 it wants no offers\n"
         );

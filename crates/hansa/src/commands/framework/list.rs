@@ -46,7 +46,7 @@ pub fn share(ppm: u64) -> String {
 fn table(frameworks: &[FrameworkSummary], now: Timestamp) -> Table {
     let mut table = Table::new(&[
         "~NAME",
-        "ID",
+        "<ID",
         "STATE",
         ">TASKS",
         ">OFFERS",
@@ -54,7 +54,7 @@ fn table(frameworks: &[FrameworkSummary], now: Timestamp) -> Table {
         ">CPUS",
         ">MEM",
         "~ROLES",
-        "~PRINCIPAL",
+        "?~PRINCIPAL",
     ]);
     for framework in frameworks {
         let roles: Vec<String> = framework

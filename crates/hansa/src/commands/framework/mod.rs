@@ -98,6 +98,7 @@ mod tests {
                 one("0aaa-0002", "toil", FrameworkState::Connected),
                 one("0aaa-0003", "toil", FrameworkState::Disconnected),
             ],
+            next: None,
         };
         assert_eq!(choose("0aaa-0000", &frameworks).unwrap(), "0aaa-0000");
         assert_eq!(choose("spark", &frameworks).unwrap(), "0aaa-0001", "not the one that is gone");

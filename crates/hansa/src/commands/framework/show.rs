@@ -106,9 +106,9 @@ fn roles(roles: &[FrameworkRole]) -> Option<Table> {
         "OFFERS",
         ">SHARE",
         "~HAS",
-        "~OF IT IN OFFERS",
+        "?~OF IT IN OFFERS",
         ">WEIGHT",
-        "~ROLE HAS",
+        "?~ROLE HAS",
         ">ROLE SHARE",
         "~GUARANTEE",
         "~LIMIT",
@@ -131,7 +131,7 @@ fn roles(roles: &[FrameworkRole]) -> Option<Table> {
 }
 
 fn offers(offers: &[FrameworkOffer], now: Timestamp) -> Option<Table> {
-    let mut table = Table::new(&["OFFER", "ROLE", "NODE", "~RESOURCES", "TAKEN BACK"]);
+    let mut table = Table::new(&["<OFFER", "ROLE", "~NODE", "~RESOURCES", "TAKEN BACK"]);
     for offer in offers {
         table.row([
             offer.id.clone(),
@@ -145,7 +145,7 @@ fn offers(offers: &[FrameworkOffer], now: Timestamp) -> Option<Table> {
 }
 
 fn filters(filters: &[FrameworkFilter], now: Timestamp) -> Option<Table> {
-    let mut table = Table::new(&["DECLINED ON", "ROLE", "~RESOURCES", "OFFERED AGAIN"]);
+    let mut table = Table::new(&["~DECLINED ON", "ROLE", "~RESOURCES", "OFFERED AGAIN"]);
     for filter in filters {
         table.row([
             filter.hostname.clone(),

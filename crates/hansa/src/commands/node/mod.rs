@@ -21,6 +21,8 @@ pub enum NodeCommand {
     Deactivate(steer::SteerArgs),
     /// Lets a machine take tasks again
     Reactivate(steer::SteerArgs),
+    /// Gives a machine up that will never come back: what ran there is started elsewhere
+    Gone(steer::GoneArgs),
 }
 
 /// Does it.
@@ -31,5 +33,6 @@ pub async fn run(command: &NodeCommand, context: &Context) -> Result<(), Failure
         NodeCommand::Drain(args) => steer::drain(args, context).await,
         NodeCommand::Deactivate(args) => steer::run(args, Steering::Deactivate, context).await,
         NodeCommand::Reactivate(args) => steer::run(args, Steering::Reactivate, context).await,
+        NodeCommand::Gone(args) => steer::gone(args, context).await,
     }
 }

@@ -1,5 +1,6 @@
-//! `hansa node drain|deactivate|reactivate`: whether a machine takes work.
+//! `hansa node drain|deactivate|reactivate|gone`: whether a machine takes work.
 
+use crate::confirm::confirm;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::follow::{Progress, Wait};
@@ -25,6 +26,16 @@ pub struct DrainArgs {
     pub wait: Wait,
 }
 
+/// Which machine is lost for good.
+#[derive(Clone, Debug, Args)]
+pub struct GoneArgs {
+    /// Its name or id
+    pub node: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
 /// What an operator can want of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Steering {
@@ -34,6 +45,8 @@ pub enum Steering {
     Reactivate,
     /// Nothing new, and what runs there moves.
     Drain,
+    /// Never to come back: what ran there is lost.
+    Gone,
 }
 
 impl Steering {
@@ -42,19 +55,35 @@ impl Steering {
             Steering::Deactivate => "deactivate",
             Steering::Reactivate => "reactivate",
             Steering::Drain => "drain",
+            Steering::Gone => "gone",
         }
     }
 }
 
 /// Does it.
 pub async fn run(args: &SteerArgs, steering: Steering, context: &Context) -> Result<(), Failure> {
-    let (node, done) = order(&args.node, steering, context).await?;
+    let node = find(&args.node, context).await?;
+    let done = order(&node, steering, context).await?;
     context.format.print(&done, |_| format!("{} {}d\n", node.hostname, steering.verb()))
+}
+
+/// Gives a machine up, once that is confirmed.
+pub async fn gone(args: &GoneArgs, context: &Context) -> Result<(), Failure> {
+    let node = find(&args.node, context).await?;
+    let tasks = match node.tasks {
+        0 => "nothing is known to run there".to_owned(),
+        1 => "its task counts as lost and is started elsewhere".to_owned(),
+        many => format!("its {many} tasks count as lost and are started elsewhere"),
+    };
+    confirm(&format!("give {} up for good? {tasks}, and it can never join again", node.hostname), args.yes)?;
+    let done = order(&node, Steering::Gone, context).await?;
+    context.format.print(&done, |_| format!("{} is given up\n", node.hostname))
 }
 
 /// Drains and waits until nothing runs there.
 pub async fn drain(args: &DrainArgs, context: &Context) -> Result<(), Failure> {
-    let (node, done) = order(&args.node, Steering::Drain, context).await?;
+    let node = find(&args.node, context).await?;
+    let done = order(&node, Steering::Drain, context).await?;
     if args.wait.no_wait {
         return context.format.print(&done, |_| format!("{} is draining\n", node.hostname));
     }
@@ -80,13 +109,15 @@ pub async fn drain(args: &DrainArgs, context: &Context) -> Result<(), Failure> {
     context.format.print(&done, |_| format!("{} is empty\n", node.hostname))
 }
 
-async fn order(typed: &str, steering: Steering, context: &Context) -> Result<(Node, Done), Failure> {
-    // The paths that change something take ids only: look the name up first.
-    let node: Node = match context.client.get(&format!("/hansa/v1/nodes/{typed}"), &[]).await {
-        Ok(node) => node,
-        Err(failure) => return Err(context.explain_missing_node(typed, failure).await),
-    };
+/// The paths that change something take ids only: the name is looked up first.
+async fn find(typed: &str, context: &Context) -> Result<Node, Failure> {
+    match context.client.get(&format!("/hansa/v1/nodes/{typed}"), &[]).await {
+        Ok(node) => Ok(node),
+        Err(failure) => Err(context.explain_missing_node(typed, failure).await),
+    }
+}
+
+async fn order(node: &Node, steering: Steering, context: &Context) -> Result<Done, Failure> {
     let path = format!("/hansa/v1/nodes/{}/{}", node.id, steering.verb());
-    let done = context.client.call(Method::POST, &path, &[], None).await?;
-    Ok((node, done))
+    context.client.call(Method::POST, &path, &[], None).await
 }
