@@ -39,7 +39,7 @@ test.concurrent.each(Object.entries(dialogs))("the dialog %s", async (_, { path,
 
 test("all of a page is reached by the Tab key, and where one is can be seen", async () => {
   const { page, close } = await visit(browser, `service?id=${web}`);
-  await page.getByRole("table").waitFor();
+  await page.getByRole("table").first().waitFor();
   await page.keyboard.press("Tab");
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Skip to content");
   const reached = new Set<string>();

@@ -70,7 +70,7 @@ test("the tree of services opens, closes, filters and keeps it in the address", 
   await page.reload();
   await table.getByRole("link", { name: "broken" }).waitFor();
   expect(await table.getByRole("link").count()).toBe(1);
-  await page.getByRole("searchbox", { name: "Filter services" }).fill("nothing has this");
+  await page.getByRole("searchbox", { name: /^Filter by name/ }).fill("nothing has this");
   await page.getByText("No service matches.").waitFor();
   await close();
 });
@@ -240,7 +240,7 @@ test("tasks are filtered, and one's output is followed, searched and downloaded"
   const waiting = page.waitForEvent("download");
   await page.getByRole("link", { name: "Download" }).click();
   expect((await waiting).suggestedFilename()).toMatch(/stdout\.txt$/);
-  await page.getByText("began to run").waitFor();
+  await page.getByRole("region", { name: "States" }).getByText("running").waitFor();
   await close();
 });
 
@@ -249,7 +249,7 @@ test("a crash is found in the output of a task that has ended", async () => {
   const events = page.getByRole("region", { name: "Events, newest first" });
   await page.getByRole("button", { name: "Try again now" }).click({ timeout: 60_000 });
   await events.getByText("an instance failed: command exited with status 3").first().waitFor();
-  await events.locator("li").filter({ hasText: "ended on" }).getByRole("link").first().click();
+  await events.locator("li").filter({ hasText: /failed on/ }).getByRole("link").first().click();
   await page.getByRole("button", { name: "stderr" }).click();
   await page.getByText("no database").waitFor();
   await close(refusals);
@@ -343,7 +343,7 @@ test("events are told as they happen, searched and held", async () => {
   await heading(page, /Events/);
   // What happened before is there only once all is read.
   const list = page.getByRole("region", { name: "Events, newest first" });
-  await list.getByText("joined").first().waitFor();
+  await list.getByRole("listitem").first().waitFor();
   await page.getByRole("searchbox").fill(`${web} scaled`);
   await ask("PUT", `/v2/apps${web}`, { instances: 3 });
   await list.getByText("scaled from 2 to 3").waitFor();

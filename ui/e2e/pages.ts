@@ -57,7 +57,7 @@ export const pages: Record<string, View> = {
   jobs: { path: at("jobs"), filled: text("runs no jobs yet") },
   catalog: { path: at("catalog"), filled: text("has no packages yet") },
   roles: { path: at("roles?role=*"), filled: heading("Services of *") },
-  events: { path: at("events"), filled: text("joined") },
+  events: { path: at("events"), filled: (page) => page.locator(".entries > li").first().waitFor() },
   nothing: { path: at("nothing-there"), filled: text("The address leads nowhere") },
 };
 

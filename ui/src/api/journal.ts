@@ -33,7 +33,9 @@ const good = /\b(running|joined|healthy|succeeded|active)\b/i;
 
 /** An event that the master remembers. */
 export function remembered(event: PastEvent): Entry {
-  const { name, subject, at, words, service, hostname } = event;
+  const { name, subject, at, service, hostname } = event;
+  // Of tasks the master says `is TASK_KILLED on node2: why`.
+  const words = event.words.replace(/^is (TASK_\w+)/, (_, state: string) => taskState(state));
   const kind = kindOf[name] ?? (name as EntryKind);
   last += 1;
   return {

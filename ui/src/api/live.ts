@@ -22,7 +22,7 @@ const names: StreamName[] = [
 ];
 
 /** Beyond this many machines their use is not followed by the second but read now and then, by pages that show it. */
-const followed = 500;
+export const mostFollowed = 500;
 const withoutUsage = "?only=node,service,task,deployment,alarm";
 const readUsageEvery = 30_000;
 
@@ -131,7 +131,7 @@ class Live {
 
   /** The use of very many machines would be most of what is sent, and nobody reads it by the second. */
   private adapt(machines: number) {
-    if (machines <= followed || this.large) return;
+    if (machines <= mostFollowed || this.large) return;
     this.large = true;
     this.open();
   }

@@ -1,6 +1,7 @@
 // The first page: how full the machines are and how much of it is used, what is wrong and why, what is under way.
 
 import { useMemo } from "react";
+import { mostFollowed } from "../api/live";
 import type { Picture } from "../api/picture";
 import type { Node } from "../api/types";
 import { count, counted } from "../lib/format";
@@ -54,8 +55,9 @@ const query = (kind: Kind) =>
 function PoolMeters({ nodes }: { nodes: readonly Node[] }) {
   const sums = useMemo(() => totals(nodes), [nodes]);
   const past = usePast("cluster");
-  // The newest that the master has: what single machines use is not followed in a large cluster.
-  const used = past.history?.points.at(-1)?.used ?? (sums.measured ? sums.used : null);
+  // What single machines use is not followed in a large cluster: there it is the newest that the master has.
+  const followed = sums.measured && nodes.length <= mostFollowed;
+  const used = followed ? sums.used : (past.history?.points.at(-1)?.used ?? null);
   return <Meters {...sums} used={used} past={past} query={query} />;
 }
 

@@ -55,7 +55,7 @@ export function Ended(props: { picture: Picture; wanted: Wanted; without: "app" 
   if (!tasks || tasks.length === 0) return null;
   return (
     <Panel title="Ended" {...(!next && { count: tasks.length })}>
-      <EndedTable label="Ended" tasks={tasks} without={props.without} short />
+      <EndedTable label="Tasks that ended" tasks={tasks} without={props.without} short />
       {next && <More onClick={readMore} />}
     </Panel>
   );

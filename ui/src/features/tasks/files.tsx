@@ -90,7 +90,7 @@ const columns: readonly Column<Row>[] = [
   { key: "mode", head: "Mode", wide: true, cell: ({ mode }) => <span className="mono soft">{mode}</span> },
   {
     key: "get",
-    head: "",
+    head: "Get",
     right: true,
     cell: ({ kind, name, path, where }) =>
       kind === "file" && (
@@ -164,7 +164,7 @@ function Directory({ path, ...where }: Where & { path: string }) {
           <p>Nothing is in this directory.</p>
         </Empty>
       ) : (
-        <Table label="Files" columns={columns} rows={rows} rowKey={(row) => row.name} first="name" param="files" />
+        <Table label="Entries" columns={columns} rows={rows} rowKey={(row) => row.name} first="name" param="files" />
       )}
       {next && (
         <div className="pad">

@@ -29,6 +29,8 @@ export function Log({ task, file, node, other, onOther }: Props) {
   const [hit, setHit] = useState(0);
   const [follows, setFollows] = useState(true);
   const box = useRef<HTMLDivElement>(null);
+  /** When it was last scrolled to what was found: that scrolling is no wish to follow. */
+  const jumped = useRef(0);
 
   useEffect(() => {
     const abort = new AbortController();
@@ -80,6 +82,7 @@ export function Log({ task, file, node, other, onOther }: Props) {
     const next = (to + hits.length) % hits.length;
     setHit(next);
     setFollows(false);
+    jumped.current = Date.now();
     virtualizer.scrollToIndex(hits[next] ?? 0, { align: "center" });
   };
 
@@ -136,6 +139,7 @@ export function Log({ task, file, node, other, onOther }: Props) {
         aria-label={`${file} of the task`}
         onScroll={(event) => {
           const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
+          if (Date.now() - jumped.current < 500) return;
           const atEnd = scrollHeight - scrollTop - clientHeight < 2 * lineHeight;
           if (atEnd !== follows && (atEnd || !virtualizer.isScrolling || virtualizer.scrollDirection === "backward"))
             setFollows(atEnd);
