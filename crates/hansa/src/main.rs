@@ -18,6 +18,7 @@ mod dev;
 mod drain;
 mod failure;
 mod follow;
+mod logging;
 mod mesos;
 mod output;
 mod paint;

@@ -5,11 +5,13 @@
 //! - `swarm cell AGENTS SERVICES INSTANCES`: agents are channels in the master's process.
 //! - `swarm link AGENTS SERVICES INSTANCES`: agents are in a process of their own, each with a gRPC stream of its own.
 //! - `swarm offers AGENTS SECONDS`: a framework over HTTP that fills every offer; its tasks end at once.
+//! - `swarm state AGENTS TASKS SECONDS`: `/state` of so many, and a framework that launches alone and beside readers.
 //! - `swarm framework URL SECONDS`: the same framework, with tasks of `/bin/true`, on a cluster that is there.
 
 mod agents;
 mod framework;
 mod measure;
+mod state;
 
 use agents::{Last, Room};
 use anyhow::Context;
@@ -18,8 +20,8 @@ use measure::{Threads, resident_mib};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const USAGE: &str =
-    "usage: swarm cell|link AGENTS SERVICES INSTANCES, offers AGENTS SECONDS, framework URL SECONDS";
+const USAGE: &str = "usage: swarm cell|link AGENTS SERVICES INSTANCES, offers AGENTS SECONDS, state AGENTS TASKS SECONDS, \
+     framework URL SECONDS";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -30,8 +32,11 @@ async fn main() -> anyhow::Result<()> {
             load(how, agents.parse()?, services.parse()?, instances.parse()?).await
         }
         ["offers", agents, seconds] => offers(agents.parse()?, seconds.parse()?).await,
+        ["state", agents, tasks, seconds] => {
+            state::state(agents.parse()?, tasks.parse()?, seconds.parse()?).await
+        }
         ["framework", url, seconds] => {
-            framework::run(url, Duration::from_secs(seconds.parse()?), "/bin/true").await
+            framework::run(url, Duration::from_secs(seconds.parse()?), "/bin/true").await.map(drop)
         }
         // The other process of `link`.
         ["agents", master, agents, tasks] => {
