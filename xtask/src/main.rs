@@ -25,7 +25,7 @@ usage: cargo xtask COMMAND
   clients [marathon] [mesos]
           clients that other people wrote, unchanged, against clusters of ours; both kinds if none is named. With the
           folder of a checkout of github douban/pymesos in $HANSA_PYMESOS its examples run, too
-  bench [cell] [link] [allocation] [placement] [store] [machine] [images] [console]
+  bench [cell] [link] [offers] [state] [allocation] [placement] [store] [machine] [images] [console]
           how fast and how large, with baselines; all of them if none is named
   marathon-examples
           reads the examples of apps, groups and pods in the checkout of Marathon at $HANSA_MARATHON

@@ -23,6 +23,7 @@ use crate::shim::{self, Client};
 use anyhow::{Context, Result, bail};
 use hansa_images::Images;
 use hansa_images::web::Trust;
+use hansa_mesos::logging::Verbosity;
 use hansa_model::agent::Usage;
 use hansa_model::{InstanceId, RoleName, TaskId, Timestamp};
 use hansa_node::env::CONTAINER_IP;
@@ -82,6 +83,7 @@ pub struct Agent {
     first: Vec<Output>,
     loopback_only: bool,
     allow_exec: bool,
+    verbosity: Option<Verbosity>,
     /// Held as long as the agent runs.
     _machine: Option<File>,
 }
@@ -94,7 +96,7 @@ pub(crate) struct Shell {
     pub(crate) data_dir: DataDir,
     images: Arc<HeldImages>,
     pub(crate) containers: Containers,
-    driver: Option<Driver>,
+    pub(crate) driver: Option<Driver>,
     journal: Journal,
     meter: Meter,
     stream: Option<Stream>,
@@ -203,6 +205,7 @@ impl Agent {
             first,
             loopback_only,
             allow_exec: options.allow_exec,
+            verbosity: options.verbosity,
             _machine: machine,
         })
     }
@@ -217,7 +220,17 @@ impl Agent {
     /// # Errors
     /// The journal cannot be written: an agent that cannot remember must not act.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { mut shell, mut events, listener, first, loopback_only, allow_exec, _machine, .. } = self;
+        let Self {
+            mut shell,
+            mut events,
+            listener,
+            first,
+            loopback_only,
+            allow_exec,
+            verbosity,
+            _machine,
+            ..
+        } = self;
         shell.sweep_sandboxes();
         let _relief = relieve_disk(shell.images.clone());
         shell.perform(first)?;
@@ -227,6 +240,7 @@ impl Agent {
             shell.images.clone(),
             loopback_only,
             allow_exec,
+            verbosity,
         );
         let served = http::serve(listener, router);
         tokio::pin!(shutdown, served);

@@ -1,6 +1,7 @@
 //! What an agent is told by whoever starts it.
 
 use crate::network::Subnet;
+use hansa_mesos::logging::Verbosity;
 use hansa_model::resources::Resources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -63,6 +64,8 @@ pub struct Options {
     pub images_high_percent: u64,
     /// … until it is not above this one.
     pub images_low_percent: u64,
+    /// How much is logged can be asked for and changed over the API; None: it cannot.
+    pub verbosity: Option<Verbosity>,
 }
 
 impl Options {
@@ -95,6 +98,7 @@ impl Options {
             pull_timeout: Duration::from_secs(30 * 60),
             images_high_percent: 90,
             images_low_percent: 80,
+            verbosity: None,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::cell::Request;
 use crate::clock;
-use crate::master::Replied;
+use crate::master::{Replied, Shared};
 use crate::metrics::Metrics;
 use crate::read_thread::News;
 use crate::store_thread::{Commit, Written};
@@ -85,6 +85,7 @@ pub(crate) struct Ports {
     pub(crate) commits: std::sync::mpsc::Sender<Commit>,
     pub(crate) written: mpsc::UnboundedReceiver<Result<Written, hansa_store::Error>>,
     pub(crate) news: mpsc::Sender<News>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) watchers: Arc<AtomicUsize>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) directory: Arc<Directory>,
@@ -318,6 +319,7 @@ impl Engine {
     }
 
     fn tell(&self, news: News) -> Result<(), EngineError> {
+        self.ports.shared.handed_out.fetch_add(1, Ordering::Release);
         self.ports.news.blocking_send(news).map_err(|_| EngineError::Thread("read model"))
     }
 }

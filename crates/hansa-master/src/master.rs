@@ -77,6 +77,9 @@ pub(crate) struct Shared {
     pub(crate) model: RwLock<ReadModel>,
     pub(crate) published: broadcast::Sender<Arc<Published>>,
     pub(crate) usage: broadcast::Sender<(AgentId, Usage)>,
+    /// How many pieces of news the loop has handed out, and how many of them the picture shows.
+    pub(crate) handed_out: AtomicU64,
+    pub(crate) folded: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -86,6 +89,8 @@ impl Shared {
             model: RwLock::default(),
             published: broadcast::Sender::new(buffer),
             usage: broadcast::Sender::new(buffer),
+            handed_out: AtomicU64::new(0),
+            folded: watch::Sender::new(0),
         }
     }
 
@@ -170,6 +175,15 @@ impl Master {
         let (to, caught) = oneshot::channel();
         self.inner.events.send(Event::CatchUp(to)).await.map_err(|_| SubmitError::Stopping)?;
         caught.await.map_err(|_| SubmitError::Stopping)
+    }
+
+    /// Waits until [`read`](Self::read) shows everything that any framework has been told by now: streams do not wait for
+    /// the picture, but who has heard something and then asks must find it there.
+    pub(crate) async fn read_what_was_told(&self) {
+        let shared = &self.inner.shared;
+        let told = shared.handed_out.load(Ordering::Acquire);
+        // The read model's thread ends only with the process.
+        let _ = shared.folded.subscribe().wait_for(|folded| *folded >= told).await;
     }
 
     /// What the machines use, as they report it, for as long as the result is held; while anybody holds one, they

@@ -1,9 +1,13 @@
 //! How a master is started.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+pub use hansa_mesos::logging::Verbosity;
+pub use hansa_model::framework::parts::Amount;
 
 /// How a master is started. [`Options::new`] gives the defaults.
 #[derive(Clone, Debug)]
@@ -28,6 +32,18 @@ pub struct Options {
     pub max_connections: usize,
     /// Origins of web pages that may use the API from a browser, besides its own.
     pub cors_origins: Vec<Origin>,
+    /// What the cluster is called by its operators; a name for people only.
+    pub cluster_name: Option<String>,
+    /// Roles that frameworks may be in, besides everybody's; None: any.
+    pub roles: Option<BTreeSet<String>>,
+    /// Thousandths of roles' weights that hold from the start, for roles that have no other settings.
+    pub weights: BTreeMap<String, u64>,
+    /// An offer contains at least one of these, unless its framework says otherwise; None: the default.
+    pub min_allocatable: Option<Vec<Amount>>,
+    /// Whether machines with GPUs are offered only to frameworks that say that they know of GPUs.
+    pub filter_gpus: bool,
+    /// How much is logged can be asked for and changed over the API; None: it cannot.
+    pub verbosity: Option<Verbosity>,
 }
 
 impl Options {
@@ -44,6 +60,12 @@ impl Options {
             offer_timeout_ms: 60_000,
             max_connections: 60_000,
             cors_origins: Vec::new(),
+            cluster_name: None,
+            roles: None,
+            weights: BTreeMap::new(),
+            min_allocatable: None,
+            filter_gpus: true,
+            verbosity: None,
         }
     }
 }

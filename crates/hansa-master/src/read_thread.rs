@@ -33,7 +33,11 @@ pub(crate) enum News {
 pub(crate) fn run(shared: &Shared, mut news: mpsc::Receiver<News>) {
     let mut batch = Vec::with_capacity(AT_ONCE);
     let mut replies = Vec::new();
-    while news.blocking_recv_many(&mut batch, AT_ONCE) > 0 {
+    loop {
+        let taken = news.blocking_recv_many(&mut batch, AT_ONCE);
+        if taken == 0 {
+            return;
+        }
         let mut model = shared.model.write().unwrap_or_else(PoisonError::into_inner);
         for one in batch.drain(..) {
             match one {
@@ -58,6 +62,7 @@ pub(crate) fn run(shared: &Shared, mut news: mpsc::Receiver<News>) {
             }
         }
         drop(model);
+        shared.folded.send_modify(|folded| *folded += taken as u64);
         for (to, replied) in replies.drain(..) {
             // The client may have gone away; what it asked for is done all the same.
             let _ = to.send(replied);

@@ -1,5 +1,6 @@
 //! Starting and stopping a master: the port, the store, the threads, in an order in which each failure is one clear line.
 
+use crate::cell::Request;
 use crate::clock;
 use crate::descriptors;
 use crate::engine::{Engine, EngineError, Event, Ports};
@@ -12,7 +13,8 @@ use crate::streams::Directory;
 use crate::{read_thread, store_thread};
 use hansa_cell::{Cell, Settings};
 use hansa_model::record::Table;
-use hansa_model::{ClusterId, Term};
+use hansa_model::role::{Bound, Role};
+use hansa_model::{ClusterId, Principal, RoleName, Term};
 use hansa_store::memory::{MemoryDisk, MemoryStore};
 use hansa_store::redb_store::RedbStore;
 use hansa_store::{Store, Syncs};
@@ -26,7 +28,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::info;
+use tracing::{info, warn};
 
 /// Events that may wait in front of the loop; who has more waits.
 const EVENTS: usize = 8_192;
@@ -193,6 +195,7 @@ async fn lead(
         commits,
         written: reports,
         news,
+        shared: shared.clone(),
         watchers: watchers.clone(),
         metrics: metrics.clone(),
         directory: directory.clone(),
@@ -224,6 +227,7 @@ async fn lead(
         let ended = loop_ended.await.unwrap_or(Ok(()));
         return Err(ended.err().unwrap_or(EngineError::Thread("loop")).into());
     }
+    set_weights(&master).await;
     let limits = Limits {
         connections: master.options().max_connections,
         head: HEAD_TIMEOUT,
@@ -295,6 +299,27 @@ async fn listen(options: &Options) -> Result<TcpListener, StartError> {
     })
 }
 
+/// The weights of the options, for roles that nobody has set anything of.
+async fn set_weights(master: &Master) {
+    let known = |name: &str| master.read().roles().any(|view| view.role.name.as_str() == name);
+    let new = master.options().weights.iter().filter(|(name, _)| !known(name));
+    let roles: Vec<Role> = new
+        .map(|(name, weight_milli)| Role {
+            name: RoleName::from(name.as_str()),
+            weight_milli: *weight_milli,
+            guarantee: Bound::default(),
+            limit: Bound::default(),
+        })
+        .collect();
+    if roles.is_empty() {
+        return;
+    }
+    let request = Request::SetRoles { roles, force: true };
+    if let Err(error) = master.submit(Principal::loopback(), request).await {
+        warn!(%error, "the weights of the command line cannot be set");
+    }
+}
+
 fn settings(options: &Options) -> std::io::Result<Settings> {
     let mut settings = Settings {
         new_cluster_id: new_cluster_id()?,
@@ -303,6 +328,10 @@ fn settings(options: &Options) -> std::io::Result<Settings> {
     };
     settings.kernel.unreachable_after_ms = options.unreachable_after_ms;
     settings.kernel.offer_timeout_ms = options.offer_timeout_ms;
+    settings.kernel.allocator.filter_gpus = options.filter_gpus;
+    if let Some(least) = &options.min_allocatable {
+        settings.kernel.allocator.min_allocatable.clone_from(least);
+    }
     settings.services.max_running_deployments = options.max_running_deployments;
     settings.services.progress_deadline_ms = options.progress_deadline_ms;
     Ok(settings)

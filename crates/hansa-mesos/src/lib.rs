@@ -14,6 +14,7 @@ pub mod duration;
 pub mod event;
 pub mod framework;
 pub mod legacy;
+pub mod logging;
 pub mod names;
 pub mod offer;
 pub mod proto;

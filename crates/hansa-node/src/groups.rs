@@ -376,9 +376,11 @@ impl Node {
             (Exit::Code(code), None) => {
                 (TaskState::Failed, failed, format!("{command} exited with status {code}"))
             }
-            (Exit::Signal(signal), None) if framework => {
-                (TaskState::Failed, failed, format!("{command} terminated with signal {signal}"))
-            }
+            (Exit::Signal(signal), None) if framework => (
+                TaskState::Failed,
+                failed,
+                format!("{command} terminated with signal {}", signal_name(signal)),
+            ),
             (Exit::Signal(signal), None) => {
                 (TaskState::Failed, failed, format!("{command} ended by signal {signal}"))
             }
@@ -563,4 +565,30 @@ fn is_file_name(id: &str) -> bool {
 fn mib(bytes: u64) -> String {
     let tenths = bytes.saturating_mul(10) / hansa_model::resources::MIB;
     format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+/// A signal as the C library calls it: what schedulers of Mesos show to people.
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "Hangup",
+        2 => "Interrupt",
+        3 => "Quit",
+        4 => "Illegal instruction",
+        5 => "Trace/breakpoint trap",
+        6 => "Aborted",
+        7 => "Bus error",
+        8 => "Floating point exception",
+        9 => "Killed",
+        10 => "User defined signal 1",
+        11 => "Segmentation fault",
+        12 => "User defined signal 2",
+        13 => "Broken pipe",
+        14 => "Alarm clock",
+        15 => "Terminated",
+        24 => "CPU time limit exceeded",
+        25 => "File size limit exceeded",
+        31 => "Bad system call",
+        other => return format!("{other}"),
+    };
+    name.to_owned()
 }

@@ -15,6 +15,10 @@ use hansa_model::framework::ExecutorReport;
 use hansa_model::task::TaskStatus;
 use hansa_model::{InstanceId, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+
+/// Released groups of frameworks that are remembered whole.
+const MOST_PAST: usize = 500;
 
 /// Milliseconds between usage reports while somebody watches.
 const WATCHED_USAGE_MS: u64 = 1_000;
@@ -30,6 +34,8 @@ pub struct Node {
     pub(crate) executors: FxHashMap<InstanceId, LiveExecutor>,
     /// The group of each task held. Looked up only.
     pub(crate) tasks: FxHashMap<TaskId, InstanceId>,
+    /// Groups of frameworks that this process has released, the oldest first.
+    past: VecDeque<SavedGroup>,
     pub(crate) timers: Timers,
     pub(crate) out: Vec<Output>,
     /// The latest time seen: time never goes back in here.
@@ -57,6 +63,7 @@ impl Node {
             live: FxHashMap::default(),
             executors: FxHashMap::default(),
             tasks: FxHashMap::default(),
+            past: VecDeque::new(),
             timers: Timers::default(),
             out: Vec::new(),
             now,
@@ -119,6 +126,11 @@ impl Node {
     /// What is stored.
     pub fn saved(&self) -> &Saved {
         &self.saved
+    }
+
+    /// Groups of frameworks that were released, the oldest first: for those who ask what was. Not stored, and bounded.
+    pub fn past(&self) -> &VecDeque<SavedGroup> {
+        &self.past
     }
 
     /// Who the agent is.
@@ -272,6 +284,12 @@ impl Node {
             if !group.is_terminal() {
                 self.warn(format!("the master releases {instance}, which has not ended: ignored"));
                 return;
+            }
+            if group.launch.framework.is_some() {
+                if self.past.len() == MOST_PAST {
+                    self.past.pop_front();
+                }
+                self.past.push_back(group.clone());
             }
             let tasks = group.launch.tasks.clone();
             for task in &tasks {

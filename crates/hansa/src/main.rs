@@ -19,6 +19,7 @@ mod dev;
 mod drain;
 mod failure;
 mod follow;
+mod logging;
 mod mesos;
 mod output;
 mod paint;

@@ -3,27 +3,12 @@
 use crate::config::{AgentArgs, MasterArgs};
 use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
+use crate::logging;
 use hansa_master::options::Origin;
 use hansa_model::Resources;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
-
-/// What is logged unless something else is asked for.
-pub const LOG_FILTER: &str = "warn,hansa=info";
-
-/// Logs go to stderr; `HANSA_LOG` chooses what, or else `filter`.
-pub fn start_logging(filter: &str) {
-    let filter = EnvFilter::try_from_env("HANSA_LOG").unwrap_or_else(|_| EnvFilter::new(filter));
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // A second call in one process (a test) keeps the first.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(ansi)
-        .try_init();
-}
 
 /// Resolves with the first SIGTERM or SIGINT from now on.
 pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
@@ -81,10 +66,11 @@ pub fn origins(texts: &[String]) -> Result<Vec<Origin>, Failure> {
 
 /// Runs a master until it is told to stop.
 pub async fn master(args: MasterArgs) -> Result<(), Failure> {
-    start_logging(LOG_FILTER);
+    logging::start(logging::FILTER);
     let listen = address(args.listen.as_deref().unwrap_or("127.0.0.1:8080"), 8080)?;
     let data_dir = args.data_dir.unwrap_or_else(|| PathBuf::from("/var/lib/hansa/master"));
     let mut options = hansa_master::Options::new(listen, data_dir);
+    options.verbosity = Some(logging::verbosity());
     options.insecure = args.insecure.unwrap_or(options.insecure);
     options.max_running_deployments = args.max_running_deployments.unwrap_or(options.max_running_deployments);
     if let Some(crate::config::Span(span)) = args.progress_deadline {
@@ -97,7 +83,7 @@ pub async fn master(args: MasterArgs) -> Result<(), Failure> {
 
 /// Runs an agent until it is told to stop.
 pub async fn agent(args: AgentArgs, master: &str) -> Result<(), Failure> {
-    start_logging(LOG_FILTER);
+    logging::start(logging::FILTER);
     let drains = args.drain_on_stop == Some(true);
     let options = agent_options(args, master)?;
     let stop = stop_signal()?;
@@ -121,6 +107,7 @@ pub async fn agent(args: AgentArgs, master: &str) -> Result<(), Failure> {
 fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, Failure> {
     let data_dir = args.data_dir.unwrap_or_else(|| PathBuf::from("/var/lib/hansa/agent"));
     let mut options = hansa_agent::Options::new(master, data_dir);
+    options.verbosity = Some(logging::verbosity());
     options.hostname = args.hostname;
     if let Some(listen) = args.listen {
         options.listen = address(&listen, 5051)?;

@@ -3,6 +3,7 @@
 //! - `cell`: a master with simulated agents in its process takes a million instances through its HTTP port.
 //! - `link`: the same with 1,000 simulated agents in another process, each with its own gRPC stream.
 //! - `offers`: a framework over HTTP that fills every offer, with 1,000 simulated agents.
+//! - `state`: `/state` of 10,000 simulated agents and 100,000 tasks, and launches beside its readers.
 //! - `allocation`: who is offered what, a whole cycle and one freed machine.
 //! - `placement`: decisions a second, and packing on the openb traces beside first fit.
 //! - `store`: what a durable put costs.
@@ -23,8 +24,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// All benches.
-pub const NAMES: [&str; 9] =
-    ["cell", "link", "offers", "allocation", "placement", "store", "machine", "images", "console"];
+pub const NAMES: [&str; 10] =
+    ["cell", "link", "offers", "state", "allocation", "placement", "store", "machine", "images", "console"];
 
 /// Runs the named benches; all of them if none is named. Whether all of them ran.
 pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
@@ -38,6 +39,7 @@ pub fn bench(root: &Path, names: &[&str]) -> Result<bool> {
             }
             "link" => example(root, "hansa-master", "swarm", &["link", "1000", "1000", "1000"])?,
             "offers" => example(root, "hansa-master", "swarm", &["offers", "1000", "20"])?,
+            "state" => example(root, "hansa-master", "swarm", &["state", "10000", "100000", "20"])?,
             "allocation" => allocation(root)?,
             "placement" => example(root, "hansa-placement", "placement_bench", &[])?,
             "store" => {

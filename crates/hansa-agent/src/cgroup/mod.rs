@@ -9,10 +9,12 @@
 //! Reading starts at [`Driver`].
 
 mod container;
+mod detail;
 mod detect;
 mod stats;
 
 pub use container::Container;
+pub use detail::Detail;
 pub use detect::{Detected, Hierarchy, Version};
 pub use stats::{OomWatch, Sampler, Stats};
 

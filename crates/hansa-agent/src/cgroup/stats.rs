@@ -187,7 +187,7 @@ fn number(text: &str) -> Option<u64> {
 }
 
 /// The number behind a word at the start of a line.
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(super) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 

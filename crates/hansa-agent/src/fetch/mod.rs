@@ -125,12 +125,18 @@ impl Fetcher {
             let inside = Inside::open(&sandbox).map_err(broken)?;
             let dir = inside.make(&dir, Make::Directory, None).map_err(broken)?;
             match format {
-                Some(format) => archive::unpack(format, &path, dir, &name, &cancelled).map_err(broken),
-                None => {
+                Some(format) if artifact.cache => {
+                    archive::unpack(format, &path, dir, &name, &cancelled).map_err(broken)
+                }
+                format => {
                     let mode = if artifact.executable { 0o755 } else { 0o644 };
                     let from = File::open(&path).map_err(broken)?;
-                    let to = Inside::of(dir).create(Path::new(&name), mode).map_err(broken)?;
-                    archive::copy(from, to, MOST_BYTES, &cancelled).map_err(broken)
+                    let own = dir.try_clone().map_err(broken)?;
+                    let to = Inside::of(own).create(Path::new(&name), mode).map_err(broken)?;
+                    archive::copy(from, to, MOST_BYTES, &cancelled).map_err(broken)?;
+                    // As with Mesos: beside what was in it an archive stays itself, unless it is kept in the cache.
+                    let Some(format) = format else { return Ok(()) };
+                    archive::unpack(format, &path, dir, &name, &cancelled).map_err(broken)
                 }
             }
         };

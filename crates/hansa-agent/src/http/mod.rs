@@ -20,6 +20,7 @@ use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use hansa_mesos::logging::Verbosity;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ struct Context {
     sandboxes: Arc<PathBuf>,
     images: Arc<HeldImages>,
     allow_exec: bool,
+    verbosity: Option<Verbosity>,
     sessions: Arc<mesos::nested::Sessions>,
 }
 
@@ -74,9 +76,11 @@ pub(crate) fn router(
     images: Arc<HeldImages>,
     loopback_only: bool,
     allow_exec: bool,
+    verbosity: Option<Verbosity>,
 ) -> Router {
     let sessions = Arc::default();
-    let context = Context { events, sandboxes: Arc::new(sandboxes), images, allow_exec, sessions };
+    let sandboxes = Arc::new(sandboxes);
+    let context = Context { events, sandboxes, images, allow_exec, verbosity, sessions };
     let routes = Router::new()
         .route("/hansa/v1/tasks/{task}/usage", get(usage::usage))
         .route("/hansa/v1/tasks/{task}/history", get(usage::history))

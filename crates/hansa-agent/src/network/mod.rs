@@ -14,6 +14,7 @@
 //! before its container runs and until it has ended.
 
 mod conntrack;
+pub(crate) mod counters;
 mod links;
 mod names;
 mod namespace;

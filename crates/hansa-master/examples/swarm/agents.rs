@@ -29,6 +29,8 @@ pub enum Last {
     Running,
     /// It ran, and has ended well.
     Finished,
+    /// It runs if it is a service's, and ends well if it is a framework's.
+    OfServicesRunning,
 }
 
 /// Agents in the master's process, connected by channels.
@@ -160,10 +162,13 @@ fn obey(message: ToAgent, last: Last) -> Vec<ToMaster> {
         ToAgentBody::Release { instance } => return vec![say(ToMasterBody::Released { instance })],
         _ => return Vec::new(),
     };
-    let states: &[TaskState] = match last {
-        Last::Running => &[TaskState::Running],
-        Last::Finished => &[TaskState::Running, TaskState::Finished],
+    let ends = match last {
+        Last::Running => false,
+        Last::Finished => true,
+        Last::OfServicesRunning => launch.framework.is_some(),
     };
+    let states: &[TaskState] =
+        if ends { &[TaskState::Running, TaskState::Finished] } else { &[TaskState::Running] };
     let status = |task: &TaskId, sequence, state| {
         TaskStatus::new(task.clone(), launch.instance.clone(), sequence, state, clock::now())
     };

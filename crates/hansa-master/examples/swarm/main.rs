@@ -7,11 +7,13 @@
 //! - `swarm serve ADDRESS AGENTS SERVICES INSTANCES`: agents as in `cell`; once all runs it says so and stays until its
 //!   stdin ends, for whoever measures a client: the console.
 //! - `swarm offers AGENTS SECONDS`: a framework over HTTP that fills every offer; its tasks end at once.
+//! - `swarm state AGENTS TASKS SECONDS`: `/state` of so many, and a framework that launches alone and beside readers.
 //! - `swarm framework URL SECONDS`: the same framework, with tasks of `/bin/true`, on a cluster that is there.
 
 mod agents;
 mod framework;
 mod measure;
+mod state;
 
 use agents::{Last, Room};
 use anyhow::Context;
@@ -22,7 +24,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "usage: swarm cell|link AGENTS SERVICES INSTANCES, serve ADDRESS AGENTS SERVICES INSTANCES, \
-                     offers AGENTS SECONDS, framework URL SECONDS";
+                     offers AGENTS SECONDS, state AGENTS TASKS SECONDS, framework URL SECONDS";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -36,8 +38,11 @@ async fn main() -> anyhow::Result<()> {
             serve(address.parse()?, agents.parse()?, services.parse()?, instances.parse()?).await
         }
         ["offers", agents, seconds] => offers(agents.parse()?, seconds.parse()?).await,
+        ["state", agents, tasks, seconds] => {
+            state::state(agents.parse()?, tasks.parse()?, seconds.parse()?).await
+        }
         ["framework", url, seconds] => {
-            framework::run(url, Duration::from_secs(seconds.parse()?), "/bin/true").await
+            framework::run(url, Duration::from_secs(seconds.parse()?), "/bin/true").await.map(drop)
         }
         // The other process of `link`.
         ["agents", master, agents, tasks] => {

@@ -33,6 +33,7 @@ fn options(flags: &Flags) -> Result<Options, String> {
     let mut options = Options::new(master_url(master.trim())?, work_dir);
     options.listen = listen(flags, 5051)?;
     options.insecure = true;
+    options.verbosity = Some(crate::logging::verbosity());
     options.hostname = flags.text("hostname").map(str::to_owned);
     if let Some(text) = flags.text("resources") {
         let said = Said::read(text).map_err(|why| format!("Failed to determine agent resources: {why}"))?;

@@ -106,7 +106,7 @@ fn serve(daemon: Daemon, flags: &Flags) -> Result<(), String> {
         output::note(&format!("warning: {warning}"));
     }
     let filter = log_filter(flags)?;
-    crate::serve::start_logging(filter);
+    crate::logging::start(filter);
     let runtime = match daemon {
         Daemon::Master => crate::many_threads(),
         Daemon::Agent => crate::one_thread(),
@@ -125,7 +125,7 @@ fn log_filter(flags: &Flags) -> Result<&'static str, String> {
         return Ok("off");
     }
     match flags.text("logging_level") {
-        None | Some("INFO") => Ok(crate::serve::LOG_FILTER),
+        None | Some("INFO") => Ok(crate::logging::FILTER),
         Some("WARNING") => Ok("warn"),
         Some("ERROR") => Ok("error"),
         Some(other) => {

@@ -3,6 +3,7 @@
 //! Mesos asks the machine for the kinds that are not named; so does this.
 
 use hansa_model::Resources;
+use hansa_model::framework::parts::Amount as Amounts;
 use hansa_model::resources::{MIB, PortSet, WHOLE_GPU};
 use serde_json::Value;
 
@@ -56,6 +57,17 @@ impl Said {
                 Some(ranges) => PortSet::from_ranges(ranges.iter().copied()),
                 None => machine.ports,
             },
+        }
+    }
+
+    /// What was named, and nothing else.
+    pub fn amount(&self) -> Amounts {
+        Amounts {
+            cpus_milli: self.cpus_milli.unwrap_or(0),
+            mem: self.mem.unwrap_or(0),
+            disk: self.disk.unwrap_or(0),
+            gpus: self.gpus.unwrap_or(0),
+            ports: PortSet::from_ranges(self.ports.iter().flatten().copied()),
         }
     }
 

@@ -3,14 +3,83 @@
 use crate::World;
 use crate::cases;
 use crate::scheduler::{Scheduler, info, launch, scalar, task};
+use crate::wire::{Request, Stream};
 use serde_json::{Value, json};
 
 cases! {
+    environment: "a command task finds out who and where it is",
+    arguments: "without a shell the value is the file, and the first argument its name",
+    user_variables: "variables of the command, and secrets by value",
     health: "a health check that holds, then one that fails for good",
     max_completion_time: "a task that runs for longer than it may fails for that",
     grace: "the grace period of the kill policy passes between SIGTERM and SIGKILL",
+    uris: "files are fetched, archives unpacked, programs made executable",
     no_uri: "a file that cannot be fetched is the end of the task",
+    shared_sandbox: "tasks of a group share a volume of the executor's sandbox",
     pod_fails_together: "a task of a group that fails takes the others with it",
+    get_containers: "GET_CONTAINERS knows the containers",
+}
+
+/// Runs a command to its good end and gives what it printed.
+pub async fn output(framework: &mut Scheduler<'_>, id: &str, change: impl FnOnce(&mut Value)) -> String {
+    let offer = framework.offer().await;
+    let mut task = task(id, &offer, "true");
+    change(&mut task);
+    framework.accept(&offer, &[launch(&[task])]).await;
+    framework.until(id, "TASK_FINISHED").await;
+    let path = format!("/frameworks/{}/executors/{id}/runs/latest/stdout", framework.id);
+    Request::get(&format!("/files/download?path={path}")).send(&agent_of(&offer)).await.text()
+}
+
+/// Where the agent of an offer is.
+pub fn agent_of(offer: &Value) -> String {
+    let address = &offer["url"]["address"];
+    format!("{}:{}", address["ip"].as_str().expect("an ip"), address["port"])
+}
+
+async fn environment(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("containers")).await;
+    let text =
+        output(&mut framework, "env", |task| task["command"]["value"] = json!("env; echo in $(pwd)")).await;
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
+        line.unwrap_or_else(|| panic!("{name} in {text}")).to_owned()
+    };
+    assert_eq!((value("MESOS_TASK_ID"), value("MESOS_EXECUTOR_ID")), ("env".into(), "env".into()));
+    assert_eq!(
+        (value("MESOS_FRAMEWORK_ID"), value("MESOS_ALLOCATION_ROLE")),
+        (framework.id.clone(), "*".into())
+    );
+    assert_eq!(text.lines().last(), Some(format!("in {}", value("MESOS_SANDBOX")).as_str()));
+    for name in ["MESOS_SLAVE_ID", "MESOS_CONTAINER_IP"] {
+        assert!(!value(name).is_empty(), "{name}");
+    }
+    framework.teardown().await;
+}
+
+async fn arguments(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("containers")).await;
+    let text = output(&mut framework, "argv", |task| {
+        task["command"] =
+            json!({"shell": false, "value": "/bin/echo", "arguments": ["echo", "a b", "$HOME"]});
+    })
+    .await;
+    assert!(text.lines().any(|line| line == "a b $HOME"), "{text}");
+    framework.teardown().await;
+}
+
+async fn user_variables(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("containers")).await;
+    let text = output(&mut framework, "vars", |task| {
+        task["command"]["value"] = json!("echo $GREETING $HIDDEN");
+        task["command"]["environment"] = json!({"variables": [
+            {"name": "GREETING", "value": "hello"},
+            {"name": "HIDDEN", "type": "SECRET", "secret": {"type": "VALUE", "value": {"data": "d29ybGQ="}}},
+        ]});
+    })
+    .await;
+    assert!(text.contains("hello world"), "{text}");
+    framework.teardown().await;
 }
 
 async fn health(world: &World) {
@@ -58,6 +127,34 @@ async fn grace(world: &World) {
     framework.teardown().await;
 }
 
+async fn uris(world: &World) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("script");
+    std::fs::write(&script, "#!/bin/sh\necho from a script\n").expect("written");
+    let archive = folder.path().join("archive.tar.gz");
+    let packed = std::process::Command::new("tar")
+        .arg("-C")
+        .arg(folder.path())
+        .arg("-czf")
+        .arg(&archive)
+        .arg("script")
+        .status();
+    assert!(packed.expect("tar").success());
+    let mut framework = Scheduler::subscribe(world, &info("containers")).await;
+    let text = output(&mut framework, "fetches", |task| {
+        task["command"] = json!({
+            "value": "./program && cat script && test -e archive.tar.gz",
+            "uris": [
+                {"value": script.display().to_string(), "executable": true, "output_file": "program"},
+                {"value": format!("file://{}", archive.display())},
+            ],
+        });
+    })
+    .await;
+    assert!(text.contains("from a script\n") && text.contains("#!/bin/sh"), "{text}");
+    framework.teardown().await;
+}
+
 async fn no_uri(world: &World) {
     let mut framework = Scheduler::subscribe(world, &info("containers")).await;
     let offer = framework.offer().await;
@@ -93,6 +190,16 @@ async fn pod(framework: &mut Scheduler<'_>, id: &str, commands: [&str; 2]) {
     framework.accept(&offer, &[json!({"type": "LAUNCH_GROUP", "launch_group": group})]).await;
 }
 
+async fn shared_sandbox(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("containers")).await;
+    pod(&mut framework, "pod", ["echo hi > shared/file", "until grep hi shared/file; do sleep 0.05; done"])
+        .await;
+    for id in ["pod-0", "pod-1"] {
+        framework.until(id, "TASK_FINISHED").await;
+    }
+    framework.teardown().await;
+}
+
 async fn pod_fails_together(world: &World) {
     let mut framework = Scheduler::subscribe(world, &info("containers")).await;
     pod(&mut framework, "pod", ["sleep 0.2; exit 1", "sleep 100000"]).await;
@@ -100,4 +207,36 @@ async fn pod_fails_together(world: &World) {
     let status = framework.until("pod-1", "TASK_KILLED").await;
     assert!(status["message"].is_string(), "{status}");
     framework.teardown().await;
+}
+
+async fn get_containers(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("containers")).await;
+    let offer = framework.offer().await;
+    framework.accept(&offer, &[launch(&[task("seen", &offer, "sleep 100000")])]).await;
+    let status = framework.until("seen", "TASK_RUNNING").await;
+    for path in ["/api/v1", "/slave(1)/api/v1"] {
+        let answer =
+            Request::json(path, &json!({"type": "GET_CONTAINERS"})).send(&agent_of(&offer)).await.json();
+        assert_eq!(answer["type"], "GET_CONTAINERS");
+        let all = answer["get_containers"]["containers"].as_array().expect("containers");
+        let id = &status["container_status"]["container_id"];
+        let one =
+            all.iter().find(|one| one["container_id"] == *id).unwrap_or_else(|| panic!("{id} in {all:?}"));
+        assert_eq!(one["framework_id"]["value"], framework.id);
+    }
+    framework.teardown().await;
+}
+
+/// The bytes of an output stream until it ends: stdout and stderr together.
+pub async fn drain(stream: &mut Stream) -> String {
+    use base64::Engine;
+    let mut text = String::new();
+    while let Some(event) = stream.json().await {
+        if event["type"] == "DATA" {
+            let data = event["data"]["data"].as_str().expect("data");
+            let bytes = base64::engine::general_purpose::STANDARD.decode(data).expect("base64");
+            text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+    text
 }

@@ -18,6 +18,11 @@ cases! {
     refusals: "what an executor may not say is refused",
     shutdown: "SHUTDOWN reaches the executor, its tasks fail with it, and the framework hears FAILURE",
     dies: "an executor that ends takes its tasks with it",
+    says_it_twice: "after a task's last word nothing more is heard of it",
+    heartbeats: "an executor's heartbeat is 202, and it gets one seldom",
+    protobuf: "an executor may speak protobuf",
+    bad_requests: "what executors send is checked as what schedulers send",
+    many_at_once: "updates of several tasks do not wait for each other",
     comes_back: "an executor that subscribes again replaces its old stream",
 }
 
@@ -243,6 +248,8 @@ async fn refusals(world: &World) {
         with("source", json!("SOURCE_AGENT")),
         with("state", json!("TASK_STAGING")),
         with("executor_id", json!({"value": "another"})),
+        with("check_status", json!({})),
+        with("check_status", json!({"type": "TCP", "command": {"exit_code": 0}})),
         json!({"type": "UPDATE"}),
         json!({"type": "MESSAGE"}),
         json!({}),
@@ -328,5 +335,102 @@ async fn comes_back(world: &World) {
     while let Some(event) = first.json().await {
         assert_ne!(event["type"], "LAUNCH", "the old stream ends: {event}");
     }
+    framework.teardown().await;
+}
+
+async fn says_it_twice(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("executors")).await;
+    let executor = Executor::launch(&mut framework, "t", "e").await;
+    let mut stream = executor.subscribe().await;
+    next(&mut stream).await;
+    executor.says("t", "TASK_FAILED", UUID).await;
+    executor.says("t", "TASK_FINISHED", "AQEBAQEBAQEBAQEBAQEBAQ==").await;
+    executor.framework.until("t", "TASK_FAILED").await;
+    executor.framework.quiet("UPDATE", std::time::Duration::from_millis(500)).await;
+    framework.teardown().await;
+}
+
+async fn heartbeats(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("executors")).await;
+    let executor = Executor::launch(&mut framework, "t", "e").await;
+    let mut stream = executor.subscribe().await;
+    executor.call(json!({"type": "HEARTBEAT"})).await;
+    // Clients exist that take an early one for a mistake: the next event is the task.
+    let event = stream.json().await.expect("an event");
+    assert_eq!(event["type"], "LAUNCH", "{event}");
+    framework.teardown().await;
+}
+
+async fn protobuf(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("executors")).await;
+    let executor = Executor::launch(&mut framework, "t", "e").await;
+    let field = |number: u8, bytes: &[u8]| {
+        let length = u8::try_from(bytes.len()).expect("it is short");
+        assert!(length < 128, "one byte of length");
+        [&[number << 3 | 2, length], bytes].concat()
+    };
+    // Call: executor_id 1, framework_id 2, type 3 (SUBSCRIBE 1), subscribe 4.
+    let body = [
+        field(1, &field(1, b"e")),
+        field(2, &field(1, executor.environment["MESOS_FRAMEWORK_ID"].as_bytes())),
+        vec![0x18, 1],
+        field(4, &[]),
+    ]
+    .concat();
+    let mut stream = Request::new("POST", "/api/v1/executor")
+        .header("Content-Type", "application/x-protobuf")
+        .header("Accept", "application/x-protobuf")
+        .body(body)
+        .open(&executor.agent)
+        .await;
+    assert_eq!(
+        (stream.head.status, stream.head.header("content-type")),
+        (200, Some("application/x-protobuf"))
+    );
+    let first = stream.record().await.expect("an event");
+    assert_eq!(first[..2], [0x08, 1], "Event: type 1 is SUBSCRIBED 1");
+    framework.teardown().await;
+}
+
+async fn bad_requests(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("executors")).await;
+    let executor = Executor::launch(&mut framework, "t", "e").await;
+    let call = executor.of(json!({"type": "SUBSCRIBE", "subscribe": {}})).to_string();
+    let post = |kind: Option<&str>, accept: &str, body: &str| {
+        let request = Request::new("POST", "/slave(1)/api/v1/executor").header("Accept", accept).body(body);
+        match kind {
+            Some(kind) => request.header("Content-Type", kind),
+            None => request,
+        }
+    };
+    for (request, status) in [
+        (post(None, "application/json", &call), 400),
+        (post(Some("text/plain"), "application/json", &call), 415),
+        (post(Some("application/json"), "application/json", "{"), 400),
+        (post(Some("application/json"), "text/html", &call), 406),
+    ] {
+        let answer = request.send(&executor.agent).await;
+        assert_eq!(answer.status(), status, "{request:?}: {}", answer.text());
+    }
+    framework.teardown().await;
+}
+
+async fn many_at_once(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("executors")).await;
+    let executor = Executor::launch(&mut framework, "t1", "e").await;
+    let mut stream = executor.subscribe().await;
+    next(&mut stream).await;
+    let slave = executor.environment["MESOS_SLAVE_ID"].clone();
+    let offer =
+        executor.framework.offer_where("the same agent", |offer| offer["agent_id"]["value"] == slave).await;
+    executor.framework.accept(&offer, &[launch(&[executor_task("t2", &offer, "e")])]).await;
+    next(&mut stream).await;
+    executor.says("t1", "TASK_RUNNING", UUID).await;
+    let first = executor.framework.event("UPDATE").await;
+    executor.says("t2", "TASK_RUNNING", "AQEBAQEBAQEBAQEBAQEBAQ==").await;
+    // The first one is not acknowledged, and does not stand in the way.
+    let second = executor.framework.event("UPDATE").await;
+    let task = |event: &Value| event["update"]["status"]["task_id"]["value"].clone();
+    assert_eq!((task(&first), task(&second)), (json!("t1"), json!("t2")));
     framework.teardown().await;
 }

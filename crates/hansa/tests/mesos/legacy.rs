@@ -15,6 +15,8 @@ cases! {
     summary: "/state-summary counts tasks",
     roles: "/roles tells weight and frameworks",
     metrics: "/metrics/snapshot is flat, and what exporters expect is there",
+    agent_state: "an agent's /state leads to a task's sandbox, and files can be read there",
+    statistics: "an agent's /monitor/statistics and /containers tell of each container",
     teardown: "POST /teardown ends a framework",
     old_names: "the suffix .json is forgiven",
 }
@@ -182,6 +184,68 @@ async fn metrics(world: &World) {
     );
     assert_eq!(metrics["master/elected"], 1.0);
     assert!(metrics["master/slaves_connected"].as_f64().is_some_and(|number| number >= 2.0));
+}
+
+async fn agent_state(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("legacy")).await;
+    let offer = framework.offer().await;
+    let address = &offer["url"]["address"];
+    let agent = format!("{}:{}", address["ip"].as_str().expect("an ip"), address["port"]);
+    let command = "echo something to read; exec sleep 100000";
+    framework.accept(&offer, &[launch(&[task("writes", &offer, command)])]).await;
+    framework.until("writes", "TASK_RUNNING").await;
+    let state = Request::get("/slave(1)/state").send(&agent).await.json();
+    has(&state, "id pid hostname resources attributes flags frameworks completed_frameworks version");
+    let frameworks = state["frameworks"].as_array().expect("frameworks");
+    let one = frameworks.iter().find(|one| one["id"] == framework.id.as_str()).expect("the framework");
+    let executor = &one["executors"][0];
+    has(executor, "id name source container directory tasks queued_tasks completed_tasks resources");
+    assert_eq!((&executor["id"], &executor["tasks"][0]["id"]), (&json!("writes"), &json!("writes")));
+    let directory = executor["directory"].as_str().expect("a directory");
+    let alias = format!("/frameworks/{}/executors/writes/runs/latest", framework.id);
+    for folder in [directory, &alias] {
+        let files = Request::get(&format!("/files/browse?path={folder}")).send(&agent).await.json();
+        let files = files.as_array().expect("files");
+        let stdout =
+            files.iter().find(|file| file["path"].as_str().is_some_and(|path| path.ends_with("/stdout")));
+        has(stdout.unwrap_or_else(|| panic!("stdout in {files:?}")), "gid mode mtime nlink path size uid");
+        let file = format!("path={folder}/stdout");
+        let begun = std::time::Instant::now();
+        loop {
+            let read =
+                Request::get(&format!("/files/read?{file}&offset=0&length=100")).send(&agent).await.json();
+            if read["data"].as_str().is_some_and(|data| data.contains("something to read")) {
+                break assert_eq!(read["offset"], 0);
+            }
+            assert!(begun.elapsed() < crate::PATIENCE, "{read}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        let size = Request::get(&format!("/files/read?{file}&offset=-1")).send(&agent).await.json();
+        assert!(size["data"] == "" && size["offset"].as_u64().is_some_and(|size| size >= 18), "{size}");
+        let whole = Request::get(&format!("/files/download?{file}")).send(&agent).await;
+        assert!(whole.status() == 200 && whole.text().contains("something to read"), "{}", whole.text());
+        let missing = Request::get(&format!("/files/download?path={folder}/nothing")).send(&agent).await;
+        assert_eq!(missing.status(), 404);
+    }
+    framework.teardown().await;
+}
+
+async fn statistics(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("legacy")).await;
+    let offer = framework.offer().await;
+    let address = &offer["url"]["address"];
+    let agent = format!("{}:{}", address["ip"].as_str().expect("an ip"), address["port"]);
+    framework.accept(&offer, &[launch(&[task("measured", &offer, "sleep 100000")])]).await;
+    framework.until("measured", "TASK_RUNNING").await;
+    for path in ["/monitor/statistics", "/containers", "/slave(1)/containers"] {
+        let all = Request::get(path).send(&agent).await.json();
+        let all = all.as_array().expect("a list");
+        let one = all.iter().find(|one| one["framework_id"] == framework.id.as_str()).expect("the task's");
+        has(one, "executor_id executor_name framework_id source statistics");
+        assert_eq!(one["executor_id"], "measured");
+        has(&one["statistics"], "timestamp cpus_limit mem_limit_bytes");
+    }
+    framework.teardown().await;
 }
 
 async fn teardown(world: &World) {

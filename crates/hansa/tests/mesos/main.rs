@@ -1,30 +1,60 @@
 //! Whether a master speaks Mesos' v1 API: what is sent, and what must come back.
 //!
-//! One readable case for each thing that clients rely on, by the sections of the protocol. All of it is plain HTTP by hand
-//! ([`wire`]), so it can be pointed at any master that has at least two agents with 2 cpus and 1 GiB each and whose agents
-//! run on this machine:
+//! One readable case for each thing that clients rely on. All of it is plain HTTP by hand ([`wire`]), so it can be pointed
+//! at any master that has at least two agents with 2 cpus and 1 GiB each and whose agents run on this machine:
 //!
 //! ```text
 //! MESOS_MASTER=127.0.0.1:5050 cargo test -p hansa --test mesos
 //! ```
 //!
-//! Otherwise clusters of our own are started. Cases of one file run one after the other, files beside each other.
+//! Otherwise clusters of our own are started. Cases of one file run one after the other, files beside each other. Words on
+//! the command line choose cases by their names, `--list` lists them.
+//!
+//! A case's name begins with the row that it shows:
+//!
+//! | rows | what | files |
+//! |---|---|---|
+//! | A.1 | paths, media types, redirects, version, health | [`plumbing`] |
+//! | A.2 | calls of schedulers | [`calls`] |
+//! | A.3 | ACCEPT and its operations | [`operations`] |
+//! | A.4 | offers, filters, who is offered what | [`offers`], [`sharing`] |
+//! | A.5 | persistent volumes, reservations | [`volumes`] |
+//! | A.6 | tasks' lives, reconciliation; machines that are lost (clusters of our own only) | [`tasks`], [`loss`] |
+//! | A.7 | what tasks may ask for; containers inside of containers | [`containers`], [`features`], [`nested`] |
+//! | A.8 | executors | [`executors`] |
+//! | A.9 | operators' calls on masters and agents | [`operator`], [`stewards`], [`agents`] |
+//! | A.11 | older endpoints that tell, and that change something | [`legacy`], [`forms`] |
+//! | A.12 | names of metrics | [`scraped`] |
+//! | C.1, C.6, C.7 | what is easily missed | [`meaning`] |
+//! | C.2 | what is accepted though it is not as written | [`lenient`] |
+//! | C.4 | streams, byte by byte | [`streams`] |
+//! | C.5 | the order of checks and their statuses | [`checks`] |
 
+mod agents;
 mod calls;
 mod checks;
 mod containers;
 mod executors;
+mod features;
+mod forms;
 mod legacy;
 mod lenient;
+mod loss;
+mod meaning;
+mod nested;
 mod offers;
 mod operations;
 mod operator;
 mod plumbing;
 mod scheduler;
+mod scraped;
+mod sharing;
+mod stewards;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod tasks;
+mod volumes;
 mod wire;
 
 use std::collections::VecDeque;
@@ -66,17 +96,28 @@ macro_rules! cases {
 
 /// The files with their sections.
 const SECTIONS: &[(&str, &[Case])] = &[
+    ("A.6", loss::CASES),
     ("A.6", tasks::CASES),
     ("A.3", operations::CASES),
     ("A.8", executors::CASES),
     ("A.2", calls::CASES),
     ("A.4", offers::CASES),
+    ("A.4", sharing::CASES),
+    ("A.5", volumes::CASES),
     ("C.5", checks::CASES),
     ("C.4", streams::CASES),
     ("C.2", lenient::CASES),
     ("A.7", containers::CASES),
+    ("A.7", features::CASES),
+    ("A.7", nested::CASES),
     ("A.9", operator::CASES),
+    ("A.9", stewards::CASES),
+    ("A.9", agents::CASES),
     ("A.11", legacy::CASES),
+    ("A.11", forms::CASES),
+    ("A.12", scraped::CASES),
+    // Each name says which of them.
+    ("", meaning::CASES),
     ("A.1", plumbing::CASES),
 ];
 
@@ -84,7 +125,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
     let all = SECTIONS.iter().map(|(section, cases)| {
-        let named = cases.iter().map(|case| (format!("{section} {}", case.name), case));
+        let named = cases.iter().map(|case| (format!("{section} {}", case.name).trim().to_owned(), case));
         let chosen = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(*filter));
         named.filter(|(name, _)| chosen(name)).collect::<Vec<_>>()
     });
@@ -122,7 +163,7 @@ fn lane(queue: &Mutex<VecDeque<Vec<(String, &Case)>>>) -> Vec<String> {
         match std::env::var("MESOS_MASTER") {
             Ok(master) => World { master, cluster: None },
             Err(_) => {
-                let cluster = Cluster::start(2).await;
+                let cluster = Cluster::start_with(2, &["--allow-exec"]).await;
                 World { master: cluster.http.base.replace("http://", ""), cluster: Some(cluster) }
             }
         }

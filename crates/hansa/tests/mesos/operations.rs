@@ -10,6 +10,7 @@ cases! {
     offers_of_two_agents: "offers of two agents do not go together",
     nothing_launched: "a LAUNCH without tasks is a decline",
     invalid_tasks: "an invalid task is a TASK_ERROR, and the others run",
+    someone_elses: "an offer twice, or somebody else's, spoils the whole of it",
     same_id: "a second live task of one id is a TASK_ERROR",
     nothing_of_a_kind: "an amount of zero is an amount",
     two_offers: "offers of one agent are taken together",
@@ -18,6 +19,10 @@ cases! {
     reserve_then_launch: "what an operation makes, the next one of the same call can use",
     reservations_come_back: "reserved resources are offered as reserved until they are unreserved",
     old_form: "frameworks without RESERVATION_REFINEMENT reserve in the old form and are offered it",
+    no_own_executor: "tasks of a group have no executors of their own, and their executor no command",
+    bounds_of_ids: "ids are short, and names of files",
+    small_executor: "an executor that takes next to nothing is taken; of a group it is not",
+    operation_ids: "an operation of launching has no id",
     volumes: "a persistent volume outlives its tasks, with what is in it",
     bad_reservations: "what cannot be reserved changes nothing",
 }
@@ -337,5 +342,100 @@ async fn bad_reservations(world: &World) {
     for role in ["another", "keep5"] {
         assert!(reserved_part(&offer, role).is_empty(), "{offer}");
     }
+    framework.teardown().await;
+}
+
+async fn someone_elses(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("operations")).await;
+    let offer = framework.offer().await;
+    let accept = |ids: Value, task: Value| json!({"type": "ACCEPT", "accept": {"offer_ids": ids, "operations": [launch(&[task])]}});
+    let twice = accept(json!([offer["id"], offer["id"]]), task("twice", &offer, "exit 0"));
+    framework.call(twice).await;
+    assert_eq!(framework.update("twice").await["reason"], "REASON_INVALID_OFFERS");
+    // What was valid of it came back.
+    let offer = framework.offer_where("the same agent", |other| other["agent_id"] == offer["agent_id"]).await;
+    let other = Scheduler::subscribe(world, &info("operations")).await;
+    other.call(accept(json!([offer["id"]]), task("stolen", &offer, "exit 0"))).await;
+    let mut other = other;
+    assert_eq!(other.update("stolen").await["reason"], "REASON_INVALID_OFFERS");
+    other.teardown().await;
+    // It still holds for whose it is.
+    framework.accept(&offer, &[launch(&[task("own", &offer, "exit 0")])]).await;
+    framework.until("own", "TASK_FINISHED").await;
+    framework.teardown().await;
+}
+
+async fn no_own_executor(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("operations")).await;
+    for round in 0..2 {
+        let offer = framework.offer().await;
+        let mut executor = default_executor(&framework, &format!("own-{round}"));
+        let id = format!("member-{round}");
+        let mut member = task(&id, &offer, "exit 0");
+        match round {
+            0 => {
+                member["executor"] =
+                    json!({"executor_id": {"value": "x"}, "command": {"value": "sleep 100000"}});
+            }
+            _ => executor["command"] = json!({"value": "sleep 100000"}),
+        }
+        framework.accept(&offer, &[launch_group(&executor, &[member])]).await;
+        let status = framework.update(&id).await;
+        assert_eq!(
+            (&status["state"], &status["reason"]),
+            (&json!("TASK_ERROR"), &json!("REASON_TASK_GROUP_INVALID"))
+        );
+    }
+    framework.teardown().await;
+}
+
+async fn bounds_of_ids(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("operations")).await;
+    let (longest, longer) = ("l".repeat(255), "l".repeat(256));
+    for bad in [longer.as_str(), ".", "..", "a/b", "a\\b", "a\nb", ""] {
+        let offer = framework.offer().await;
+        framework.accept(&offer, &[launch(&[task(bad, &offer, "exit 0")])]).await;
+        let status = framework.update(bad).await;
+        assert_eq!(
+            (&status["state"], &status["reason"]),
+            (&json!("TASK_ERROR"), &json!("REASON_TASK_INVALID")),
+            "{bad:?}"
+        );
+    }
+    for good in [longest.as_str(), "with blank", "ümläut", "a:b@c+d"] {
+        let offer = framework.offer().await;
+        framework.accept(&offer, &[launch(&[task(good, &offer, "exit 0")])]).await;
+        framework.until(good, "TASK_FINISHED").await;
+    }
+    framework.teardown().await;
+}
+
+async fn small_executor(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("operations")).await;
+    let offer = framework.offer().await;
+    let mut alone = task("alone", &offer, "");
+    alone["command"] = Value::Null;
+    alone["executor"] = json!({
+        "executor_id": {"value": "small"}, "command": {"value": "exit 0"}, "resources": [scalar("mem", 1.0)],
+    });
+    framework.accept(&offer, &[launch(&[alone])]).await;
+    let status = framework.update("alone").await;
+    assert_ne!(status["state"], "TASK_ERROR", "it is started: {status}");
+    let offer = framework.offer().await;
+    let mut executor = default_executor(&framework, "small-pod");
+    executor["resources"] = json!([scalar("cpus", 0.001), scalar("mem", 32.0), scalar("disk", 32.0)]);
+    framework.accept(&offer, &[launch_group(&executor, &[task("member", &offer, "exit 0")])]).await;
+    assert_eq!(framework.update("member").await["state"], "TASK_ERROR");
+    framework.teardown().await;
+}
+
+async fn operation_ids(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("operations")).await;
+    let offer = framework.offer().await;
+    let mut named = launch(&[task("named", &offer, "exit 0")]);
+    named["id"] = json!({"value": "op"});
+    framework.accept(&offer, &[named]).await;
+    let status = framework.update("named").await;
+    assert_eq!(status["state"], "TASK_ERROR", "{status}");
     framework.teardown().await;
 }

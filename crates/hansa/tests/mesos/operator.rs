@@ -10,19 +10,23 @@ use std::time::Duration;
 cases! {
     simple_reads: "what can be read has an answer of the call's own type",
     agents: "GET_AGENTS tells what each has, is given, and how it is reached",
+    tasks_and_frameworks: "GET_TASKS, GET_FRAMEWORKS, GET_EXECUTORS and GET_STATE show what runs",
     events: "SUBSCRIBE: the state first, then what changes",
     refused: "what is no call is 400, and other methods are 405",
+    weights: "weights are set and read",
+    quota: "quota is set and read, all or nothing",
     reservations: "operators reserve what is free; what is not is 409",
     teardown: "TEARDOWN ends a framework that somebody else started",
     draining: "DRAIN_AGENT takes the tasks away and says so",
-    logging: "the logging level can be read",
 }
 
-async fn operate(world: &World, call: &Value) -> Answer {
+/// Makes a call on the master.
+pub async fn operate(world: &World, call: &Value) -> Answer {
     Request::json("/api/v1", call).send(&world.master).await
 }
 
-async fn read(world: &World, kind: &str) -> Value {
+/// Makes a call that only reads; what the answer has of its own type.
+pub async fn read(world: &World, kind: &str) -> Value {
     let answer = operate(world, &json!({"type": kind})).await;
     assert_eq!(answer.header("content-type"), Some("application/json"), "{kind}");
     let answer = answer.json();
@@ -31,7 +35,7 @@ async fn read(world: &World, kind: &str) -> Value {
 }
 
 /// Makes a call that has nothing to answer.
-async fn done(world: &World, call: Value, status: u16) {
+pub async fn done(world: &World, call: Value, status: u16) {
     let answer = operate(world, &call).await;
     assert_eq!((answer.status(), answer.text()), (status, String::new()), "{call}");
 }
@@ -72,6 +76,29 @@ async fn agents(world: &World) {
         assert!(agent["registered_time"]["nanoseconds"].is_u64() && agent["version"].is_string(), "{agent}");
         assert!(amount(&agent["total_resources"], "cpus") >= 1.0, "{agent}");
     }
+}
+
+async fn tasks_and_frameworks(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("operator")).await;
+    framework.run("shown", "sleep 100000").await;
+    let tasks = read(world, "GET_TASKS").await;
+    let state = read(world, "GET_STATE").await;
+    for tasks in [&tasks, &state["get_tasks"]] {
+        let all = tasks["tasks"].as_array().expect("tasks");
+        let task = all.iter().find(|task| task["framework_id"]["value"] == framework.id).expect("the task");
+        assert_eq!((&task["task_id"]["value"], &task["state"]), (&json!("shown"), &json!("TASK_RUNNING")));
+        assert!(task["statuses"].as_array().is_some_and(|statuses| !statuses.is_empty()), "{task}");
+    }
+    let frameworks = read(world, "GET_FRAMEWORKS").await;
+    let all = frameworks["frameworks"].as_array().expect("frameworks");
+    let one = all.iter().find(|one| one["framework_info"]["id"]["value"] == framework.id).expect("it");
+    assert_eq!(
+        (&one["active"], &one["connected"], &one["recovered"]),
+        (&json!(true), &json!(true), &json!(false))
+    );
+    assert_eq!(amount(&one["allocated_resources"], "mem"), 32.0, "{one}");
+    assert!(state["get_agents"]["agents"].is_array() && state["get_frameworks"]["frameworks"].is_array());
+    framework.teardown().await;
 }
 
 async fn events(world: &World) {
@@ -122,6 +149,60 @@ async fn refused(world: &World) {
     let html = Request::json("/api/v1", &json!({"type": "GET_HEALTH"})).header("Accept", "text/html");
     // The last header of a name counts.
     assert_eq!(html.send(&world.master).await.status(), 406);
+}
+
+async fn weights(world: &World) {
+    for weight in [2.5, 1.0] {
+        let infos = json!([{"role": "weighed", "weight": weight}]);
+        let call = json!({"type": "UPDATE_WEIGHTS", "update_weights": {"weight_infos": infos}});
+        done(world, call, 200).await;
+        let all = read(world, "GET_WEIGHTS").await;
+        let found =
+            all["weight_infos"].as_array().expect("weights").iter().find(|one| one["role"] == "weighed");
+        assert_eq!(found.map(|one| &one["weight"]), Some(&json!(weight)), "{all}");
+    }
+    let bad = json!([{"role": "weighed", "weight": -1.0}]);
+    let call = json!({"type": "UPDATE_WEIGHTS", "update_weights": {"weight_infos": bad}});
+    assert_eq!(operate(world, &call).await.status(), 400);
+}
+
+fn quota_call(configs: Value) -> Value {
+    json!({"type": "UPDATE_QUOTA", "update_quota": {"force": false, "quota_configs": configs}})
+}
+
+async fn quota(world: &World) {
+    let configs = json!([{
+        "role": "counted",
+        "guarantees": {"cpus": {"value": 0.5}},
+        "limits": {"cpus": {"value": 1.0}, "mem": {"value": 512.0}},
+    }]);
+    done(world, quota_call(configs), 200).await;
+    let quota = read(world, "GET_QUOTA").await;
+    let all = quota["status"]["configs"].as_array().expect("configs");
+    let one = all.iter().find(|one| one["role"] == "counted").expect("it");
+    assert_eq!(
+        (&one["guarantees"]["cpus"]["value"], &one["limits"]["mem"]["value"]),
+        (&json!(0.5), &json!(512.0))
+    );
+    // No offer of the role is larger than its limit.
+    let mut framework = Scheduler::subscribe(world, &info_with("operator", "counted", &["MULTI_ROLE"])).await;
+    let offer = framework.offer().await;
+    assert!(
+        amount(&offer["resources"], "cpus") <= 1.0 && amount(&offer["resources"], "mem") <= 512.0,
+        "{offer}"
+    );
+    framework.teardown().await;
+    // More is guaranteed than there is: nothing of the call is done.
+    let configs = json!([
+        {"role": "counted", "guarantees": {"cpus": {"value": 0.25}}},
+        {"role": "greedy", "guarantees": {"cpus": {"value": 1_000_000.0}}},
+    ]);
+    assert_eq!(operate(world, &quota_call(configs)).await.status(), 400);
+    let quota = read(world, "GET_QUOTA").await;
+    let all = quota["status"]["configs"].as_array().expect("configs");
+    let one = all.iter().find(|one| one["role"] == "counted").expect("it");
+    assert_eq!(one["guarantees"]["cpus"]["value"], 0.5);
+    done(world, quota_call(json!([{"role": "counted"}])), 200).await;
 }
 
 async fn reservations(world: &World) {
@@ -183,9 +264,4 @@ async fn draining(world: &World) {
     done(world, json!({"type": "REACTIVATE_AGENT", "reactivate_agent": {"agent_id": agent}}), 200).await;
     framework.offer_where("the agent", |offer| offer["agent_id"] == agent).await;
     framework.teardown().await;
-}
-
-async fn logging(world: &World) {
-    let level = read(world, "GET_LOGGING_LEVEL").await;
-    assert!(level["level"].is_u64(), "{level}");
 }

@@ -149,8 +149,13 @@ impl<'w> Scheduler<'w> {
         event
     }
 
-    /// The first event of this kind that was not asked for before.
+    /// The first event of this kind that was not asked for before; panics if none comes, however much else does.
     pub async fn event(&mut self, kind: &str) -> Value {
+        let found = tokio::time::timeout(crate::PATIENCE, self.find_event(kind)).await;
+        found.unwrap_or_else(|_| panic!("no {kind}"))
+    }
+
+    async fn find_event(&mut self, kind: &str) -> Value {
         if let Some(at) = self.events.iter().position(|event| event["type"] == kind) {
             return self.events.remove(at).expect("it was just found");
         }
@@ -197,8 +202,13 @@ impl<'w> Scheduler<'w> {
         }
     }
 
-    /// The next update of a task, acknowledged if it is to be.
+    /// The next update of a task, acknowledged if it is to be; panics if none comes.
     pub async fn update(&mut self, task: &str) -> Value {
+        let found = tokio::time::timeout(crate::PATIENCE, self.find_update(task)).await;
+        found.unwrap_or_else(|_| panic!("no update of {task}"))
+    }
+
+    async fn find_update(&mut self, task: &str) -> Value {
         let is_of_task = |event: &Value| event["update"]["status"]["task_id"]["value"] == task;
         let event = match self.events.iter().position(is_of_task) {
             Some(at) => self.events.remove(at).expect("it was just found"),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 cases! {
     life: "STARTING, RUNNING, FINISHED, each with a uuid of its own, from the executor",
+    failure: "a command that fails is TASK_FAILED, and the message says how",
     running_knows_where: "RUNNING tells the container and its address",
     one_at_a_time: "the next update does not come before the last one is acknowledged",
     repeated: "an update that is not acknowledged comes again, the same to the byte",
@@ -37,6 +38,20 @@ async fn life(world: &World) {
         uuids.push(uuid);
     }
     framework.quiet("UPDATE", Duration::from_millis(300)).await;
+    framework.teardown().await;
+}
+
+async fn failure(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("tasks")).await;
+    let offer = framework.offer().await;
+    framework.accept(&offer, &[launch(&[task("fails", &offer, "exit 3")])]).await;
+    let status = framework.until("fails", "TASK_FAILED").await;
+    // A command executor gives no reason: its message says it.
+    assert_eq!(
+        (&status["reason"], &status["message"]),
+        (&Value::Null, &json!("Command exited with status 3"))
+    );
+    assert_eq!(status["source"], "SOURCE_EXECUTOR");
     framework.teardown().await;
 }
 

@@ -344,6 +344,14 @@ impl Cluster {
         self.agents[number].arguments.push(argument.to_owned());
     }
 
+    /// Takes an argument with its value away from an agent, from its next start on.
+    pub fn drop_argument(&mut self, number: usize, argument: &str) {
+        let arguments = &mut self.agents[number].arguments;
+        if let Some(at) = arguments.iter().position(|one| one == argument) {
+            arguments.drain(at..at + 2);
+        }
+    }
+
     /// Starts an agent (again).
     pub fn start_agent(&mut self, number: usize) {
         let mut command = hansa();

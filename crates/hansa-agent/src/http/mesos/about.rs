@@ -1,12 +1,19 @@
 //! This agent's version, flags and figures, by Mesos' names.
 
+use super::answers::{Query, bad, empty, typed, unsupported};
 use crate::agent::Shell;
 use crate::agent_info::VERSION;
+use axum::response::Response;
+use hansa_mesos::logging::{Toggle, Verbosity};
 use hansa_model::resources::MIB;
 use hansa_model::task::TaskState;
 use hansa_node::env::duration;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+
+/// Why the logging level cannot be had.
+pub(super) const NO_LEVELS: &str =
+    "the logging level: this agent was not started by a program that can change it";
 
 /// `/version`.
 pub(super) fn version() -> Value {
@@ -55,6 +62,19 @@ pub(super) fn flags(shell: &Shell) -> BTreeMap<&'static str, String> {
 pub(super) fn master_host(shell: &Shell) -> String {
     let address = shell.master.split("://").last().unwrap_or_default();
     address.rsplit_once(':').map_or(address, |(host, _)| host).to_owned()
+}
+
+/// `/logging/toggle`.
+pub(super) fn logging(verbosity: Option<Verbosity>, query: &Query) -> Response {
+    match (Toggle::read(query.get("level"), query.get("duration")), verbosity) {
+        (Err(wrong), _) => bad(wrong.to_string()),
+        (Ok(_), None) => unsupported(NO_LEVELS),
+        (Ok(Toggle::Tell), Some(verbosity)) => typed("text/plain", format!("{}\n", (verbosity.get)())),
+        (Ok(Toggle::Set(level, time)), Some(verbosity)) => {
+            (verbosity.set)(level, time);
+            empty()
+        }
+    }
 }
 
 /// Counts that exporters take for an error when they are missing, and that mean nothing here.

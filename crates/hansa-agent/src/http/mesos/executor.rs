@@ -207,7 +207,19 @@ fn validate_status(call: &Call, status: &v1::TaskStatus) -> Result<(), String> {
             "Received TASK_STAGING from executor {executor} of framework {framework} which is not allowed"
         ));
     }
-    Ok(())
+    status.check_status.as_ref().map_or(Ok(()), validate_check)
+}
+
+fn validate_check(status: &v1::CheckStatusInfo) -> Result<(), String> {
+    use v1::check_info::Type;
+    let kind = status.r#type.ok_or("CheckStatusInfo must specify 'type'")?;
+    let (is_said, name, kind) = match Type::try_from(kind).unwrap_or(Type::Unknown) {
+        Type::Command => (status.command.is_some(), "command", "COMMAND"),
+        Type::Http => (status.http.is_some(), "http", "HTTP"),
+        Type::Tcp => (status.tcp.is_some(), "tcp", "TCP"),
+        Type::Unknown => return Err("'UNKNOWN' is not a valid check's status type".into()),
+    };
+    if is_said { Ok(()) } else { Err(format!("Expecting '{name}' to be set for {kind} check's status")) }
 }
 
 #[cfg(test)]
@@ -240,6 +252,8 @@ mod tests {
         };
         assert_eq!(update(json!({})), Ok(call::Type::Update));
         assert_eq!(update(json!({"executor_id": {"value": "e"}})), Ok(call::Type::Update));
+        let checked = json!({"check_status": {"type": "COMMAND", "command": {"exit_code": 0}}});
+        assert_eq!(update(checked), Ok(call::Type::Update));
         assert_eq!(with(json!({"type": "SUBSCRIBE", "subscribe": {}})), Ok(call::Type::Subscribe));
         assert_eq!(with(json!({"type": "HEARTBEAT"})), Ok(call::Type::Heartbeat));
         for (result, words) in [
@@ -253,6 +267,8 @@ mod tests {
             (update(json!({"source": "SOURCE_AGENT"})), "invalid source"),
             (update(json!({"state": "TASK_STAGING"})), "TASK_STAGING"),
             (update(json!({"executor_id": {"value": "x"}})), "does not match"),
+            (update(json!({"check_status": {}})), "must specify 'type'"),
+            (update(json!({"check_status": {"type": "HTTP", "tcp": {}}})), "Expecting 'http'"),
             (check(&json!({"type": "HEARTBEAT", "executor_id": {"value": "e"}})), "framework_id"),
         ] {
             assert!(result.as_ref().is_err_and(|error| error.contains(words)), "{result:?}: {words}");

@@ -3,6 +3,9 @@
 use super::places::Run;
 use super::state::{container_id, face};
 use crate::agent::Shell;
+use crate::cgroup::Detail;
+use crate::network::counters::Counters;
+use crate::shim::Client;
 use hansa_mesos::codec::to_value;
 use hansa_mesos::legacy;
 use hansa_mesos::proto::v1;
@@ -22,8 +25,8 @@ pub(super) struct Figure {
     pub(super) source: String,
     /// Which one.
     pub(super) id: v1::ContainerId,
-    /// What it uses, once that is known.
-    pub(super) statistics: Option<v1::ResourceStatistics>,
+    /// What it uses.
+    pub(super) statistics: v1::ResourceStatistics,
     /// How it is.
     pub(super) status: v1::ContainerStatus,
 }
@@ -42,10 +45,12 @@ pub(super) fn all(shell: &Shell, nested: bool) -> Vec<Figure> {
         let face = face(shell, &run, &inside);
         let live = inside.iter().filter(|group| !group.is_terminal());
         let mut containers = vec![held.run.container.clone()];
-        let mut limits = (held.run.allocation.cpus_milli, held.run.allocation.mem);
+        let own = &held.run.allocation;
+        let mut limits = (own.cpus_milli, own.mem, own.disk);
         for group in live {
             limits.0 += group.launch.allocation.cpus_milli;
             limits.1 += group.launch.allocation.mem;
+            limits.2 += group.launch.allocation.disk;
             for index in (0..group.launch.tasks.len()).filter(|_| group.is_pod()) {
                 let container = group.container(index);
                 let spec = &group.launch.group.tasks[index].demand;
@@ -56,7 +61,7 @@ pub(super) fn all(shell: &Shell, nested: bool) -> Vec<Figure> {
                         name: face.name.clone(),
                         source: face.source.clone(),
                         id: container_id(group, index),
-                        statistics: statistics(shell, one, (spec.cpus_milli, spec.mem)),
+                        statistics: statistics(shell, one, (spec.cpus_milli, spec.mem, spec.disk)),
                         status: status(shell, &container, container_id(group, index), &held.addresses),
                     });
                 }
@@ -82,7 +87,11 @@ pub(super) fn all(shell: &Shell, nested: bool) -> Vec<Figure> {
         let id = container_id(group, 0);
         let container = group.container(0);
         all.push(Figure {
-            statistics: statistics(shell, std::slice::from_ref(&container), (own.cpus_milli, own.mem)),
+            statistics: statistics(
+                shell,
+                std::slice::from_ref(&container),
+                (own.cpus_milli, own.mem, own.disk),
+            ),
             status: status(shell, &container, id.clone(), &addresses.unwrap_or_default()),
             run,
             name: face.name,
@@ -93,37 +102,50 @@ pub(super) fn all(shell: &Shell, nested: bool) -> Vec<Figure> {
     all
 }
 
-/// What some containers use together; None: it is not known (yet). Limits in thousandths of a CPU and bytes.
-fn statistics(
-    shell: &Shell,
-    containers: &[InstanceId],
-    limits: (u64, u64),
-) -> Option<v1::ResourceStatistics> {
-    let samples: Vec<_> = containers.iter().filter_map(|one| shell.metering.newest(one)).collect();
-    let at = samples.iter().map(|sample| sample.at).max()?;
-    let cpu_ms: u64 = samples.iter().map(|sample| sample.cpu_ms).sum();
-    let mem: u64 = samples.iter().map(|sample| sample.mem).sum();
-    let pids: u32 = samples.iter().map(|sample| sample.pids).sum();
-    Some(v1::ResourceStatistics {
-        timestamp: at.0 as f64 / 1_000.0,
+/// What some containers use together, as it is now. Limits in thousandths of a CPU, bytes of memory, and bytes of disk.
+fn statistics(shell: &Shell, containers: &[InstanceId], limits: (u64, u64, u64)) -> v1::ResourceStatistics {
+    let clients: Vec<_> = containers.iter().filter_map(|one| shell.containers.client(one)).collect();
+    let detail = |client: &&Client| {
+        let started = client.started();
+        shell.driver.as_ref().map(|driver| driver.container(&started.agent, started.cgroup()).detail())
+    };
+    let used = clients.iter().filter_map(detail).fold(Detail::default(), Detail::and);
+    let samples = containers.iter().filter_map(|one| shell.metering.newest(one));
+    let pids: u32 = samples.map(|sample| sample.pids).sum();
+    // They share one network, if they have one of their own.
+    let network = clients.iter().find_map(|client| Counters::of(client.started().init.pid));
+    let received = |at: usize| network.map(|counted| counted.received[at]);
+    let sent = |at: usize| network.map(|counted| counted.sent[at]);
+    let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    v1::ResourceStatistics {
+        timestamp: shell.clock.now().0 as f64 / 1_000.0,
         processes: Some(pids),
         threads: Some(pids),
-        // Not told apart; all of it counts as the program's own.
-        cpus_user_time_secs: Some(from_milli(cpu_ms)),
-        cpus_system_time_secs: Some(0.0),
+        cpus_user_time_secs: Some(from_milli(used.user_ms)),
+        cpus_system_time_secs: Some(from_milli(used.system_ms)),
         cpus_limit: Some(from_milli(limits.0)),
-        cpus_nr_periods: Some(0),
-        cpus_nr_throttled: Some(0),
-        cpus_throttled_time_secs: Some(0.0),
-        mem_total_bytes: Some(mem),
+        cpus_nr_periods: Some(count(used.periods)),
+        cpus_nr_throttled: Some(count(used.throttled)),
+        cpus_throttled_time_secs: Some(from_milli(used.throttled_ms)),
+        mem_total_bytes: Some(used.total_bytes),
         mem_limit_bytes: Some(limits.1),
-        mem_rss_bytes: Some(mem),
-        mem_anon_bytes: Some(mem),
-        mem_cache_bytes: Some(0),
-        mem_file_bytes: Some(0),
-        mem_mapped_file_bytes: Some(0),
+        mem_rss_bytes: Some(used.anon_bytes),
+        mem_anon_bytes: Some(used.anon_bytes),
+        mem_cache_bytes: Some(used.file_bytes),
+        mem_file_bytes: Some(used.file_bytes),
+        mem_mapped_file_bytes: Some(used.mapped_bytes),
+        mem_unevictable_bytes: Some(used.unevictable_bytes),
+        disk_limit_bytes: Some(limits.2),
+        net_rx_bytes: received(0),
+        net_rx_packets: received(1),
+        net_rx_errors: received(2),
+        net_rx_dropped: received(3),
+        net_tx_bytes: sent(0),
+        net_tx_packets: sent(1),
+        net_tx_errors: sent(2),
+        net_tx_dropped: sent(3),
         ..v1::ResourceStatistics::default()
-    })
+    }
 }
 
 fn status(
@@ -157,9 +179,7 @@ pub(super) fn containers(shell: &Shell, nested: bool) -> Value {
             "source": figure.source,
             "status": status,
         });
-        if let Some(statistics) = &figure.statistics {
-            shown["statistics"] = to_value(statistics);
-        }
+        shown["statistics"] = to_value(&figure.statistics);
         shown
     };
     all(shell, nested).iter().map(shown).collect()
@@ -168,13 +188,13 @@ pub(super) fn containers(shell: &Shell, nested: bool) -> Value {
 /// `/monitor/statistics`: the newest figures of each container.
 pub(super) fn monitor(shell: &Shell) -> Value {
     let shown = |figure: Figure| {
-        Some(json!({
+        json!({
             "executor_id": figure.run.executor,
             "executor_name": figure.name,
             "framework_id": figure.run.framework,
             "source": figure.source,
-            "statistics": to_value(&figure.statistics?),
-        }))
+            "statistics": to_value(&figure.statistics),
+        })
     };
-    all(shell, false).into_iter().filter_map(shown).collect()
+    all(shell, false).into_iter().map(shown).collect()
 }

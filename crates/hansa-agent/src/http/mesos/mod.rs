@@ -47,6 +47,7 @@ pub(super) async fn serve(State(context): State<Context>, request: Request) -> R
         Endpoint::FilesRead => files::read(context, uri).await,
         Endpoint::FilesDownload => files::download(context, uri).await,
         Endpoint::FilesDebug => files::debug(context).await,
+        Endpoint::Logging => about::logging(context.verbosity, &Query::of(&uri)),
         Endpoint::Unsupported(what) => answers::unsupported(what),
     }
 }

@@ -8,8 +8,8 @@ use crate::http::Context;
 use crate::launcher::{pipe, resize, set_nonblocking};
 use crate::shim::Client;
 use hansa_mesos::proto::v1;
+use hansa_model::InstanceId;
 use hansa_model::task::Exit;
-use hansa_model::{InstanceId, TaskId};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 /// Ended ones that are remembered for whoever waits for them.
 const MOST_ENDED: usize = 256;
-/// Pieces of output on their way to a slow reader.
+/// Pieces of output on their way to a slow reader; of what nobody listens to the newest ones.
 const MOST_PIECES: usize = 64;
 /// How a command is found again: it and what it starts inherit this.
 const MARK: &str = "MESOS_NESTED_CONTAINER_ID";
@@ -124,7 +124,6 @@ pub(super) async fn find(context: &Context, id: &v1::ContainerId) -> Option<Foun
 fn container_of(shell: &Shell, container: &InstanceId) -> Option<Found> {
     let client = shell.containers.client(container)?.clone();
     let saved = shell.node.saved();
-    let config = shell.node.config();
     let (tty, sandbox, inside) = match shell.node.task_in(container) {
         Some((instance, index)) => {
             let group = saved.groups().get(&instance)?;
@@ -141,7 +140,6 @@ fn container_of(shell: &Shell, container: &InstanceId) -> Option<Found> {
             (held.run.spec.container.tty, container.to_string(), String::new())
         }
     };
-    debug_assert!(config.sandbox(&TaskId::from(sandbox.as_str())).ends_with(&sandbox));
     Some(Found::Container { client, tty, sandbox, inside })
 }
 
@@ -190,15 +188,16 @@ pub(super) async fn start(
     context.sessions.all().insert(key.clone(), session.clone());
     let sessions = context.sessions.clone();
     let tty = terminal.is_some();
+    let own = session.clone();
     tokio::spawn(async move {
         let (stdout, stderr) = (ends.output, ends.errors);
         let copies = async {
             let errors = async {
                 if let Some(stderr) = &stderr {
-                    copy(stderr, &sender, Piece::Stderr).await;
+                    copy(stderr, &own, &sender, Piece::Stderr).await;
                 }
             };
-            tokio::join!(copy(&stdout, &sender, Piece::Stdout), errors);
+            tokio::join!(copy(&stdout, &own, &sender, Piece::Stdout), errors);
         };
         let mut copies = std::pin::pin!(copies);
         let mut running = std::pin::pin!(client.session(argv, env, theirs, tty));
@@ -270,7 +269,12 @@ fn streams(container: &Client, size: Option<(u16, u16)>) -> io::Result<(Ends, [O
     Ok((ends, [stdin, stdout, stderr]))
 }
 
-async fn copy(from: &AsyncFd<OwnedFd>, to: &mpsc::Sender<Piece>, piece: fn(Vec<u8>) -> Piece) {
+async fn copy(
+    from: &AsyncFd<OwnedFd>,
+    session: &Session,
+    to: &mpsc::Sender<Piece>,
+    piece: fn(Vec<u8>) -> Piece,
+) {
     loop {
         let mut buffer = vec![0; 16 << 10];
         let read = |fd: &OwnedFd| {
@@ -283,7 +287,7 @@ async fn copy(from: &AsyncFd<OwnedFd>, to: &mpsc::Sender<Piece>, piece: fn(Vec<u
             Ok(0) | Err(_) => return,
             Ok(length) => {
                 buffer.truncate(length);
-                if to.send(piece(buffer)).await.is_err() {
+                if !session.say(to, piece(buffer)).await {
                     // Nobody listens any more; the command shall not wait for that.
                     drain(from).await;
                     return;
@@ -304,9 +308,29 @@ async fn drain(from: &AsyncFd<OwnedFd>) {
 }
 
 impl Session {
+    fn output(&self) -> MutexGuard<'_, Option<mpsc::Receiver<Piece>>> {
+        self.output.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
     /// What it prints, for the first who asks.
     pub(super) fn listen(&self) -> Option<mpsc::Receiver<Piece>> {
-        self.output.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
+        self.output().take()
+    }
+
+    /// Passes on what it printed. It waits for whoever listens, but not for somebody to begin: what is oldest is lost then.
+    /// False: nobody listens any more.
+    async fn say(&self, to: &mpsc::Sender<Piece>, mut piece: Piece) -> bool {
+        loop {
+            piece = match to.try_send(piece) {
+                Ok(()) => return true,
+                Err(mpsc::error::TrySendError::Closed(_)) => return false,
+                Err(mpsc::error::TrySendError::Full(piece)) => piece,
+            };
+            let lost = self.output().as_mut().map(|waiting| waiting.try_recv().is_ok());
+            if lost.is_none() {
+                return to.send(piece).await.is_ok();
+            }
+        }
     }
 
     /// Its wait status, once it has ended.
@@ -373,6 +397,31 @@ pub(super) fn signal(id: &v1::ContainerId, signal: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_listens_to_keeps_nobody_waiting() {
+        let (sender, output) = mpsc::channel(MOST_PIECES);
+        let (_end, ended) = watch::channel(None);
+        let session = Session {
+            parent: "c".into(),
+            input: tokio::sync::Mutex::new(None),
+            tty: false,
+            output: Mutex::new(Some(output)),
+            ended,
+        };
+        for number in 0..3 * MOST_PIECES {
+            assert!(session.say(&sender, Piece::Stdout(vec![u8::try_from(number).unwrap()])).await);
+        }
+        let mut listening = session.listen().unwrap();
+        let first = listening.recv().await;
+        let oldest = u8::try_from(2 * MOST_PIECES).unwrap();
+        assert!(matches!(&first, Some(Piece::Stdout(bytes)) if *bytes == [oldest]), "{first:?}");
+        drop(listening);
+        assert!(
+            !session.say(&sender, Piece::Stderr(Vec::new())).await,
+            "the command goes on without a listener"
+        );
+    }
 
     #[test]
     fn names_and_commands() {

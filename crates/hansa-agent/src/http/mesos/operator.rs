@@ -1,7 +1,7 @@
 //! The agent's operator API: `POST /api/v1`.
 
 use super::about;
-use super::answers::{bad, body, form_of_body, last, message, must_post, refused, unsupported};
+use super::answers::{bad, body, empty, form_of_body, last, message, must_post, refused, unsupported};
 use super::attach::{self, RECORDIO};
 use super::figures::{self, Figure};
 use super::places::{self, Run};
@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hansa_mesos::codec::{Codec, decode, from_value};
 use hansa_mesos::framework;
+use hansa_mesos::logging;
 use hansa_mesos::proto::v1;
 use hansa_mesos::proto::v1::agent::{Call, call, response};
 use hansa_mesos::resources::{self, Form};
@@ -57,7 +58,12 @@ async fn answer(context: Context, request: Request) -> Result<Response, Response
     let said = match kind {
         call::Type::ListFiles => list_files(&context, call).await?,
         call::Type::ReadFile => read_file(&context, call).await?,
-        call::Type::SetLoggingLevel => return Err(unsupported("SET_LOGGING_LEVEL: set RUST_LOG instead")),
+        call::Type::GetLoggingLevel => {
+            let level = context.verbosity.map_or(0, |verbosity| (verbosity.get)());
+            let level = response::GetLoggingLevel { level };
+            Said { get_logging_level: Some(level), ..bare(response::Type::GetLoggingLevel) }
+        }
+        call::Type::SetLoggingLevel => return set_logging_level(&context, &call),
         kind => {
             let nested = call.get_containers.as_ref().is_some_and(|asked| asked.show_nested());
             if let Some(response) = attach::answer(&context, kind, call, form).await {
@@ -98,10 +104,6 @@ fn write(shell: &Shell, kind: call::Type, nested: bool) -> Option<Said> {
             let metrics = about::metrics(shell).into_iter().map(metric).collect();
             Said { get_metrics: Some(response::GetMetrics { metrics }), ..bare(Type::GetMetrics) }
         }
-        call::Type::GetLoggingLevel => {
-            let level = response::GetLoggingLevel { level: 0 };
-            Said { get_logging_level: Some(level), ..bare(Type::GetLoggingLevel) }
-        }
         call::Type::GetState => {
             let state = response::GetState {
                 get_tasks: Some(tasks(shell)),
@@ -140,7 +142,7 @@ fn container(figure: Figure) -> response::get_containers::Container {
         executor_name: Some(figure.name),
         container_id: figure.id,
         container_status: Some(figure.status),
-        resource_statistics: figure.statistics,
+        resource_statistics: Some(figure.statistics),
     }
 }
 
@@ -149,12 +151,17 @@ fn frameworks(shell: &Shell) -> response::GetFrameworks {
     let groups = saved.groups().values().filter_map(|group| group.launch.framework.as_ref());
     let infos = groups.map(|of| &of.framework).chain(saved.executors().values().map(|held| &held.framework));
     let infos: BTreeMap<&str, &Arc<FrameworkInfo>> = infos.map(|info| (info.id.as_str(), info)).collect();
+    let past = shell.node.past().iter().filter_map(|group| group.launch.framework.as_ref());
+    let past: BTreeMap<&str, &Arc<FrameworkInfo>> = past
+        .map(|of| (of.framework.id.as_str(), &of.framework))
+        .filter(|(id, _)| !infos.contains_key(id))
+        .collect();
     let framework = |info: &Arc<FrameworkInfo>| response::get_frameworks::Framework {
         framework_info: framework::write(info),
     };
     response::GetFrameworks {
         frameworks: infos.into_values().map(framework).collect(),
-        completed_frameworks: Vec::new(),
+        completed_frameworks: past.into_values().map(framework).collect(),
     }
 }
 
@@ -164,15 +171,21 @@ fn executors(shell: &Shell) -> response::GetExecutors {
     let mut executors: Vec<_> = saved.executors().values().filter_map(executor_info).map(of).collect();
     // A command task is its own executor.
     let commands = saved.groups().values().filter(|group| !group.is_terminal() && group.executor().is_none());
-    executors.extend(commands.filter_map(Run::of_group).map(|run| {
-        of(v1::ExecutorInfo {
-            executor_id: v1::ExecutorId { value: run.executor.clone() },
-            framework_id: Some(v1::FrameworkId { value: run.framework }),
-            source: Some(run.executor),
-            ..v1::ExecutorInfo::default()
-        })
-    }));
-    response::GetExecutors { executors, completed_executors: Vec::new() }
+    let named = |run: Run| v1::ExecutorInfo {
+        executor_id: v1::ExecutorId { value: run.executor.clone() },
+        framework_id: Some(v1::FrameworkId { value: run.framework }),
+        source: Some(run.executor),
+        ..v1::ExecutorInfo::default()
+    };
+    executors.extend(commands.filter_map(Run::of_group).map(|run| of(named(run))));
+    let mut past: Vec<Run> = Vec::new();
+    for run in shell.node.past().iter().filter_map(Run::of_group) {
+        if !past.contains(&run) && !saved.executors().contains_key(run.container.as_str()) {
+            past.push(run);
+        }
+    }
+    let completed_executors = past.into_iter().map(|run| of(named(run))).collect();
+    response::GetExecutors { executors, completed_executors }
 }
 
 fn tasks(shell: &Shell) -> response::GetTasks {
@@ -187,6 +200,11 @@ fn tasks(shell: &Shell) -> response::GetTasks {
                 _ => tasks.launched_tasks.push(shown),
             }
         }
+    }
+    for group in shell.node.past() {
+        tasks
+            .completed_tasks
+            .extend((0..group.launch.tasks.len()).filter_map(|index| task(shell, group, index)));
     }
     tasks
 }
@@ -219,6 +237,16 @@ fn task(shell: &Shell, group: &SavedGroup, index: usize) -> Option<v1::Task> {
         container: info.container,
         ..v1::Task::default()
     })
+}
+
+#[expect(clippy::result_large_err, reason = "the error is the answer; there is one for each request")]
+fn set_logging_level(context: &Context, call: &Call) -> Result<Response, Response> {
+    let asked =
+        call.set_logging_level.as_ref().ok_or_else(|| bad("Expecting 'set_logging_level' to be present"))?;
+    let time = logging::time(asked.duration.nanoseconds).map_err(|wrong| bad(wrong.to_string()))?;
+    let verbosity = context.verbosity.ok_or_else(|| unsupported(about::NO_LEVELS))?;
+    (verbosity.set)(asked.level, time);
+    Ok(empty())
 }
 
 fn not_found() -> Response {

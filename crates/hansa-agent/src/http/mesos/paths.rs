@@ -17,6 +17,7 @@ pub(super) enum Endpoint {
     FilesRead,
     FilesDownload,
     FilesDebug,
+    Logging,
     /// Known and not served.
     Unsupported(&'static str),
 }
@@ -38,7 +39,7 @@ const ENDPOINTS: [(&str, Endpoint); 19] = [
     ("files/read", FilesRead),
     ("files/download", FilesDownload),
     ("files/debug", FilesDebug),
-    ("logging/toggle", Unsupported("/logging/toggle")),
+    ("logging/toggle", Logging),
     ("profiler", Unsupported("/profiler")),
     ("memory-profiler", Unsupported("/memory-profiler")),
     ("system/stats", Unsupported("/system/stats.json: ask /metrics/snapshot")),

@@ -2,6 +2,7 @@
 //!
 //! Nothing but sandboxes is reachable: a path is taken apart, and its parts are looked up among what this agent holds.
 
+use super::state::all_groups;
 use crate::agent::Shell;
 use crate::sandbox::Sandbox;
 use hansa_model::InstanceId;
@@ -51,10 +52,10 @@ impl Run {
     }
 }
 
-/// Every run that this agent holds something of, the newest of an executor last.
+/// Every run that this agent holds or remembers something of, the newest of an executor last.
 pub(in crate::http) fn runs(shell: &Shell) -> Vec<Run> {
     let saved = shell.node.saved();
-    let groups = saved.groups().values().filter_map(|group| Some((group.at, Run::of_group(group)?)));
+    let groups = all_groups(shell).filter_map(|group| Some((group.at, Run::of_group(group)?)));
     let executors = saved.executors().values();
     let executors = executors
         .map(|held| (held.at, Run::of_run(held.framework.id.as_str(), &held.run.id, &held.run.container)));

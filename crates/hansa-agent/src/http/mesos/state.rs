@@ -20,6 +20,7 @@ use std::sync::Arc;
 /// Everything that `/state` says.
 pub(super) fn write(shell: &Shell) -> Value {
     let config = shell.node.config();
+    let (frameworks, completed) = frameworks(shell);
     let own = agent_info::parts(&config.resources);
     let mut state = json!({
         "version": agent_info::VERSION,
@@ -36,8 +37,8 @@ pub(super) fn write(shell: &Shell) -> Value {
         "attributes": legacy::attributes(&config.attributes),
         "master_hostname": about::master_host(shell),
         "flags": about::flags(shell),
-        "frameworks": frameworks(shell),
-        "completed_frameworks": [],
+        "frameworks": frameworks,
+        "completed_frameworks": completed,
         // What Mesos' agents do not say.
         "cluster": shell.node.saved().cluster(),
         "connected": shell.node.is_connected(),
@@ -59,7 +60,13 @@ struct Scene {
     completed: Vec<Value>,
 }
 
-fn frameworks(shell: &Shell) -> Vec<Value> {
+/// Groups that are held, and those that were.
+pub(super) fn all_groups(shell: &Shell) -> impl Iterator<Item = &SavedGroup> {
+    shell.node.past().iter().chain(shell.node.saved().groups().values())
+}
+
+/// Those that something runs of, and those that nothing runs of any more.
+fn frameworks(shell: &Shell) -> (Vec<Value>, Vec<Value>) {
     let saved = shell.node.saved();
     let mut scenes: BTreeMap<String, Scene> = BTreeMap::new();
     for held in saved.executors().values() {
@@ -68,12 +75,12 @@ fn frameworks(shell: &Shell) -> Vec<Value> {
         let run = Run::of_run(held.framework.id.as_str(), &held.run.id, &held.run.container);
         let of =
             |group: &&SavedGroup| group.executor().is_some_and(|own| own.container == held.run.container);
-        let groups: Vec<&SavedGroup> = saved.groups().values().filter(of).collect();
+        let groups: Vec<&SavedGroup> = all_groups(shell).filter(of).collect();
         scene.executors.push(executor(shell, &run, &groups));
     }
-    // An executor that has ended is told of as long as any of its tasks is held.
+    // An executor that has ended is told of as long as any of its tasks is remembered.
     let mut ended: BTreeMap<String, (Run, Vec<&SavedGroup>)> = BTreeMap::new();
-    for group in saved.groups().values() {
+    for group in all_groups(shell) {
         let Some(run) = Run::of_group(group) else { continue };
         let scene = scenes.entry(run.framework.clone()).or_default();
         scene.info = scene.info.take().or_else(|| Some(group.launch.framework.as_ref()?.framework.clone()));
@@ -89,7 +96,11 @@ fn frameworks(shell: &Shell) -> Vec<Value> {
             scene.completed.push(executor(shell, &run, &groups));
         }
     }
-    scenes.into_iter().map(|(id, scene)| framework(&id, scene)).collect()
+    let (present, past): (Vec<_>, Vec<_>) =
+        scenes.into_iter().partition(|(_, scene)| !scene.executors.is_empty());
+    let shown =
+        |scenes: Vec<(String, Scene)>| scenes.into_iter().map(|(id, scene)| framework(&id, scene)).collect();
+    (shown(present), shown(past))
 }
 
 fn framework(id: &str, scene: Scene) -> Value {

@@ -5,6 +5,7 @@ use crate::Master;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use hansa_mesos::event;
+use hansa_mesos::logging::Toggle;
 use hansa_mesos::proto::v1;
 use hansa_model::Timestamp;
 use serde_json::{Map, Value, json};
@@ -33,6 +34,8 @@ pub(super) struct Me {
     pub(super) hostname: String,
     /// Since when it leads.
     pub(super) started_at: Timestamp,
+    /// What the cluster is called.
+    pub(super) cluster: String,
     /// How it was started, as Mesos would name it.
     pub(super) flags: Vec<(&'static str, String)>,
 }
@@ -62,6 +65,7 @@ impl Me {
             port,
             hostname,
             started_at: master.identity().started_at,
+            cluster: options.cluster_name.clone().unwrap_or_else(|| "hansa".into()),
             flags: vec![
                 ("work_dir", options.data_dir.display().to_string()),
                 ("ip", listens_on.ip().to_string()),
@@ -76,6 +80,8 @@ impl Me {
                 ("authenticate_http_readwrite", "false".into()),
                 ("max_completed_frameworks", crate::read_model::COMPLETED_FRAMEWORKS.to_string()),
                 ("max_completed_tasks_per_framework", crate::read_model::COMPLETED_TASKS.to_string()),
+                ("cluster", options.cluster_name.clone().unwrap_or_else(|| "hansa".into())),
+                ("filter_gpu_resources", options.filter_gpus.to_string()),
                 ("root_submissions", "true".into()),
                 ("version", "false".into()),
             ],
@@ -134,21 +140,20 @@ pub(super) fn redirect(me: &Me, rest: &str) -> Result<Response, Refused> {
     Ok(answer)
 }
 
-/// `/logging/toggle`: what is logged is said when the program is started, so it is only read here.
-pub(super) fn logging(query: &answers::Query) -> Result<Response, Refused> {
-    match (query.get("level"), query.get("duration")) {
-        (None, None) => Ok(answers::text(StatusCode::OK, "0")),
-        (None, Some(_)) => Err(Refused::bad("Expecting 'level=value' in query.")),
-        (Some(_), None) => Err(Refused::bad("Expecting 'duration=value' in query.")),
-        (Some(level), Some(duration)) => {
-            let level: u32 = level
-                .parse()
-                .map_err(|_| Refused::bad(format!("Invalid level '{level}'. Use a whole number")))?;
-            hansa_mesos::duration::parse(duration).map_err(|error| Refused::bad(error.to_string()))?;
-            if level == 0 {
-                return Ok(answers::empty(StatusCode::OK));
-            }
-            Err(Refused::unsupported("changing the log level while the master runs: start it with --log"))
+/// Why the logging level cannot be had.
+pub(super) const NO_LEVELS: &str =
+    "the logging level: this master was not started by a program that can change it";
+
+/// `/logging/toggle`.
+pub(super) fn logging(master: &Master, query: &answers::Query) -> Result<Response, Refused> {
+    let toggle = Toggle::read(query.get("level"), query.get("duration"));
+    let toggle = toggle.map_err(|wrong| Refused::bad(wrong.to_string()))?;
+    let verbosity = master.options().verbosity.ok_or_else(|| Refused::unsupported(NO_LEVELS))?;
+    match toggle {
+        Toggle::Tell => Ok(answers::text(StatusCode::OK, &format!("{}\n", (verbosity.get)()))),
+        Toggle::Set(level, time) => {
+            (verbosity.set)(level, time);
+            Ok(answers::empty(StatusCode::OK))
         }
     }
 }

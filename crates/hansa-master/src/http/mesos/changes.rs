@@ -116,14 +116,14 @@ impl Mesos {
         self.submit(Request::SetRoles { roles, force: true }).await
     }
 
-    /// The weights of all roles that have another than the usual one, or any settings.
+    /// The weights of all roles that are known, also of those that were given the usual one again.
     pub(super) fn weights(&self) -> Vec<v1::WeightInfo> {
         let model = self.master.read();
         let weight = |role: &Role| v1::WeightInfo {
             weight: role.weight_milli as f64 / 1000.0,
             role: Some(role.name.to_string()),
         };
-        model.roles().filter(|view| view.role.weight_milli != 1_000).map(|view| weight(&view.role)).collect()
+        model.roles().map(|view| weight(&view.role)).collect()
     }
 
     /// Guarantees and limits of all roles that have any.

@@ -1,6 +1,7 @@
 //! A framework's stream on the wire: records, one chunk each, as soon as there is something to say; a heartbeat at once, and
 //! then every 15 seconds.
 
+use super::steward::Steward;
 use crate::http::error::ApiError;
 use crate::master::Replied;
 use crate::streams::{Directory, FrameworkStream, Next};
@@ -37,6 +38,7 @@ pub(super) struct Feed {
     info: Arc<FrameworkInfo>,
     master: v1::MasterInfo,
     directory: Arc<Directory>,
+    steward: Arc<Steward>,
     stopping: watch::Receiver<bool>,
     /// What the cell says to the subscription itself: a refusal is told like everything else.
     replied: Option<oneshot::Receiver<Replied>>,
@@ -54,7 +56,7 @@ impl Feed {
         codec: Codec,
         info: Arc<FrameworkInfo>,
         master: v1::MasterInfo,
-        (directory, stopping): (Arc<Directory>, watch::Receiver<bool>),
+        (directory, steward, stopping): (Arc<Directory>, Arc<Steward>, watch::Receiver<bool>),
         replied: oneshot::Receiver<Replied>,
     ) -> Self {
         Self {
@@ -63,6 +65,7 @@ impl Feed {
             info,
             master,
             directory,
+            steward,
             stopping,
             replied: Some(replied),
             queue: VecDeque::new(),
@@ -138,7 +141,12 @@ impl Feed {
         if let Some(known) = self.directory.of(&self.info.id) {
             self.info = known.info;
         }
-        self.push(&event::write(event, &self.info, &self.master));
+        let mut written = event::write(event, &self.info, &self.master);
+        for offer in written.offers.iter_mut().flat_map(|offers| &mut offers.offers) {
+            let address = offer.url.as_ref().map(|url| url.address.ip().to_owned()).unwrap_or_default();
+            offer.unavailability = self.steward.unavailability(&offer.hostname, &address);
+        }
+        self.push(&written);
         match event {
             FrameworkEvent::Subscribed { .. } => self.beat(),
             FrameworkEvent::Error(_) => {}

@@ -91,6 +91,21 @@ const ZERO: [&str; 77] = [
     "registrar/registry_size_bytes",
 ];
 
+/// States that count as active with a framework.
+const ACTIVE: [&str; 5] =
+    ["task_staging", "task_starting", "task_running", "task_killing", "task_unreachable"];
+
+/// States that end a task.
+const TERMINAL: [&str; 7] = [
+    "task_finished",
+    "task_failed",
+    "task_killed",
+    "task_error",
+    "task_dropped",
+    "task_gone",
+    "task_gone_by_operator",
+];
+
 /// All numbers by name.
 pub(super) fn numbers(mesos: &Mesos) -> BTreeMap<String, f64> {
     let mut all = Numbers(ZERO.iter().map(|name| ((*name).to_owned(), 0.0)).collect());
@@ -242,7 +257,15 @@ fn frameworks(all: &mut Numbers, model: &ReadModel) {
         all.put(&format!("{name}/offers/accepted"), offers.accepted as f64);
         all.put(&format!("{name}/offers/declined"), offers.declined as f64);
         all.put(&format!("{name}/offers/rescinded"), offers.rescinded as f64);
+        for state in ACTIVE {
+            all.put(&format!("{name}/tasks/active/{state}"), 0.0);
+        }
+        for state in TERMINAL {
+            all.put(&format!("{name}/tasks/terminal/{state}"), 0.0);
+        }
         for role in &view.info.roles {
+            // How many there are only the allocator knows; `hansa framework explain` asks it.
+            all.put(&format!("allocator/mesos/offer_filters/roles/{}/active", encoded(role.as_str())), 0.0);
             let is_suppressed = view.suppressed.contains(role);
             let name = format!("{name}/roles/{}/suppressed", encoded(role.as_str()));
             all.put(&name, f64::from(u8::from(is_suppressed)));

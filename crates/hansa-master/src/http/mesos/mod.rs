@@ -86,7 +86,10 @@ impl Mesos {
         match endpoint {
             Endpoint::Scheduler => scheduler::answer(&self, me, request).await,
             Endpoint::Operator => operator::answer(&self, me, request).await,
-            Endpoint::Metrics => Ok(answers::json(&metrics::numbers(&self))),
+            Endpoint::Metrics => {
+                self.master.read_what_was_told().await;
+                Ok(answers::json(&metrics::numbers(&self)))
+            }
             Endpoint::Reserve => forms::act(&self, Act::Reserve, request).await,
             Endpoint::Unreserve => forms::act(&self, Act::Unreserve, request).await,
             Endpoint::CreateVolumes => forms::act(&self, Act::Create, request).await,
@@ -102,7 +105,7 @@ impl Mesos {
             Endpoint::Version => Ok(answers::json(&about::version())),
             Endpoint::Flags => Ok(answers::json(&about::flags(&me))),
             Endpoint::Redirect => about::redirect(&me, rest),
-            Endpoint::Logging => about::logging(&query),
+            Endpoint::Logging => about::logging(&self.master, &query),
             Endpoint::FilesBrowse => files::browse(&query),
             Endpoint::FilesRead => files::read(&query),
             Endpoint::FilesDownload => files::download(&query),
@@ -140,12 +143,14 @@ impl Mesos {
         self.aside(move || answers::json(&make(Picture::take(&master, &steward, me, &wanted)))).await
     }
 
-    /// Does something long on a thread of its own, a few at a time.
+    /// Does something long on a thread of its own, a few at a time; the picture shows by then whatever was told to anybody
+    /// before.
     async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refused> {
         let _turn = self.renderers.acquire().await;
+        self.master.read_what_was_told().await;
         let failed = || Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made");
         tokio::task::spawn_blocking(work).await.map_err(|_| failed())
     }

@@ -145,13 +145,15 @@ async fn subscribe(
     let (mut info, suppressed, constraints) = match call::subscribe(subscription, 0) {
         Ok(FrameworkCall::Subscribe { info, suppressed, constraints, .. }) => (info, suppressed, constraints),
         Ok(_) => return Err(Refused::bad("no subscription")),
-        Err(invalid) => {
-            let error = codec::encode(form, &event::error(&invalid.to_string()));
-            let once =
-                futures_util::stream::iter([Ok::<_, std::convert::Infallible>(recordio::record(&error))]);
-            return Ok(streaming(form, &key, axum::body::Body::from_stream(once)));
-        }
+        Err(invalid) => return Ok(not_subscribed(form, &key, &invalid.to_string())),
     };
+    if let Some(allowed) = &mesos.master.options().roles {
+        let is_allowed = |role: &str| role == "*" || allowed.contains(role);
+        if let Some(role) = info.roles.iter().find(|role| !is_allowed(role.as_str())) {
+            let words = format!("Role '{role}' is not present in the master's --roles");
+            return Ok(not_subscribed(form, &key, &words));
+        }
+    }
     // What it said first of these holds for ever.
     let known = mesos.master.read().framework(info.id.as_str()).map(|known| known.view.info.clone());
     if let Some(known) = known {
@@ -169,10 +171,17 @@ async fn subscribe(
         form,
         shared,
         me.info(),
-        (inner.directory.clone(), mesos.master.stopping()),
+        (inner.directory.clone(), mesos.steward.clone(), mesos.master.stopping()),
         replied,
     );
     Ok(streaming(form, &key, feed.into_body()))
+}
+
+/// A stream that says why it is none.
+fn not_subscribed(form: Codec, key: &str, words: &str) -> Response {
+    let error = codec::encode(form, &event::error(words));
+    let once = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(recordio::record(&error))]);
+    streaming(form, key, axum::body::Body::from_stream(once))
 }
 
 fn streaming(form: Codec, key: &str, body: axum::body::Body) -> Response {

@@ -96,6 +96,18 @@ impl Steward {
         self.lock().schedule.clone()
     }
 
+    /// When a machine is to be away, if that is scheduled.
+    pub(super) fn unavailability(&self, hostname: &str, ip: &str) -> Option<v1::Unavailability> {
+        let hostname = hostname.to_lowercase();
+        let is_it = |machine: &v1::MachineId| {
+            let (name, address) = key(machine);
+            (name.is_empty() || name == hostname) && (address.is_empty() || address == ip)
+        };
+        let state = self.lock();
+        let window = state.schedule.windows.iter().find(|window| window.machine_ids.iter().any(is_it));
+        window.map(|window| window.unavailability.clone())
+    }
+
     /// What is being emptied, and what is down.
     pub(super) fn status(&self) -> ClusterStatus {
         let state = self.lock();

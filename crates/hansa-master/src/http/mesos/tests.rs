@@ -1,6 +1,6 @@
 //! What is large stays possible: the state of many tasks is taken out of the picture quickly, and written at leisure.
 //!
-//! `HANSA_STATE_TASKS=100000 cargo test -p hansa-master --lib many_tasks -- --nocapture` measures.
+//! `cargo xtask bench state` measures how long it takes, and what launches beside it feel of it.
 
 use super::legacy::State;
 use super::picture::{Picture, Wanted};
@@ -14,7 +14,6 @@ use hansa_model::spec::Origin;
 use hansa_model::task::{TaskState, TaskStatus};
 use hansa_model::{Owner, RoleName, SpecId, Timestamp};
 use std::sync::Arc;
-use std::time::Instant;
 
 fn agent(number: usize) -> Event {
     Event::Agent(Arc::new(AgentView {
@@ -60,9 +59,7 @@ fn task(number: usize, agents: usize) -> Event {
 
 #[tokio::test]
 async fn the_state_of_many_tasks_is_written_from_pointers() {
-    let wanted = std::env::var("HANSA_STATE_TASKS").ok().and_then(|tasks| tasks.parse().ok());
-    let tasks: usize = wanted.unwrap_or(2_000);
-    let agents = (tasks / 10).max(1);
+    let (agents, tasks) = (200, 2_000);
     let Running { running, .. } = serving().await;
     let master = running.master();
     let events = (0..agents).map(agent).chain((0..tasks).map(|number| task(number, agents))).collect();
@@ -70,16 +67,9 @@ async fn the_state_of_many_tasks_is_written_from_pointers() {
     master.inner().shared.model.write().unwrap().fold(&published);
 
     let me = Me::of(master, &HeaderMap::new());
-    let begun = Instant::now();
     let picture = Picture::take(master, &Steward::default(), me, &Wanted::default());
-    let taken = begun.elapsed();
     let answer = answers::json(&State(picture));
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-    println!(
-        "/state of {agents} agents and {tasks} tasks: {} bytes; the picture was held for {taken:?} of {:?}",
-        body.len(),
-        begun.elapsed()
-    );
     let state: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(state["slaves"].as_array().unwrap().len(), agents);
     assert_eq!(state["frameworks"][0]["tasks"].as_array().unwrap().len(), tasks);

@@ -30,6 +30,19 @@ pub const TAKEN: &[Flag] = &[
         Kind::Text,
         "replicated_log or in_memory; without --work_dir the latter keeps nothing",
     ),
+    Flag::taken("cluster", Kind::Text, "The cluster's name, for people"),
+    Flag::taken("roles", Kind::Text, "Roles that frameworks may be in, 'a,b'; without it any"),
+    Flag::taken("weights", Kind::Text, "Roles' weights until others are set: 'role=2.5,role=1'"),
+    Flag::taken(
+        "min_allocatable_resources",
+        Kind::Text,
+        "An offer has at least one of these: 'cpus:0.01|mem:32'; empty: any is sent",
+    ),
+    Flag::taken(
+        "filter_gpu_resources",
+        Kind::Switch,
+        "Offers machines with GPUs only to frameworks that know of GPUs; so it is unless said",
+    ),
 ];
 
 /// Those that do not, or not yet.
@@ -105,7 +118,6 @@ pub const MOOT: &[Flag] = &[
         "all regions are one cluster's; frameworks need no capability to be offered them",
     ),
     Flag::moot("hostname", Kind::Text, "others are told the address that is listened on"),
-    Flag::moot("cluster", Kind::Text, "the cluster has no other name than its id yet"),
     Flag::moot(
         "agent_reregister_timeout",
         Kind::Time,
@@ -117,15 +129,7 @@ pub const MOOT: &[Flag] = &[
         Kind::Time,
         "offers go out as soon as there is something to offer, not in rounds",
     ),
-    Flag::moot("weights", Kind::Text, "use `hansa role set NAME --weight`, or PUT /weights"),
-    Flag::moot("roles", Kind::Text, "any role may be used"),
     Flag::moot("root_submissions", Kind::Switch, "whom tasks may run as is not limited"),
-    Flag::moot("min_allocatable_resources", Kind::Text, "the default is used: cpus:0.01|mem:32"),
-    Flag::moot(
-        "filter_gpu_resources",
-        Kind::Switch,
-        "machines with GPUs are always kept for frameworks that know of GPUs",
-    ),
     Flag::moot("fair_sharing_excluded_resource_names", Kind::Text, "all kinds count for fair shares"),
     Flag::moot("max_completed_frameworks", Kind::Count, "how much of the past is kept cannot be set"),
     Flag::moot(

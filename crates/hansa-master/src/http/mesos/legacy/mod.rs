@@ -61,7 +61,7 @@ impl Serialize for State {
         state.serialize_entry("leader", &me.pid())?;
         let leader = json!({"id": me.id, "pid": me.pid(), "port": me.port, "hostname": me.hostname});
         state.serialize_entry("leader_info", &leader)?;
-        state.serialize_entry("cluster", "hansa")?;
+        state.serialize_entry("cluster", &me.cluster)?;
         state.serialize_entry("flags", &about::flags(me)["flags"])?;
         let agents = picture.registered();
         let agents =
@@ -102,7 +102,7 @@ impl Serialize for Summary {
             agents.map(|agent| agents::agent(picture, agent, used.get(&agent.view.id), Detail::Summary));
         let mut summary = serializer.serialize_map(None)?;
         summary.serialize_entry("hostname", &picture.me.hostname)?;
-        summary.serialize_entry("cluster", "hansa")?;
+        summary.serialize_entry("cluster", &picture.me.cluster)?;
         summary.serialize_entry("slaves", &list(agents))?;
         summary.serialize_entry("frameworks", &list(picture.scenes.iter().map(frameworks::summary)))?;
         summary.end()

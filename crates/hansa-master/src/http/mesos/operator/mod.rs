@@ -14,6 +14,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 use hansa_mesos::codec::{self, Codec};
+use hansa_mesos::logging;
 use hansa_mesos::proto::v1;
 use hansa_mesos::proto::v1::master::call::Type;
 use hansa_mesos::proto::v1::master::response::{self, Type as Kind};
@@ -35,6 +36,7 @@ pub(super) async fn answer(mesos: &Mesos, me: Me, request: Request) -> Result<Re
     if call.r#type() == Type::Subscribe {
         return events::subscribe(mesos, me, form).await;
     }
+    mesos.master.read_what_was_told().await;
     if let Some(told) = short(mesos, &me, &call)? {
         return Ok(written(form, &told));
     }
@@ -99,7 +101,9 @@ fn short(mesos: &Mesos, me: &Me, call: &Call) -> Result<Option<Message>, Refused
             Message { get_metrics: Some(response::GetMetrics { metrics }), ..of(Kind::GetMetrics) }
         }
         Type::GetLoggingLevel => Message {
-            get_logging_level: Some(response::GetLoggingLevel { level: 0 }),
+            get_logging_level: Some(response::GetLoggingLevel {
+                level: mesos.master.options().verbosity.map_or(0, |verbosity| (verbosity.get)()),
+            }),
             ..of(Kind::GetLoggingLevel)
         },
         Type::ListFiles => {
@@ -264,10 +268,12 @@ async fn change(mesos: &Mesos, call: &Call) -> Result<Option<Response>, Refused>
             mesos.teardown(&part(&call.teardown, "teardown")?.framework_id.value).await?;
         }
         Type::SetLoggingLevel => {
-            if part(&call.set_logging_level, "set_logging_level")?.level > 0 {
-                let what = "changing the log level while the master runs: start it with --log";
-                return Err(Refused::unsupported(what));
-            }
+            let asked = part(&call.set_logging_level, "set_logging_level")?;
+            let time =
+                logging::time(asked.duration.nanoseconds).map_err(|wrong| Refused::bad(wrong.to_string()))?;
+            let verbosity = mesos.master.options().verbosity;
+            let verbosity = verbosity.ok_or_else(|| Refused::unsupported(about::NO_LEVELS))?;
+            (verbosity.set)(asked.level, time);
         }
         _ => return Ok(None),
     }
