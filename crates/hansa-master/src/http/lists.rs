@@ -113,12 +113,12 @@ pub(super) enum Key {
     Text(String),
 }
 
+/// A name that a list can be sorted by, and how its value is found.
+pub(super) type SortBy<T> = (&'static str, fn(&T) -> Key);
+
 impl<T> Order<T> {
     /// By a name out of those that there are, with `-` in front for the largest first; None: the list's own order.
-    pub(super) fn parse(
-        text: Option<&str>,
-        known: &[(&str, fn(&T) -> Key)],
-    ) -> Result<Option<Self>, ApiError> {
+    pub(super) fn parse(text: Option<&str>, known: &[SortBy<T>]) -> Result<Option<Self>, ApiError> {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
         let (name, largest_first) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
         let found = known.iter().find(|(known, _)| *known == name);
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_and_come_in_pages() {
-        let known: [(&str, fn(&(&'static str, u64)) -> Key); 1] = [("size", |item| Key::Number(item.1))];
+        let known: [SortBy<(&'static str, u64)>; 1] = [("size", |item| Key::Number(item.1))];
         let items = vec![("a", 2), ("b", 1), ("c", 2), ("d", 3)];
         let sorted = |text| {
             let order = Order::parse(Some(text), &known).unwrap().unwrap();

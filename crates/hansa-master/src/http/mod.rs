@@ -39,7 +39,6 @@ mod tasks;
 mod terminal;
 mod typed;
 mod views;
-mod websocket;
 
 use crate::Master;
 use axum::Router;

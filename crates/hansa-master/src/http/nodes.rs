@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use super::extract::Query;
-use super::lists::{Key, Order, Selector, Words, page};
+use super::lists::{Key, Order, Selector, SortBy, Words, page};
 use super::views;
 use crate::Master;
 use crate::cell::{AgentOrder, Request};
@@ -29,7 +29,7 @@ pub(super) struct Wanted {
     after: Option<String>,
 }
 
-const SORTS: [(&str, fn(&Node) -> Key); 8] = [
+const SORTS: [SortBy<Node>; 8] = [
     ("hostname", |node| Key::Text(node.hostname.clone())),
     ("state", |node| Key::Number(node.state as u64)),
     ("tasks", |node| Key::Number(node.tasks.into())),

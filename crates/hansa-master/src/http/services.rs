@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use super::extract::{Query, app_id};
-use super::lists::{Key, Order, Selector, Words, page};
+use super::lists::{Key, Order, Selector, SortBy, Words, page};
 use super::views;
 use crate::Master;
 use crate::cell::{Answer, Request};
@@ -28,7 +28,7 @@ pub(super) struct Wanted {
     after: Option<AppId>,
 }
 
-const SORTS: [(&str, fn(&Service) -> Key); 6] = [
+const SORTS: [SortBy<Service>; 6] = [
     ("id", |service| Key::Text(service.id.to_string())),
     ("health", |service| Key::Number(service.health as u64)),
     ("instances", |service| Key::Number(service.instances.into())),

@@ -6,7 +6,7 @@
 
 use super::error::ApiError;
 use super::extract::Query;
-use super::lists::{Key, Order, Selector, Words, page};
+use super::lists::{Key, Order, Selector, SortBy, Words, page};
 use super::{nodes, views};
 use crate::Master;
 use crate::read_model::{ReadModel, STATES, app_of, framework_of};
@@ -46,7 +46,7 @@ pub(super) struct Wanted {
 
 type TaskRef = Arc<TaskView>;
 
-const SORTS: [(&str, fn(&TaskRef) -> Key); 9] = [
+const SORTS: [SortBy<TaskRef>; 9] = [
     ("id", |task| Key::Text(task.status.task.to_string())),
     ("state", |task| Key::Number(task.status.state as u64)),
     ("app", |task| app_of(task).map_or(Key::Nothing, |app| Key::Text(app.to_string()))),

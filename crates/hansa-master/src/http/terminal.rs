@@ -7,17 +7,20 @@
 use super::agents::Machine;
 use super::error::ApiError;
 use super::extract::Query;
-use super::websocket::{self, Fault, Message, NORMAL, Reader};
 use super::{cors, exec};
 use crate::Master;
-use axum::extract::{Path, Request, State};
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseCode, CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
+use axum::http::StatusCode;
 use axum::http::header::{HOST, ORIGIN};
 use axum::response::Response;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
 use hansa_api::exec::{End, Frame, HEAD, MOST, Size, Start};
 use hansa_api::terminal::{Asks, Says};
 use hansa_model::TaskId;
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -36,6 +39,9 @@ const SEND: Duration = Duration::from_secs(30);
 
 /// How long a client may take to end its side after the last word.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Bytes of a message: more than anybody pastes.
+const MAX_MESSAGE: usize = 1 << 20;
 
 /// Messages on their way to the client.
 const WAITING: usize = 8;
@@ -57,18 +63,17 @@ pub(super) async fn open(
     State(master): State<Master>,
     Path(task): Path<TaskId>,
     Query(wanted): Query<Wanted>,
-    request: Request,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
-    own_page(&master, request.headers())?;
-    let answer = websocket::accept(request.headers())?;
+    own_page(&master, &headers)?;
+    let upgrade = upgrade.map_err(|why| {
+        let words = format!("this path is a WebSocket: {}", why.body_text());
+        ApiError::new(StatusCode::UPGRADE_REQUIRED, "invalid", words)
+    })?;
     let start = wanted.start();
-    let upgrade = hyper::upgrade::on(request);
-    tokio::spawn(async move {
-        if let Ok(stream) = upgrade.await {
-            serve(&master, &task, start, TokioIo::new(stream)).await;
-        }
-    });
-    Ok(answer)
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
+    Ok(upgrade.on_upgrade(move |socket| async move { serve(&master, &task, start, socket).await }))
 }
 
 /// Browsers let any page open a WebSocket to anywhere and send what they know of the user along, so here, unlike
@@ -101,15 +106,9 @@ impl Wanted {
     }
 }
 
-/// Serves a connection that has become a WebSocket, to its end.
-async fn serve(
-    master: &Master,
-    task: &TaskId,
-    start: Start,
-    socket: impl AsyncRead + AsyncWrite + Send + 'static,
-) {
-    let (reader, mut to_client) = tokio::io::split(socket);
-    let mut client = Reader::new(reader);
+/// Serves a WebSocket to its end.
+async fn serve(master: &Master, task: &TaskId, start: Start, socket: WebSocket) {
+    let (mut to_client, mut client) = socket.split();
     let opened = async {
         let machine = Machine::of(master, task, None)?;
         if master.read().task(task).is_none_or(|view| view.status.state.is_terminal()) {
@@ -123,18 +122,23 @@ async fn serve(
         Ok(agent) => talk(master, agent, start, &mut client, &mut to_client).await,
         Err(refusal) => {
             let say = async {
-                websocket::send(&mut to_client, &last_word(&Says::Error(refusal.body()))).await?;
-                websocket::send(&mut to_client, &Message::Close(NORMAL)).await
+                to_client.send(last_word(&Says::Error(refusal.body()))).await?;
+                to_client.send(close(close_code::NORMAL)).await
             };
             let _ = tokio::time::timeout(SEND, say).await;
         }
     }
-    let _ = to_client.shutdown().await;
-    let _ = tokio::time::timeout(GOODBYE, client.drain()).await;
+    // The client's own closing, so that the connection ends without a reset that could overtake the last word.
+    let drain = async { while let Some(Ok(_)) = client.next().await {} };
+    let _ = tokio::time::timeout(GOODBYE, drain).await;
 }
 
 fn last_word(says: &Says) -> Message {
-    Message::Text(serde_json::to_string(says).unwrap_or_default())
+    Message::Text(serde_json::to_string(says).unwrap_or_default().into())
+}
+
+fn close(code: CloseCode) -> Message {
+    Message::Close(Some(CloseFrame { code, reason: "".into() }))
 }
 
 /// Passes on both ways until either side ends.
@@ -142,8 +146,8 @@ async fn talk(
     master: &Master,
     agent: impl AsyncRead + AsyncWrite + Send + 'static,
     start: Start,
-    client: &mut Reader<impl AsyncRead + Unpin>,
-    to_client: &mut (impl AsyncWrite + Unpin),
+    client: &mut SplitStream<WebSocket>,
+    to_client: &mut SplitSink<WebSocket, Message>,
 ) {
     let (mut from_agent, mut to_agent) = tokio::io::split(agent);
     let (out, mut waiting) = mpsc::channel::<Message>(WAITING);
@@ -153,7 +157,7 @@ async fn talk(
     let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
 
     let input = async {
-        let closing = pass_input(client, &mut to_agent, start, &out, || {
+        let closing = pass_input(client, &mut to_agent, start, || {
             heard.store(milliseconds(begun.elapsed()), Relaxed);
         });
         let last = match closing.await {
@@ -172,7 +176,7 @@ async fn talk(
         let says = loop {
             match next(&mut from_agent).await {
                 Ok(Some(Frame::Stdout(bytes) | Frame::Stderr(bytes))) => {
-                    if out.send(Message::Binary(bytes)).await.is_err() {
+                    if out.send(Message::Binary(bytes.into())).await.is_err() {
                         return;
                     }
                 }
@@ -183,7 +187,7 @@ async fn talk(
             }
         };
         let _ = out.send(last_word(&says)).await;
-        let _ = out.send(Message::Close(NORMAL)).await;
+        let _ = out.send(close(close_code::NORMAL)).await;
         // As above.
         std::future::pending::<()>().await;
     };
@@ -192,7 +196,7 @@ async fn talk(
         loop {
             ticks.tick().await;
             let silent = milliseconds(begun.elapsed()).saturating_sub(heard.load(Relaxed));
-            if silent > milliseconds(SILENCE) || out.send(Message::Ping(Vec::new())).await.is_err() {
+            if silent > milliseconds(SILENCE) || out.send(Message::Ping(Default::default())).await.is_err() {
                 return;
             }
         }
@@ -200,7 +204,7 @@ async fn talk(
     let writer = async {
         while let Some(message) = waiting.recv().await {
             let is_last = matches!(message, Message::Close(_));
-            let sent = tokio::time::timeout(SEND, websocket::send(to_client, &message)).await;
+            let sent = tokio::time::timeout(SEND, to_client.send(message)).await;
             if !matches!(sent, Ok(Ok(()))) || is_last {
                 return;
             }
@@ -229,10 +233,9 @@ enum Over {
 
 /// Passes on what the client says.
 async fn pass_input(
-    client: &mut Reader<impl AsyncRead + Unpin>,
+    client: &mut SplitStream<WebSocket>,
     to_agent: &mut (impl AsyncWrite + Unpin),
     start: Start,
-    out: &mpsc::Sender<Message>,
     hear: impl Fn(),
 ) -> Over {
     if send(to_agent, &Frame::Start(start)).await.is_err() {
@@ -240,12 +243,13 @@ async fn pass_input(
     }
     loop {
         let message = match client.next().await {
-            Ok(message) => message,
-            Err(Fault::Protocol { code, words }) => {
-                let refusal = ApiError::invalid("message", words);
-                return Over::Say(vec![last_word(&Says::Error(refusal.body())), Message::Close(code)]);
+            Some(Ok(message)) => message,
+            // Of a broken protocol the client is told, of a broken connection nobody can be.
+            Some(Err(error)) => {
+                let refusal = ApiError::invalid("message", error.to_string());
+                return Over::Say(vec![last_word(&Says::Error(refusal.body())), close(close_code::PROTOCOL)]);
             }
-            Err(Fault::Io(_)) => return Over::Client,
+            None => return Over::Client,
         };
         hear();
         let frames: Vec<Frame> = match message {
@@ -255,15 +259,15 @@ async fn pass_input(
                 Err(fault) => {
                     let refusal = ApiError::invalid("message", format!("a message cannot be read: {fault}"))
                         .remedy(r#"text messages are {"resize":{"columns":80,"rows":24}}; input is binary"#);
-                    return Over::Say(vec![last_word(&Says::Error(refusal.body())), Message::Close(NORMAL)]);
+                    return Over::Say(vec![
+                        last_word(&Says::Error(refusal.body())),
+                        close(close_code::NORMAL),
+                    ]);
                 }
             },
-            Message::Ping(bytes) => {
-                let _ = out.send(Message::Pong(bytes)).await;
-                continue;
-            }
-            Message::Pong(_) => continue,
-            Message::Close(_) => return Over::Say(vec![Message::Close(NORMAL)]),
+            // Pings are answered before they come here.
+            Message::Ping(_) | Message::Pong(_) => continue,
+            Message::Close(_) => return Over::Client,
         };
         for frame in frames {
             if send(to_agent, &frame).await.is_err() {

@@ -150,7 +150,7 @@ pub(super) fn logging(master: &Master, query: &answers::Query) -> Result<Respons
     let toggle = toggle.map_err(|wrong| Refused::bad(wrong.to_string()))?;
     let verbosity = master.options().verbosity.ok_or_else(|| Refused::unsupported(NO_LEVELS))?;
     match toggle {
-        Toggle::Tell => Ok(answers::text(StatusCode::OK, &format!("{}\n", (verbosity.get)()))),
+        Toggle::Tell => Ok(answers::text(StatusCode::OK, format!("{}\n", (verbosity.get)()))),
         Toggle::Set(level, time) => {
             (verbosity.set)(level, time);
             Ok(answers::empty(StatusCode::OK))

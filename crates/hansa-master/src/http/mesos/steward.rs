@@ -105,7 +105,7 @@ impl Steward {
         };
         let state = self.lock();
         let window = state.schedule.windows.iter().find(|window| window.machine_ids.iter().any(is_it));
-        window.map(|window| window.unavailability.clone())
+        window.map(|window| window.unavailability)
     }
 
     /// What is being emptied, and what is down.
