@@ -43,7 +43,7 @@ fn a_life() {
         master.state(TaskState::Failed).await
     });
     assert_eq!((ended.exit, ended.reason), (Some(Exit::Code(3)), Some(Reason::ReasonCommandExecutorFailed)));
-    assert_eq!(ended.message, "command exited with status 3");
+    assert_eq!(ended.message, "command exited with status 3; it wrote to stderr: err");
     let sandbox = fixture.sandbox("life");
     assert_eq!(
         fixture.read("life", "stdout"),

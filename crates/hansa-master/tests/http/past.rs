@@ -71,8 +71,9 @@ async fn tasks_services_and_nodes_are_found_and_sorted() {
             apps
         }
     };
-    assert_eq!(apps("q=DB").await, ["/shop/db", "/shop/db"]);
-    assert_eq!(apps("q=shop+db&limit=1").await.len(), 1);
+    // Not only `db`: ids have hexadecimal digits.
+    assert_eq!(apps("q=P/DB").await, ["/shop/db", "/shop/db"]);
+    assert_eq!(apps("q=shop+/db&limit=1").await.len(), 1);
     assert_eq!(apps("label=tier=front").await, ["/shop/web", "/shop/web"]);
     assert_eq!(apps("label=tier!=front").await, ["/shop/db", "/shop/db"]);
     assert_eq!(apps("label=!tier").await.len(), 0);

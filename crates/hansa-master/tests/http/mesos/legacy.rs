@@ -3,6 +3,7 @@
 use super::client::{Scheduler, request, scalar};
 use crate::agents::{Agent, hello};
 use crate::support::Cluster;
+use hansa_master::options::Verbosity;
 use serde_json::{Value, json};
 
 fn keys(object: &Value) -> Vec<&str> {
@@ -102,7 +103,8 @@ async fn the_state_has_everything_that_is_read() {
 
 #[tokio::test]
 async fn paths_methods_and_plain_answers() {
-    let cluster = Cluster::start().await;
+    let level = Verbosity { get: || 0, set: |_, _| {} };
+    let cluster = Cluster::start_with(|options| options.verbosity = Some(level)).await;
     for (method, path, status) in [
         ("GET", "/health", 200),
         ("GET", "/master/health/", 200),
@@ -115,7 +117,9 @@ async fn paths_methods_and_plain_answers() {
         ("GET", "/files/read?path=/nothing&offset=0", 404),
         ("GET", "/files/browse", 400),
         ("GET", "/logging/toggle", 200),
-        ("GET", "/logging/toggle?level=3&duration=1mins", 501),
+        ("GET", "/logging/toggle?level=3&duration=1mins", 200),
+        ("GET", "/logging/toggle?level=3", 400),
+        ("GET", "/logging/toggle?level=much&duration=1mins", 400),
         ("GET", "/registrar(1)/registry", 501),
         ("GET", "/master", 404),
         ("GET", "/teardown", 405),
