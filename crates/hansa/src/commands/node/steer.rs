@@ -75,7 +75,10 @@ pub async fn gone(args: &GoneArgs, context: &Context) -> Result<(), Failure> {
         1 => "its task counts as lost and is started elsewhere".to_owned(),
         many => format!("its {many} tasks count as lost and are started elsewhere"),
     };
-    confirm(&format!("give {} up for good? {tasks}; should it come back, it begins anew", node.hostname), args.yes)?;
+    confirm(
+        &format!("give {} up for good? {tasks}; should it come back, it begins anew", node.hostname),
+        args.yes,
+    )?;
     let done = order(&node, Steering::Gone, context).await?;
     context.format.print(&done, |_| format!("{} is given up\n", node.hostname))
 }
