@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { none } from "../lib/sums";
 import { remembered } from "./journal";
 import { complete, emptyPicture, fold, trouble, withLists, withTasks, type Frame } from "./picture";
+import type { PastEvent } from "./past";
 import type { Cluster, Deployment, Node, Progress, Service, Task } from "./types";
 
 const task = (id: string, change: Partial<Task> = {}) =>
@@ -25,7 +26,7 @@ test("frames replace and remove items, and what ended is remembered for a while"
   let picture = fold(emptyPicture, [{ name: "task", data: task("t") }], 0);
   picture = fold(picture, [{ name: "task", data: task("t", { state: "TASK_FAILED", message: "exit 1" }) }], 1);
   expect(picture.tasks.get("t")?.state).toBe("TASK_FAILED");
-  picture = fold(picture, [{ name: "task_removed", data: { id: "t" } }], 2);
+  picture = fold(picture, [{ name: "task_removed", data: { id: "t", last: null } }], 2);
   expect(picture.tasks.size).toBe(0);
   expect(picture.ended.get("t")?.message).toBe("exit 1");
 });
@@ -37,7 +38,7 @@ test("many frames at once are as one after another, and what was is left as it w
     { name: "usage", data: { id: "unknown", used: none, machine: none } },
     { name: "task", data: task("x") },
     { name: "task", data: task("y") },
-    { name: "task_removed", data: { id: "x" } },
+    { name: "task_removed", data: { id: "x", last: null } },
     { name: "node", data: node({ state: "draining" }) },
   ];
   const before = fold(emptyPicture, [{ name: "task", data: task("z") }], 0);
@@ -89,7 +90,7 @@ test("a restart loop is shown without a deployment", () => {
 });
 
 test("what the master remembers has its place, its tone and its services", () => {
-  const event = { id: "1-1", at: 5, name: "node", subject: "a1", hostname: "n1", words: "n1 is unreachable" };
+  const event: PastEvent = { id: "1-1", at: 5, name: "node", subject: "a1", hostname: "n1", words: "n1 is unreachable" };
   const node = remembered(event);
   expect([node.kind, node.subject, node.tone, node.to]).toEqual(["machine", "n1", "bad", ["machine", { id: "n1" }]]);
   const task = remembered({ ...event, name: "task", subject: "t", service: "/web", words: "running on n1" });
@@ -111,9 +112,9 @@ test("the journal tells what changed, once, and not what stayed", () => {
     { name: "task", data: task("t", { hostname: "n1" }) },
     { name: "task", data: task("t", { hostname: "n1", healthy: false }) },
     { name: "task", data: task("t", { hostname: "n1", state: "TASK_FAILED", message: "exit 1", healthy: false }) },
-    { name: "task_removed", data: { id: "t" } },
+    { name: "task_removed", data: { id: "t", last: null } },
     { name: "task", data: task("u", { hostname: "n2" }) },
-    { name: "task_removed", data: { id: "u" } },
+    { name: "task_removed", data: { id: "u", last: null } },
     { name: "service", data: service() },
     { name: "service", data: service({ health: "unhealthy" }) },
     { name: "service", data: service({ health: "unhealthy", last_failure: "exit 1", last_failure_at: 4 }) },

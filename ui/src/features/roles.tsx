@@ -4,12 +4,12 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import * as api from "../api/client";
 import { ApiError, wordsOf } from "../api/client";
 import type { Picture } from "../api/picture";
-import type { App, Role, Totals } from "../api/types";
+import type { App, Bound, Role, Totals } from "../api/types";
 import { boundOf, crossed, typedOf, unitNames, type Typed } from "../lib/bounds";
 import { amount, percent } from "../lib/format";
 import { useParam } from "../lib/route";
 import type { Fault } from "../lib/schema";
-import { dominant, kindNames, kinds, totals, type Kind } from "../lib/sums";
+import { dominant, kindNames, kinds, totals } from "../lib/sums";
 import { Dialog, useBusy } from "../ui/dialog";
 import { Icon } from "../ui/icons";
 import { Link } from "../ui/link";
@@ -174,7 +174,7 @@ function Amounts({
   empty,
   zero = false,
 }: {
-  of: { [kind in Kind]: number | null };
+  of: Bound;
   empty: string;
   zero?: boolean;
 }) {
@@ -248,8 +248,7 @@ function EditRole({ role, onClose, onDone }: { role: Role; onClose: () => void; 
   const save = () =>
     run(async () => {
       try {
-        await api.setRole({
-          name,
+        await api.setRole(name, {
           weight_milli: Math.round(Number(weight) * 1000),
           guarantee: least.bound,
           limit: most.bound,

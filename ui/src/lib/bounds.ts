@@ -40,6 +40,6 @@ export function boundOf(typed: Typed): { bound: Bound; wrong: Kind[] } {
 /** Kinds where more is guaranteed than ever allowed. */
 export const crossed = (guarantee: Bound, limit: Bound): Kind[] =>
   kinds.filter((kind) => {
-    const [least, most] = [guarantee[kind], limit[kind]];
+    const [least, most] = [guarantee[kind] ?? null, limit[kind] ?? null];
     return least !== null && most !== null && least > most;
   });

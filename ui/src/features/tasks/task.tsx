@@ -277,7 +277,7 @@ function Output({ id, node, crashed }: { id: string; node: string | null; crashe
               </button>
             ))}
           </span>
-          <a className="button plain" href={api.logPath(id, file, node)} download={`${shortTask(id)}.${file}.txt`}>
+          <a className="button plain" href={api.logPath(id, file, { node: node })} download={`${shortTask(id)}.${file}.txt`}>
             <Icon name="download" /> Download
           </a>
         </span>
