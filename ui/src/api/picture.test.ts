@@ -3,7 +3,7 @@ import { none } from "../lib/sums";
 import { remembered } from "./journal";
 import { complete, emptyPicture, fold, trouble, withLists, withTasks, type Frame } from "./picture";
 import type { PastEvent } from "./past";
-import type { Cluster, Deployment, Node, Progress, Service, Task } from "./types";
+import type { Cluster, Deployment, Framework, Node, Progress, Role, Service, Task } from "./types";
 
 const task = (id: string, change: Partial<Task> = {}) =>
   ({ id, state: "TASK_RUNNING", app: "/web", healthy: null, message: "", ...change }) as Task;
@@ -20,7 +20,7 @@ const service = (change: Partial<Service> = {}) =>
     ...change,
   }) as Service;
 const progress: Progress = { id: "d", services: ["/web"], step: 0, steps: 1, waiting_for: "", state: "running" };
-const lists = { cluster: {} as Cluster, nodes: [], services: [], deployments: [] };
+const lists = { cluster: {} as Cluster, nodes: [], services: [], deployments: [], roles: [], frameworks: [] };
 
 test("frames replace and remove items, and what ended is remembered for a while", () => {
   let picture = fold(emptyPicture, [{ name: "task", data: task("t") }], 0);
@@ -148,4 +148,34 @@ test("the journal tells what changed, once, and not what stayed", () => {
     "alarm store bad: slow",
   ]);
   expect(new Set(journal.map(({ id }) => id)).size).toBe(journal.length);
+});
+
+const bare = { guarantee: {}, limit: {}, allocated: none };
+const role = (change: Partial<Role> = {}): Role => ({ name: "batch", weight_milli: 1000, ...bare, ...change });
+
+test("roles are kept by their frames, and only new settings are news", () => {
+  const has = role({ allocated: { ...none, mem: 1 } });
+  const set = role({ limit: { mem: 5 } });
+  const picture = fold(emptyPicture, [role(), has, set, { ...set, limit: { mem: 5, disk: null } }].map(roleFrame), 3);
+  expect(picture.roles.get("batch")?.limit.mem).toBe(5);
+  expect(picture.journal.map(({ subject, words }) => `${subject} ${words}`)).toEqual(["batch has new settings"]);
+});
+
+const roleFrame = (data: Role): Frame => ({ name: "role", data });
+
+test("a framework that is removed stays among those that are over", () => {
+  const framework = { id: "f", name: "spark", state: "connected", tasks: 2 } as Framework;
+  const frames: Frame[] = [
+    { name: "framework", data: framework },
+    { name: "framework", data: { ...framework, tasks: 3 } },
+    { name: "framework", data: { ...framework, state: "disconnected" } },
+    { name: "framework_removed", data: { id: "f" } },
+  ];
+  const picture = fold(emptyPicture, frames, 0);
+  expect(picture.frameworks.get("f")).toMatchObject({ state: "completed", tasks: 0 });
+  expect(picture.journal.map(({ words }) => words)).toEqual([
+    "framework spark subscribed",
+    "framework spark went away",
+    "framework spark is gone for ever",
+  ]);
 });

@@ -1,8 +1,10 @@
 // Outside frameworks: who they are, what they have, hold and declined, and why they are offered what they are offered.
 
-import { useEffect, useState } from "react";
+import { useEffect, useMemo } from "react";
+import { useAsked } from "../api/asked";
 import * as api from "../api/client";
-import { wordsOf } from "../api/client";
+import { useFreshFrameworks } from "../api/live";
+import type { Picture } from "../api/picture";
 import type { Framework, FrameworkDetail, FrameworkExplanation, Totals } from "../api/types";
 import { amount, clock, counted, duration } from "../lib/format";
 import { kinds } from "../lib/sums";
@@ -12,31 +14,6 @@ import { Table, type Column } from "../ui/table";
 import { Since } from "../ui/time";
 import type { Tone } from "../ui/tone";
 import { tearDown } from "./actions";
-
-/** The event stream does not tell of frameworks yet, so what is in sight is asked for now and then. */
-const every = 5000;
-
-function useAnswer<T>(ask: () => Promise<T>): { answer: T | null; problem: string | null } {
-  const [state, setState] = useState<{ answer: T | null; problem: string | null }>({ answer: null, problem: null });
-  useEffect(() => {
-    let current = true;
-    const read = () => {
-      if (document.hidden) return;
-      ask().then(
-        (answer) => current && setState({ answer, problem: null }),
-        (error: unknown) => current && setState((state) => ({ ...state, problem: wordsOf(error) })),
-      );
-    };
-    read();
-    const timer = setInterval(read, every);
-    return () => {
-      current = false;
-      clearInterval(timer);
-    };
-    // A page asks one question as long as it stands.
-  }, []);
-  return state;
-}
 
 const tones: Record<Framework["state"], Tone> = {
   connected: "good",
@@ -129,36 +106,33 @@ const columns: readonly Column<Framework>[] = [
   },
 ];
 
-/** Of a master that does not know of frameworks nothing is asked. */
-const listed = async () => {
-  if ((await api.paths()).has("/hansa/v1/frameworks")) return api.frameworks();
-  throw new Error("This master does not tell of frameworks; a newer one does.");
-};
-
-export function Frameworks() {
-  const { answer, problem } = useAnswer(listed);
+export function Frameworks({ picture }: { picture: Picture }) {
+  useFreshFrameworks();
+  const rows = useMemo(() => [...picture.frameworks.values()], [picture.frameworks]);
   return (
     <>
-      <PageHead title="Frameworks" {...(answer && { count: answer.length })} />
-      {problem && <p className="notice bad">{problem}</p>}
+      <PageHead title="Frameworks" {...(picture.cluster && { count: rows.length })} />
       <div className="panel">
-        {!answer ? (
-          !problem && <Waiting height={120} />
-        ) : answer.length === 0 ? (
+        {!picture.cluster ? (
+          <Waiting height={120} />
+        ) : rows.length === 0 ? (
           <Empty>
             <p>No framework has subscribed. Schedulers written for Mesos subscribe at:</p>
             <code>{window.location.origin}/api/v1/scheduler</code>
           </Empty>
         ) : (
-          <Table label="Frameworks" columns={columns} rows={answer} rowKey={(framework) => framework.id} first="name" />
+          <Table label="Frameworks" columns={columns} rows={rows} rowKey={(framework) => framework.id} first="name" />
         )}
       </div>
     </>
   );
 }
 
-export function FrameworkPage({ id }: { id: string }) {
-  const { answer, problem } = useAnswer(() => Promise.all([api.framework(id), api.explainFramework(id)]));
+export function FrameworkPage({ id, picture }: { id: string; picture: Picture }) {
+  useFreshFrameworks();
+  const { value: answer, problem, again } = useAsked(id, () => Promise.all([api.framework(id), api.explainFramework(id)]));
+  // Whenever the list is read or a frame tells of one: what this one holds may be other, and why.
+  useEffect(again, [again, picture.frameworks]);
   const crumbs = (
     <li>
       <Link to="frameworks">Frameworks</Link>
