@@ -6,7 +6,7 @@ import * as api from "../api/client";
 import { useFreshFrameworks } from "../api/live";
 import type { Picture } from "../api/picture";
 import type { Framework, FrameworkDetail, FrameworkExplanation, Totals } from "../api/types";
-import { amount, clock, counted, duration } from "../lib/format";
+import { amount, clock, counted, duration, localTimes } from "../lib/format";
 import { kinds } from "../lib/sums";
 import { Link } from "../ui/link";
 import { Bar, Empty, PageHead, Panel, State, Waiting } from "../ui/primitives";
@@ -22,7 +22,7 @@ const tones: Record<Framework["state"], Tone> = {
   completed: "calm",
 };
 
-const share = (ppm: number) => `${(ppm / 10_000).toFixed(ppm < 100_000 ? 1 : 0)} %`;
+const share = (ppm: number) => `${(ppm / 10_000).toFixed(ppm > 0 && ppm < 100_000 ? 1 : 0)} %`;
 
 const has = (totals: Totals) => {
   const words = kinds.flatMap((kind) =>
@@ -180,12 +180,16 @@ export function FrameworkPage({ id, picture }: { id: string; picture: Picture })
   );
 }
 
+/** What has more to say than the machines below it. */
+const says = ({ words, obstacles }: FrameworkExplanation["roles"][number]) =>
+  obstacles.length === 0 || !obstacles.every((obstacle) => words.includes(obstacle.words));
+
 function Why({ explanation }: { explanation: FrameworkExplanation }) {
+  const { summary, roles } = explanation;
+  const repeated = roles.length > 0 && roles.every(({ words }) => summary.includes(words));
   return (
     <Panel title="Why it is offered what it is offered">
-      <div className="pad stack" style={{ gap: 8 }}>
-        <p className="sentence">{explanation.summary}</p>
-      </div>
+      {!repeated && <p className="pad sentence">{localTimes(summary)}</p>}
       <div className="scroll" tabIndex={0} role="region" aria-label="Role by role">
         <table className="table">
           <thead>
@@ -201,7 +205,7 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
             </tr>
           </thead>
           <tbody>
-            {explanation.roles.map((role) => (
+            {roles.map((role) => (
               <tr key={role.role}>
                 <td>
                   <Link to="roles" params={{ role: role.role }}>
@@ -211,7 +215,7 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
                 <td className="right number">{share(role.share_ppm)}</td>
                 <td className="wide number">{has(role.allocated)}</td>
                 <td>
-                  <p className="sentence">{role.words}</p>
+                  {says(role) && <p className="sentence">{localTimes(role.words)}</p>}
                   {role.last_offer && (
                     <p className="soft">
                       Last offered {role.last_offer.hostname}, <Since at={role.last_offer.at} ago />
@@ -219,7 +223,7 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
                   )}
                   {role.obstacles.map((obstacle) => (
                     <p key={obstacle.words} className="soft">
-                      {counted(obstacle.machines, "machine")}: {obstacle.words}
+                      {counted(obstacle.machines, "machine")}: {localTimes(obstacle.words)}
                       {obstacle.examples.length > 0 && ` (${obstacle.examples.join(", ")})`}
                     </p>
                   ))}

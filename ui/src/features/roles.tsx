@@ -93,7 +93,7 @@ function Shares(props: {
   const weights = roles.reduce((sum, role) => sum + role.weight_milli, 0);
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Roles and what they have">
-      <table className="table">
+      <table className="table roles">
         <thead>
           <tr>
             <th scope="col">Role</th>
@@ -142,7 +142,7 @@ function Shares(props: {
                       mark={fair}
                     />
                     <span className="number">
-                      {percent(share, 1)} <span className="soft">of {Math.round(fair)} %</span>
+                      {percent(share, 1)} % <span className="soft">fair {Math.round(fair)} %</span>
                     </span>
                   </div>
                 </td>
@@ -156,7 +156,7 @@ function Shares(props: {
                 <td className="wide">
                   <Amounts of={role.limit} empty="no limit" zero />
                 </td>
-                <td className="right">
+                <td className="orders">
                   <button
                     type="button"
                     className="button"
@@ -164,7 +164,7 @@ function Shares(props: {
                     aria-label={`Change ${role.name}`}
                   >
                     Change
-                  </button>{" "}
+                  </button>
                   {hasSettings(role) && (
                     <button
                       type="button"
