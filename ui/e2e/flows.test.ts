@@ -251,7 +251,7 @@ test("a crash is found in the output of a task that has ended", async () => {
   await events.getByText("an instance failed: command exited with status 3").first().waitFor();
   await events.locator("li").filter({ hasText: /failed on/ }).getByRole("link").first().click();
   await page.getByRole("button", { name: "stderr" }).click();
-  await page.getByText("no database").waitFor();
+  await page.getByRole("region", { name: "stderr of the task" }).getByText("no database").waitFor();
   await close(refusals);
 });
 
