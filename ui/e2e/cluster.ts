@@ -23,6 +23,7 @@ export const tasksOf = async (id: string) =>
 
 export async function fill() {
   await clear();
+  await ask("PUT", `/hansa/v1/roles/${role}`, { limit: { cpus_milli: 1000 } });
   const small = { cpus: 0.05, mem: 32, backoffSeconds: 1 };
   await ask("POST", "/v2/apps", {
     ...small,
@@ -40,6 +41,7 @@ export async function fill() {
 
 export async function clear() {
   await ask("DELETE", `/v2/groups${group}?force=true`).catch(() => {});
+  await ask("DELETE", `/hansa/v1/roles/${role}`).catch(() => {});
   await eventually("all of the tests is gone", async () => {
     const { services } = await ask<{ services: Listed[] }>("GET", "/hansa/v1/services");
     return !services.some((service) => service.id.startsWith(`${group}/`));

@@ -251,7 +251,7 @@ test("a crash is found in the output of a task that has ended", async () => {
   await events.getByText("an instance failed: command exited with status 3").first().waitFor();
   await events.locator("li").filter({ hasText: /failed on/ }).getByRole("link").first().click();
   await page.getByRole("button", { name: "stderr" }).click();
-  await page.getByText("no database", { exact: true }).waitFor();
+  await page.getByRole("region", { name: "stderr of the task" }).getByText("no database").waitFor();
   await close(refusals);
 });
 
@@ -335,6 +335,27 @@ test("a role is set, with what is wrong told at its field", async () => {
   expect(roles.find(({ name }) => name === role)?.weight_milli).toBe(2000);
   await page.getByRole("button", { name: role, exact: true }).click();
   await page.getByRole("region", { name: `Services of ${role}` }).waitFor();
+  await close();
+});
+
+test("what others set of a role shows at once, and its settings are deleted once that is asked", async () => {
+  const { page, close } = await visit(browser, "roles");
+  const row = page.getByRole("row", { name: new RegExp(role) });
+  await row.waitFor();
+  const asked: string[] = [];
+  page.on("request", (request) => request.url().endsWith("/hansa/v1/roles") && asked.push(request.url()));
+  await ask("PUT", `/hansa/v1/roles/${role}`, { weight_milli: 7500 });
+  await row.getByRole("cell", { name: "7.5" }).waitFor();
+  expect(asked).toEqual([]);
+  await row.getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("dialog").getByText("What runs in it runs on").waitFor();
+  await page.getByRole("button", { name: "Keep it as it is" }).click();
+  await row.getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete the settings" }).click();
+  await toast(page, `The settings of ${role} are deleted`);
+  await row.waitFor({ state: "detached" });
+  const { roles } = await ask<{ roles: { name: string; weight_milli: number }[] }>("GET", "/hansa/v1/roles");
+  expect(roles.find(({ name }) => name === role)?.weight_milli ?? 1000).toBe(1000);
   await close();
 });
 

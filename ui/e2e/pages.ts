@@ -1,7 +1,7 @@
 // Every page and dialog of the console, and what shows that each is filled.
 
 import type { Page } from "playwright-core";
-import { big, broken, group, web } from "./cluster";
+import { big, broken, group, role, web } from "./cluster";
 
 interface SomeTask {
   id: string;
@@ -56,6 +56,7 @@ export const pages: Record<string, View> = {
   images: { path: ofMachine("&tab=images"), filled: heading("Container images") },
   jobs: { path: at("jobs"), filled: text("runs no jobs yet") },
   catalog: { path: at("catalog"), filled: text("has no packages yet") },
+  frameworks: { path: at("frameworks"), filled: heading("Frameworks") },
   roles: { path: at("roles?role=*"), filled: heading("Services of *") },
   events: { path: at("events"), filled: (page) => page.locator(".entries > li").first().waitFor() },
   nothing: { path: at("nothing-there"), filled: text("The address leads nowhere") },
@@ -97,4 +98,5 @@ export const dialogs: Record<string, DialogView> = {
     },
   },
   role: { path: at("roles"), opens: press("Set up a role") },
+  unset: { path: at("roles"), opens: press(`Delete the settings of ${role}`) },
 };

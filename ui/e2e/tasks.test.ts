@@ -95,7 +95,7 @@ test("a task tells its states and what it uses", async () => {
 test("those that ended are remembered, and lead to what they wrote", async () => {
   const { page, close } = await visit(browser, `service?id=${broken}`);
   const ended = page.getByRole("region", { name: "Ended", exact: true }).first();
-  await ended.getByText("command exited with status 3").first().waitFor();
+  await ended.getByText("status 3: no database").filter({ visible: true }).first().waitFor();
   await page.getByRole("link", { name: "What it wrote" }).click();
   // Of one that failed the errors are shown first.
   await page.getByRole("region", { name: "stderr of the task" }).getByText("no database").waitFor();

@@ -250,7 +250,7 @@ function Shown({ page, id, picture }: { page: Page | null; id: string | null; pi
       return <Machine key={id} id={id ?? ""} picture={picture} />;
     case "frameworks":
     case "framework":
-      return page === "framework" ? <FrameworkPage key={id} id={id ?? ""} /> : <Frameworks />;
+      return page === "framework" ? <FrameworkPage key={id} id={id ?? ""} picture={picture} /> : <Frameworks picture={picture} />;
     case "jobs":
       return <Jobs />;
     case "catalog":

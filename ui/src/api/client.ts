@@ -1,126 +1,48 @@
-// Plain calls of the public API; the console has no powers of its own.
+// The calls that the console makes; it has no powers of its own.
 
-import { ownPath, serverWords, type Fault, type Schemas } from "../lib/schema";
-import type {
-  App,
-  Cluster,
-  Deployment,
-  Explanation,
-  Framework,
-  FrameworkDetail,
-  FrameworkExplanation,
-  Image,
-  MarathonDeployment,
-  Node,
-  QueueItem,
-  Role,
-  Service,
-  Task,
-} from "./types";
+import type { Schemas as Described } from "../lib/schema";
+import { address, call, get, refusal } from "./call";
+import type { App, MarathonDeployment, Node, QueueItem, RoleSettings } from "./types";
+import type { Schemas as Marathon } from "./schema-marathon";
 
-/** A refusal, in the words of whichever surface gave it. */
-export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-    /** What to do about it. */
-    readonly remedy: string | null = null,
-    /** What is wrong field by field. */
-    readonly faults: readonly Fault[] = [],
-    /** Deployments that stand in the way; with force they do not. */
-    readonly deployments: readonly string[] = [],
-  ) {
-    super(message);
-  }
-
-  /** Whether the same again with `force` would go through. */
-  get locked() {
-    return this.status === 409 && this.deployments.length > 0;
-  }
-}
-
-export const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
-interface Problem {
-  error?: { message: string; field?: string; remedy?: string };
-  message?: string;
-  details?: { path: string; errors: string[] }[] | string;
-  deployments?: { id: string }[];
-}
-
-export async function refusal(response: Response, path: string): Promise<ApiError> {
-  const body = (await response.json().catch(() => null)) as Problem | null;
-  const { error } = body ?? {};
-  if (error) {
-    const faults = error.field ? [{ path: ownPath(error.field.replaceAll(".", "/")), words: error.message }] : [];
-    return new ApiError(response.status, error.message, error.remedy ?? null, faults);
-  }
-  const details = Array.isArray(body?.details) ? body.details : [];
-  const faults = details.flatMap(({ path, errors }) =>
-    errors.map((words) => ({ path: ownPath(path), words: serverWords(words) })),
-  );
-  const deployments = (body?.deployments ?? []).map(({ id }) => id);
-  const general = body?.message ?? `${path}: the master answers ${response.status}`;
-  const locked = response.status === 409 && deployments.length > 0;
-  const message = locked ? "A deployment under way holds the service." : general;
-  return new ApiError(response.status, message, null, faults, deployments);
-}
-
-async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-  let response: Response;
-  try {
-    response = await fetch(path, {
-      method,
-      headers: { Accept: "application/json", ...(body !== undefined && { "Content-Type": "application/json" }) },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-  } catch {
-    throw new ApiError(0, "The master does not answer.", "see whether it runs, and whether this machine reaches it");
-  }
-  if (!response.ok) throw await refusal(response, path);
-  const text = await response.text();
-  return (text ? JSON.parse(text) : null) as T;
-}
-
-export const get = <T>(path: string) => ask<T>("GET", path);
-export const part = encodeURIComponent;
-const flag = (force: boolean) => (force ? "?force=true" : "");
+export { ApiError, wordsOf } from "./call";
 
 // Hansa's own API.
 
-export const cluster = () => get<Cluster>("/hansa/v1/cluster");
-export const nodes = async () => (await get<{ nodes: Node[] }>("/hansa/v1/nodes")).nodes;
+export const cluster = () => get("/hansa/v1/cluster");
+export const nodes = async () => (await get("/hansa/v1/nodes")).nodes;
+
+type Used = Pick<Node, "id" | "used" | "machine">;
+
 /** Only what machines use: all of them, or one. */
-export async function usages(node: string | null) {
-  type Used = Pick<Node, "id" | "used" | "machine">;
-  const fields = "fields=id,used,machine";
-  if (node) return [await get<Used>(`/hansa/v1/nodes/${part(node)}?${fields}`)];
-  return (await get<{ nodes: Used[] }>(`/hansa/v1/nodes?${fields}`)).nodes;
+export async function usages(node: string | null): Promise<Used[]> {
+  const query = { fields: "id,used,machine" };
+  if (node) return [await get("/hansa/v1/nodes/{node}", { path: { node }, query })];
+  return (await get("/hansa/v1/nodes", { query })).nodes;
 }
-export const services = async () => (await get<{ services: Service[] }>("/hansa/v1/services")).services;
-export const deployments = async () => (await get<{ deployments: Deployment[] }>("/hansa/v1/deployments")).deployments;
-export const roles = async () => (await get<{ roles: Role[] }>("/hansa/v1/roles")).roles;
-export const explain = (service: string) => get<Explanation>(`/hansa/v1/explain${encodeURI(service)}`);
-export const task = (id: string) => get<Task>(`/hansa/v1/tasks/${part(id)}`);
-export const images = (node: string) =>
-  get<{ images: Image[]; silent: { node: string; why: string }[] }>(`/hansa/v1/images?node=${part(node)}`);
+export const services = async () => (await get("/hansa/v1/services")).services;
+export const deployments = async () => (await get("/hansa/v1/deployments")).deployments;
+export const roles = async () => (await get("/hansa/v1/roles")).roles;
+export const explain = (service: string) => get("/hansa/v1/explain/{path}", { path: { path: service } });
+export const task = (task: string) => get("/hansa/v1/tasks/{task}", { path: { task } });
+export const images = (node: string) => get("/hansa/v1/images", { query: { node } });
 
 /** One page of tasks; most of what the server gives at once. */
-export const tasks = (after: string | null) =>
-  get<{ tasks: Task[]; next: string | null }>(`/hansa/v1/tasks?limit=10000${after ? `&after=${part(after)}` : ""}`);
+export const tasks = (after: string | null) => get("/hansa/v1/tasks", { query: { limit: 10000, after } });
 
-export const frameworks = async () =>
-  (await get<{ frameworks: Framework[] }>("/hansa/v1/frameworks?all=true")).frameworks;
-export const framework = (id: string) => get<FrameworkDetail>(`/hansa/v1/frameworks/${part(id)}`);
-export const explainFramework = (id: string) => get<FrameworkExplanation>(`/hansa/v1/frameworks/${part(id)}/explain`);
+export const frameworks = async () => (await get("/hansa/v1/frameworks", { query: { all: true } })).frameworks;
+export const framework = (framework: string) => get("/hansa/v1/frameworks/{framework}", { path: { framework } });
+export const explainFramework = (framework: string) =>
+  get("/hansa/v1/frameworks/{framework}/explain", { path: { framework } });
 
-export const tearDownFramework = (id: string) => ask("DELETE", `/hansa/v1/frameworks/${part(id)}`);
+export const tearDownFramework = (framework: string) =>
+  call("delete", "/hansa/v1/frameworks/{framework}", { path: { framework } });
 
 /** The paths that this master has, from its own description: what it cannot do is not offered. Read once. */
 let described: Promise<ReadonlySet<string>> | null = null;
 export const paths = () => {
-  described ??= get<{ paths: Record<string, unknown> }>("/hansa/v1/openapi.json").then(
-    ({ paths }) => new Set(Object.keys(paths)),
+  described ??= get("/hansa/v1/openapi.json").then(
+    ({ paths }) => new Set(Object.keys(paths as Record<string, unknown>)),
   );
   described.catch(() => {
     described = null;
@@ -130,44 +52,53 @@ export const paths = () => {
 
 export type MachineOrder = "deactivate" | "reactivate" | "drain" | "gone";
 export const orderMachine = (node: string, order: MachineOrder) =>
-  ask("POST", `/hansa/v1/nodes/${part(node)}/${order}`);
+  call("post", "/hansa/v1/nodes/{node}/{order}", { path: { node, order } });
 
 export type DeploymentOrder = "pause" | "resume" | "cancel";
-export const orderDeployment = (id: string, order: DeploymentOrder, force = false) =>
-  ask("POST", `/hansa/v1/deployments/${part(id)}/${order}${flag(force)}`);
+export const orderDeployment = (deployment: string, order: DeploymentOrder, force = false) =>
+  call("post", "/hansa/v1/deployments/{deployment}/{order}", { path: { deployment, order }, query: { force } });
 
-export const removeRole = (name: string) => ask("DELETE", `/hansa/v1/roles/${part(name)}`);
-export const setRole = (role: Omit<Role, "allocated">) => ask("PUT", `/hansa/v1/roles/${part(role.name)}`, role);
+export const removeRole = (role: string) => call("delete", "/hansa/v1/roles/{role}", { path: { role } });
+export const setRole = (role: string, settings: RoleSettings) =>
+  call("put", "/hansa/v1/roles/{role}", { path: { role }, body: settings });
 
-// Marathon's API, where services are defined and changed.
+// Marathon's API, where services are defined and changed. What was typed is sent as it is: whether it is a definition the master
+// says.
 
-const appPath = (id: string) => `/v2/apps${encodeURI(id)}`;
-
-export const app = async (id: string) => (await get<{ app: App }>(appPath(id))).app;
-export const apps = async () => (await get<{ apps: App[] }>("/v2/apps")).apps;
-export const appVersions = async (id: string) =>
-  (await get<{ versions: string[] }>(`${appPath(id)}/versions`)).versions;
-export const appVersion = (id: string, version: string) => get<App>(`${appPath(id)}/versions/${part(version)}`);
-export const createApp = (app: App) => ask<App>("POST", "/v2/apps", app);
+export const app = async (app: string): Promise<App> =>
+  ((await get("/v2/apps/{app}", { path: { app } })) as { app: App }).app;
+export const apps = async () => (await get("/v2/apps")).apps as App[];
+export const appVersions = async (app: string) => (await get("/v2/apps/{app}/versions", { path: { app } })).versions;
+export const appVersion = async (app: string, version: string) =>
+  (await get("/v2/apps/{app}/versions/{version}", { path: { app, version } })) as App;
+export const createApp = (app: App) => call("post", "/v2/apps", { body: app as Marathon["App"] });
 /** The whole definition: what is not in it gets its default. */
 export const replaceApp = (id: string, app: App, force = false) =>
-  ask("PUT", `${appPath(id)}?partialUpdate=false${force ? "&force=true" : ""}`, app);
+  call("put", "/v2/apps/{app}", {
+    path: { app: id },
+    query: { partialUpdate: false, force },
+    body: app as Marathon["AppUpdate"],
+  });
 /** Only the fields that are given. */
-export const changeApp = (id: string, change: App, force = false) => ask("PUT", appPath(id) + flag(force), change);
-export const restartApp = (id: string, force = false) => ask("POST", `${appPath(id)}/restart${flag(force)}`);
-export const deleteApp = (id: string, force = false) => ask("DELETE", appPath(id) + flag(force));
-export const deleteGroup = (id: string, force = false) => ask("DELETE", `/v2/groups${encodeURI(id)}${flag(force)}`);
-export const queue = async () => (await get<{ queue: QueueItem[] }>("/v2/queue")).queue;
-export const endDelay = (id: string) => ask("DELETE", `/v2/queue${encodeURI(id)}/delay`);
-export const marathonDeployments = () => get<MarathonDeployment[]>("/v2/deployments");
+export const changeApp = (id: string, change: App, force = false) =>
+  call("put", "/v2/apps/{app}", { path: { app: id }, query: { force }, body: change as Marathon["AppUpdate"] });
+export const restartApp = (app: string, force = false) =>
+  call("post", "/v2/apps/{app}/restart", { path: { app }, query: { force } });
+export const deleteApp = (app: string, force = false) =>
+  call("delete", "/v2/apps/{app}", { path: { app }, query: { force } });
+export const deleteGroup = (group: string, force = false) =>
+  call("delete", "/v2/groups/{group}", { path: { group }, query: { force } });
+export const queue = async () => (await get("/v2/queue")).queue as QueueItem[];
+export const endDelay = (app: string) => call("delete", "/v2/queue/{app}/delay", { path: { app } });
+export const marathonDeployments = async () => (await get("/v2/deployments")) as MarathonDeployment[];
 export const killTask = (id: string, scale: boolean) =>
-  ask("POST", `/v2/tasks/delete${scale ? "?scale=true" : ""}`, { ids: [id] });
+  call("post", "/v2/tasks/delete", { query: { scale }, body: { ids: [id] } });
 
 /** The schemas of Marathon's API, as the master describes them itself. Read once. */
-let document: Promise<Schemas> | null = null;
+let document: Promise<Described> | null = null;
 export const schemas = () => {
-  document ??= get<{ components: { schemas: Schemas } }>("/hansa/v1/openapi-marathon.json").then(
-    ({ components }) => components.schemas,
+  document ??= get("/hansa/v1/openapi-marathon.json").then(
+    ({ components }) => (components as { schemas: Described }).schemas,
   );
   document.catch(() => {
     document = null;
@@ -179,9 +110,16 @@ export const schemas = () => {
 
 export type Output = "stdout" | "stderr";
 
-/** `node`: where it ran, for a task that the master has forgotten. */
-export const logPath = (task: string, file: Output, node: string | null) =>
-  `/hansa/v1/tasks/${part(task)}/logs/${file}?${node ? `node=${part(node)}&` : ""}`;
+interface Part {
+  /** Where it ran, for a task that the master has forgotten. */
+  node: string | null;
+  /** The first byte; negative: from the end. */
+  offset?: number;
+  follow?: boolean;
+}
+
+export const logPath = (task: string, stream: Output, query: Part) =>
+  address("/hansa/v1/tasks/{task}/logs/{stream}", { path: { task, stream }, query });
 
 /** Reads the end of a log and then what is added to it, until `signal` aborts. */
 export async function followLog(
@@ -192,7 +130,7 @@ export async function followLog(
   onText: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const response = await fetch(`${logPath(task, file, node)}offset=-${tail}&follow=true`, { signal });
+  const response = await fetch(logPath(task, file, { node, offset: -tail, follow: true }), { signal });
   if (!response.ok || !response.body) throw await refusal(response, "the log");
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {

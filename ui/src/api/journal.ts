@@ -1,6 +1,7 @@
 // What happened, in words: of the time before the console was opened as the master remembers it, and then made of the difference
 // between a frame and what was known before it.
 
+import { hasSettings, sameSettings } from "../lib/bounds";
 import { taskState } from "../lib/format";
 import type { Params } from "../lib/route";
 import type { Tone } from "../ui/tone";
@@ -150,6 +151,25 @@ function tell(before: Picture, frame: Frame): Told | null {
       const tone = state === "succeeded" ? "good" : state === "failed" || state === "failing" ? "bad" : "calm";
       return { kind: "deployment", subject: id, services, words, tone, to: ["deployments", { id }] };
     }
+    case "role": {
+      const role = frame.data;
+      const known = before.roles.get(role.name);
+      if (known ? sameSettings(known, role) : !hasSettings(role)) return null;
+      const to = ["roles", { role: role.name }] as const;
+      return { kind: "role", subject: role.name, services: [], words: "has new settings", tone: "calm", to };
+    }
+    case "framework": {
+      const { id, name, state } = frame.data;
+      const known = before.frameworks.get(id);
+      if (known?.state === state) return null;
+      const away = state === "disconnected";
+      const words = known ? (away ? "went away" : `is ${state}`) : "subscribed";
+      return { ...ofFramework(id, name, words), tone: away ? "bad" : "calm" };
+    }
+    case "framework_removed": {
+      const known = before.frameworks.get(frame.data.id);
+      return known ? { ...ofFramework(known.id, known.name, "is gone for ever"), tone: "calm" } : null;
+    }
     case "alarm": {
       const { code, message } = frame.data;
       return { kind: "alarm", subject: code, services: [], words: message, tone: "bad", to: null };
@@ -158,6 +178,9 @@ function tell(before: Picture, frame: Frame): Told | null {
       return null;
   }
 }
+
+const ofFramework = (id: string, name: string, words: string) =>
+  ({ kind: "framework", subject: id, services: [], words: `framework ${name} ${words}`, to: ["framework", { id }] }) as const;
 
 const isTerminal = (state: string) => !/^TASK_(STAGING|STARTING|RUNNING|KILLING|UNREACHABLE)$/.test(state);
 

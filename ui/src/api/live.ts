@@ -5,7 +5,7 @@ import { useEffect, useSyncExternalStore } from "react";
 import * as api from "./client";
 import { remembered } from "./journal";
 import { pastEvents } from "./past";
-import { complete, emptyPicture, fold, withLists, withTasks, type Frame, type Picture } from "./picture";
+import { complete, emptyPicture, fold, withFrameworks, withLists, withTasks, type Frame, type Picture } from "./picture";
 import type { StreamName } from "./types";
 import { manyTasks } from "../ui/settled";
 
@@ -18,13 +18,20 @@ const names: StreamName[] = [
   "task",
   "task_removed",
   "deployment",
+  "role",
+  "framework",
+  "framework_removed",
   "alarm",
 ];
 
 /** Beyond this many machines their use is not followed by the second but read now and then, by pages that show it. */
 export const mostFollowed = 500;
-const withoutUsage = "?only=node,service,task,deployment,alarm";
+const withoutUsage = "?only=node,service,task,deployment,role,framework,alarm";
 const readUsageEvery = 30_000;
+
+/** What frameworks have and hold is read when the stream tells of them or their tasks, and now and then: of offers it does not tell. */
+const readFrameworksEvery = 30_000;
+const frameworksGather = 1000;
 
 /** How long frames gather before they are folded, and with many tasks, where a fold is dear. */
 const pause = 50;
@@ -47,6 +54,9 @@ class Live {
   /** Tasks heard of while pages of tasks are being read. */
   private newer: Set<string> | null = null;
   private large = false;
+  /** How many look at frameworks. */
+  private watchers = 0;
+  private readsFrameworks = false;
 
   subscribe = (listener: () => void) => {
     this.listeners.add(listener);
@@ -73,6 +83,8 @@ class Live {
       source.addEventListener(name, (event) => {
         const frame = { name, data: JSON.parse((event as MessageEvent<string>).data) } as Frame;
         if (frame.name === "task" || frame.name === "task_removed") this.newer?.add(frame.data.id);
+        if (frame.name === "framework" || frame.name === "framework_removed") this.frameworksSoon();
+        if (frame.name === "task" && frame.data.framework) this.frameworksSoon();
         this.frames.push(frame);
         this.schedule();
       });
@@ -86,17 +98,19 @@ class Live {
     this.newer = null;
     this.frames = [];
     try {
-      const [cluster, nodes, services, deployments] = await Promise.all([
+      const [cluster, nodes, services, deployments, roles, frameworks] = await Promise.all([
         api.cluster(),
         api.nodes(),
         api.services(),
         api.deployments(),
+        api.roles(),
+        api.frameworks(),
       ]);
       if (mine !== this.reading) return;
       this.held = false;
       this.newer = new Set();
       for (const { name, data } of this.frames) if (name === "task" || name === "task_removed") this.newer.add(data.id);
-      this.set(withLists(this.picture, { cluster, nodes, services, deployments }));
+      this.set(withLists(this.picture, { cluster, nodes, services, deployments, roles, frameworks }));
       this.adapt(nodes.length);
       await this.readTasks(mine, this.newer);
     } catch (error) {
@@ -152,6 +166,30 @@ class Live {
     return () => clearInterval(timer);
   };
 
+  /** Keeps what frameworks have and hold fresh while somebody looks at it. */
+  watchFrameworks = () => {
+    this.watchers += 1;
+    this.frameworksSoon();
+    const timer = setInterval(this.frameworksSoon, readFrameworksEvery);
+    return () => {
+      this.watchers -= 1;
+      clearInterval(timer);
+    };
+  };
+
+  private frameworksSoon = () => {
+    if (this.watchers === 0 || this.readsFrameworks || document.hidden) return;
+    this.readsFrameworks = true;
+    setTimeout(() => {
+      this.readsFrameworks = false;
+      const mine = this.reading;
+      api.frameworks().then(
+        (list) => mine === this.reading && !this.held && this.set(withFrameworks(this.picture, list)),
+        () => {},
+      );
+    }, frameworksGather);
+  };
+
   private set(picture: Picture) {
     this.picture = picture;
     this.schedule();
@@ -183,6 +221,9 @@ export const usePicture = () => useSyncExternalStore(live.subscribe, live.snapsh
 
 /** For pages that show what machines use: all of them (null), or one. */
 export const useFreshUsage = (node: string | null) => useEffect(() => live.watchUsage(node), [node]);
+
+/** For pages that show what frameworks have and hold. */
+export const useFreshFrameworks = () => useEffect(() => live.watchFrameworks(), []);
 
 /** The picture without rendering again, for what is asked once. */
 export const pictureNow = () => live.snapshot();

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { none } from "../lib/sums";
 import { remembered } from "./journal";
 import { complete, emptyPicture, fold, trouble, withLists, withTasks, type Frame } from "./picture";
-import type { Cluster, Deployment, Node, Progress, Service, Task } from "./types";
+import type { PastEvent } from "./past";
+import type { Cluster, Deployment, Framework, Node, Progress, Role, Service, Task } from "./types";
 
 const task = (id: string, change: Partial<Task> = {}) =>
   ({ id, state: "TASK_RUNNING", app: "/web", healthy: null, message: "", ...change }) as Task;
@@ -19,13 +20,13 @@ const service = (change: Partial<Service> = {}) =>
     ...change,
   }) as Service;
 const progress: Progress = { id: "d", services: ["/web"], step: 0, steps: 1, waiting_for: "", state: "running" };
-const lists = { cluster: {} as Cluster, nodes: [], services: [], deployments: [] };
+const lists = { cluster: {} as Cluster, nodes: [], services: [], deployments: [], roles: [], frameworks: [] };
 
 test("frames replace and remove items, and what ended is remembered for a while", () => {
   let picture = fold(emptyPicture, [{ name: "task", data: task("t") }], 0);
   picture = fold(picture, [{ name: "task", data: task("t", { state: "TASK_FAILED", message: "exit 1" }) }], 1);
   expect(picture.tasks.get("t")?.state).toBe("TASK_FAILED");
-  picture = fold(picture, [{ name: "task_removed", data: { id: "t" } }], 2);
+  picture = fold(picture, [{ name: "task_removed", data: { id: "t", last: null } }], 2);
   expect(picture.tasks.size).toBe(0);
   expect(picture.ended.get("t")?.message).toBe("exit 1");
 });
@@ -37,7 +38,7 @@ test("many frames at once are as one after another, and what was is left as it w
     { name: "usage", data: { id: "unknown", used: none, machine: none } },
     { name: "task", data: task("x") },
     { name: "task", data: task("y") },
-    { name: "task_removed", data: { id: "x" } },
+    { name: "task_removed", data: { id: "x", last: null } },
     { name: "node", data: node({ state: "draining" }) },
   ];
   const before = fold(emptyPicture, [{ name: "task", data: task("z") }], 0);
@@ -89,7 +90,7 @@ test("a restart loop is shown without a deployment", () => {
 });
 
 test("what the master remembers has its place, its tone and its services", () => {
-  const event = { id: "1-1", at: 5, name: "node", subject: "a1", hostname: "n1", words: "n1 is unreachable" };
+  const event: PastEvent = { id: "1-1", at: 5, name: "node", subject: "a1", hostname: "n1", words: "n1 is unreachable" };
   const node = remembered(event);
   expect([node.kind, node.subject, node.tone, node.to]).toEqual(["machine", "n1", "bad", ["machine", { id: "n1" }]]);
   const task = remembered({ ...event, name: "task", subject: "t", service: "/web", words: "running on n1" });
@@ -111,9 +112,9 @@ test("the journal tells what changed, once, and not what stayed", () => {
     { name: "task", data: task("t", { hostname: "n1" }) },
     { name: "task", data: task("t", { hostname: "n1", healthy: false }) },
     { name: "task", data: task("t", { hostname: "n1", state: "TASK_FAILED", message: "exit 1", healthy: false }) },
-    { name: "task_removed", data: { id: "t" } },
+    { name: "task_removed", data: { id: "t", last: null } },
     { name: "task", data: task("u", { hostname: "n2" }) },
-    { name: "task_removed", data: { id: "u" } },
+    { name: "task_removed", data: { id: "u", last: null } },
     { name: "service", data: service() },
     { name: "service", data: service({ health: "unhealthy" }) },
     { name: "service", data: service({ health: "unhealthy", last_failure: "exit 1", last_failure_at: 4 }) },
@@ -147,4 +148,34 @@ test("the journal tells what changed, once, and not what stayed", () => {
     "alarm store bad: slow",
   ]);
   expect(new Set(journal.map(({ id }) => id)).size).toBe(journal.length);
+});
+
+const bare = { guarantee: {}, limit: {}, allocated: none };
+const role = (change: Partial<Role> = {}): Role => ({ name: "batch", weight_milli: 1000, ...bare, ...change });
+
+test("roles are kept by their frames, and only new settings are news", () => {
+  const has = role({ allocated: { ...none, mem: 1 } });
+  const set = role({ limit: { mem: 5 } });
+  const picture = fold(emptyPicture, [role(), has, set, { ...set, limit: { mem: 5, disk: null } }].map(roleFrame), 3);
+  expect(picture.roles.get("batch")?.limit.mem).toBe(5);
+  expect(picture.journal.map(({ subject, words }) => `${subject} ${words}`)).toEqual(["batch has new settings"]);
+});
+
+const roleFrame = (data: Role): Frame => ({ name: "role", data });
+
+test("a framework that is removed stays among those that are over", () => {
+  const framework = { id: "f", name: "spark", state: "connected", tasks: 2 } as Framework;
+  const frames: Frame[] = [
+    { name: "framework", data: framework },
+    { name: "framework", data: { ...framework, tasks: 3 } },
+    { name: "framework", data: { ...framework, state: "disconnected" } },
+    { name: "framework_removed", data: { id: "f" } },
+  ];
+  const picture = fold(emptyPicture, frames, 0);
+  expect(picture.frameworks.get("f")).toMatchObject({ state: "completed", tasks: 0 });
+  expect(picture.journal.map(({ words }) => words)).toEqual([
+    "framework spark subscribed",
+    "framework spark went away",
+    "framework spark is gone for ever",
+  ]);
 });

@@ -1,6 +1,17 @@
 // The console's picture of the cluster: read once, then kept by the event stream. Nothing polls.
 
-import type { Cluster, Deployment, Node, Progress, Service, StreamEvents, StreamName, Task } from "./types";
+import type {
+  Cluster,
+  Deployment,
+  Framework,
+  Node,
+  Progress,
+  Role,
+  Service,
+  StreamEvents,
+  StreamName,
+  Task,
+} from "./types";
 import { told, type Entry } from "./journal";
 
 export interface Picture {
@@ -18,6 +29,10 @@ export interface Picture {
   ended: ReadonlyMap<string, Task>;
   /** Those under way. */
   deployments: ReadonlyMap<string, Progress>;
+  /** By their names. */
+  roles: ReadonlyMap<string, Role>;
+  /** Outside ones, also those that are over. What they hold is as of when the list was read last. */
+  frameworks: ReadonlyMap<string, Framework>;
   /** What happened, oldest first. */
   journal: readonly Entry[];
   /** Where the master's memory goes on before the journal; null: it has nothing earlier. */
@@ -34,6 +49,8 @@ export const emptyPicture: Picture = {
   complete: false,
   ended: new Map(),
   deployments: new Map(),
+  roles: new Map(),
+  frameworks: new Map(),
   journal: [],
   earlier: null,
 };
@@ -49,10 +66,12 @@ export interface Lists {
   nodes: readonly Node[];
   services: readonly Service[];
   deployments: readonly Deployment[];
+  roles: readonly Role[];
+  frameworks: readonly Framework[];
 }
 
 /** The picture after the lists were read anew; tasks come later. */
-export function withLists(picture: Picture, { cluster, nodes, services, deployments }: Lists): Picture {
+export function withLists(picture: Picture, { cluster, nodes, services, deployments, roles, frameworks }: Lists): Picture {
   return {
     ...picture,
     live: true,
@@ -61,6 +80,8 @@ export function withLists(picture: Picture, { cluster, nodes, services, deployme
     nodes: by(nodes),
     services: by(services),
     deployments: by(deployments.map(progress)),
+    roles: new Map(roles.map((role) => [role.name, role])),
+    frameworks: by(frameworks),
   };
 }
 
@@ -78,6 +99,12 @@ export function complete(picture: Picture, read: ReadonlySet<string>, newer: Rea
   for (const id of stale) tasks.delete(id);
   return { ...picture, tasks, complete: true };
 }
+
+/** The picture after the frameworks alone were read anew. */
+export const withFrameworks = (picture: Picture, frameworks: readonly Framework[]): Picture => ({
+  ...picture,
+  frameworks: by(frameworks),
+});
 
 /** As the stream tells of a deployment. */
 function progress({ id, services, step, steps, waiting_for, paused, failing }: Deployment): Progress {
@@ -100,7 +127,7 @@ class Draft {
 
   constructor(public picture: Picture) {}
 
-  map<K extends "nodes" | "services" | "tasks" | "deployments" | "ended">(
+  map<K extends "nodes" | "services" | "tasks" | "deployments" | "ended" | "roles" | "frameworks">(
     key: K,
   ): Picture[K] extends ReadonlyMap<string, infer T> ? Map<string, T> : never {
     if (!this.own.has(key)) {
@@ -152,6 +179,15 @@ class Draft {
         const over = deployment.state === "succeeded" || deployment.state === "failed";
         const deployments = this.map("deployments");
         return over ? deployments.delete(deployment.id) : deployments.set(deployment.id, deployment);
+      }
+      case "role":
+        return this.map("roles").set(frame.data.name, frame.data);
+      case "framework":
+        return this.map("frameworks").set(frame.data.id, frame.data);
+      case "framework_removed": {
+        const known = this.picture.frameworks.get(frame.data.id);
+        const over = { state: "completed", tasks: 0, offers: 0, given_up_at: null } as const;
+        return known && this.map("frameworks").set(known.id, { ...known, ...over });
       }
     }
   }

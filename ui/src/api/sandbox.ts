@@ -1,35 +1,27 @@
-// What is in a task's sandbox, and a terminal in its container; as crates/hansa-api/src/{files,terminal}.rs define them.
+// What is in a task's sandbox, and a terminal in its container.
 
-import { ApiError, get, part, refusal } from "./client";
+import { address, ApiError, get, refusal } from "./call";
+import type { Schemas } from "./schema";
 
-export interface Entry {
-  name: string;
-  kind: "file" | "directory" | "link" | "other";
-  size: number;
-  modified: number;
-  mode: string;
-}
-
-export interface Files {
-  path: string;
-  entries: Entry[];
-  next: string | null;
-}
-
-const base = (task: string) => `/hansa/v1/tasks/${part(task)}`;
-
-const query = (values: Record<string, string | number | null>) => {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(values)) if (value !== null && value !== "") query.set(name, String(value));
-  return query.toString();
-};
+export type Entry = Schemas["File"];
+export type Files = Schemas["Files"];
 
 /** `node`: where it ran, for a task that the master has forgotten. */
 export const files = (task: string, path: string, after: string | null, node: string | null) =>
-  get<Files>(`${base(task)}/files?${query({ path, after, node, limit: 1000 })}`);
+  get("/hansa/v1/tasks/{task}/files", { path: { task }, query: { path, after, node, limit: 1000 } });
+
+interface Part {
+  node: string | null;
+  offset?: number;
+  limit?: number;
+  download?: boolean;
+}
+
+const contentPath = (task: string, path: string, part: Part) =>
+  address("/hansa/v1/tasks/{task}/files/content", { path: { task }, query: { path, ...part } });
 
 export const filePath = (task: string, path: string, node: string | null) =>
-  `${base(task)}/files/content?${query({ path, node, download: "true" })}`;
+  contentPath(task, path, { node, download: true });
 
 export interface Content {
   /** Null: it is no text. */
@@ -51,7 +43,7 @@ export async function content(
 ): Promise<Content> {
   let response: Response;
   try {
-    response = await fetch(`${base(task)}/files/content?${query({ path, offset, limit, node })}`);
+    response = await fetch(contentPath(task, path, { node, offset, limit }));
   } catch {
     throw new ApiError(0, "The master does not answer.");
   }
@@ -69,7 +61,8 @@ export async function content(
 
 /** The address of a terminal; without a command it is a shell. */
 export const terminalAddress = (task: string, command: string, columns: number, rows: number) =>
-  `${window.location.origin.replace(/^http/, "ws")}${base(task)}/terminal?${query({ command, columns, rows })}`;
+  window.location.origin.replace(/^http/, "ws") +
+  address("/hansa/v1/tasks/{task}/terminal", { path: { task }, query: { command, columns, rows } });
 
 /** The server's only text message, its last. */
 export interface TerminalEnd {

@@ -4,7 +4,7 @@
 import * as api from "../api/client";
 import { ApiError, wordsOf } from "../api/client";
 import { pictureNow } from "../api/live";
-import type { Framework, Node, Service, Task } from "../api/types";
+import type { Framework, Node, Role, Service, Task } from "../api/types";
 import { counted, shortTask } from "../lib/format";
 import { go, href } from "../lib/route";
 import { confirm } from "../ui/dialog";
@@ -197,6 +197,22 @@ export async function tearDown(framework: Framework) {
     danger: true,
   });
   if (yes) await attempt(`${framework.name} is torn down`, () => api.tearDownFramework(framework.id));
+}
+
+/** True: its settings are gone. */
+export async function removeRole(role: Role): Promise<boolean> {
+  const yes = await confirm({
+    title: `Delete the settings of ${role.name}?`,
+    body: (
+      <p>
+        The role gets the weight 1, nothing guaranteed and no limit. What runs in it runs on, and services and frameworks
+        can be in it as before.
+      </p>
+    ),
+    verb: "Delete the settings",
+    danger: true,
+  });
+  return yes && attempt(`The settings of ${role.name} are deleted`, () => api.removeRole(role.name));
 }
 
 const deploymentOrders = {

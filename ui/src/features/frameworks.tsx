@@ -1,10 +1,12 @@
 // Outside frameworks: who they are, what they have, hold and declined, and why they are offered what they are offered.
 
-import { useEffect, useState } from "react";
+import { useEffect, useMemo } from "react";
+import { useAsked } from "../api/asked";
 import * as api from "../api/client";
-import { wordsOf } from "../api/client";
+import { useFreshFrameworks } from "../api/live";
+import type { Picture } from "../api/picture";
 import type { Framework, FrameworkDetail, FrameworkExplanation, Totals } from "../api/types";
-import { amount, clock, counted, duration } from "../lib/format";
+import { amount, clock, counted, duration, localTimes } from "../lib/format";
 import { kinds } from "../lib/sums";
 import { Link } from "../ui/link";
 import { Bar, Empty, PageHead, Panel, State, Waiting } from "../ui/primitives";
@@ -13,31 +15,6 @@ import { Since } from "../ui/time";
 import type { Tone } from "../ui/tone";
 import { tearDown } from "./actions";
 
-/** The event stream does not tell of frameworks yet, so what is in sight is asked for now and then. */
-const every = 5000;
-
-function useAnswer<T>(ask: () => Promise<T>): { answer: T | null; problem: string | null } {
-  const [state, setState] = useState<{ answer: T | null; problem: string | null }>({ answer: null, problem: null });
-  useEffect(() => {
-    let current = true;
-    const read = () => {
-      if (document.hidden) return;
-      ask().then(
-        (answer) => current && setState({ answer, problem: null }),
-        (error: unknown) => current && setState((state) => ({ ...state, problem: wordsOf(error) })),
-      );
-    };
-    read();
-    const timer = setInterval(read, every);
-    return () => {
-      current = false;
-      clearInterval(timer);
-    };
-    // A page asks one question as long as it stands.
-  }, []);
-  return state;
-}
-
 const tones: Record<Framework["state"], Tone> = {
   connected: "good",
   disconnected: "bad",
@@ -45,7 +22,7 @@ const tones: Record<Framework["state"], Tone> = {
   completed: "calm",
 };
 
-const share = (ppm: number) => `${(ppm / 10_000).toFixed(ppm < 100_000 ? 1 : 0)} %`;
+const share = (ppm: number) => `${(ppm / 10_000).toFixed(ppm > 0 && ppm < 100_000 ? 1 : 0)} %`;
 
 const has = (totals: Totals) => {
   const words = kinds.flatMap((kind) =>
@@ -129,36 +106,33 @@ const columns: readonly Column<Framework>[] = [
   },
 ];
 
-/** Of a master that does not know of frameworks nothing is asked. */
-const listed = async () => {
-  if ((await api.paths()).has("/hansa/v1/frameworks")) return api.frameworks();
-  throw new Error("This master does not tell of frameworks; a newer one does.");
-};
-
-export function Frameworks() {
-  const { answer, problem } = useAnswer(listed);
+export function Frameworks({ picture }: { picture: Picture }) {
+  useFreshFrameworks();
+  const rows = useMemo(() => [...picture.frameworks.values()], [picture.frameworks]);
   return (
     <>
-      <PageHead title="Frameworks" {...(answer && { count: answer.length })} />
-      {problem && <p className="notice bad">{problem}</p>}
+      <PageHead title="Frameworks" {...(picture.cluster && { count: rows.length })} />
       <div className="panel">
-        {!answer ? (
-          !problem && <Waiting height={120} />
-        ) : answer.length === 0 ? (
+        {!picture.cluster ? (
+          <Waiting height={120} />
+        ) : rows.length === 0 ? (
           <Empty>
             <p>No framework has subscribed. Schedulers written for Mesos subscribe at:</p>
             <code>{window.location.origin}/api/v1/scheduler</code>
           </Empty>
         ) : (
-          <Table label="Frameworks" columns={columns} rows={answer} rowKey={(framework) => framework.id} first="name" />
+          <Table label="Frameworks" columns={columns} rows={rows} rowKey={(framework) => framework.id} first="name" />
         )}
       </div>
     </>
   );
 }
 
-export function FrameworkPage({ id }: { id: string }) {
-  const { answer, problem } = useAnswer(() => Promise.all([api.framework(id), api.explainFramework(id)]));
+export function FrameworkPage({ id, picture }: { id: string; picture: Picture }) {
+  useFreshFrameworks();
+  const { value: answer, problem, again } = useAsked(id, () => Promise.all([api.framework(id), api.explainFramework(id)]));
+  // Whenever the list is read or a frame tells of one: what this one holds may be other, and why.
+  useEffect(again, [again, picture.frameworks]);
   const crumbs = (
     <li>
       <Link to="frameworks">Frameworks</Link>
@@ -206,12 +180,16 @@ export function FrameworkPage({ id }: { id: string }) {
   );
 }
 
+/** What has more to say than the machines below it. */
+const says = ({ words, obstacles }: FrameworkExplanation["roles"][number]) =>
+  obstacles.length === 0 || !obstacles.every((obstacle) => words.includes(obstacle.words));
+
 function Why({ explanation }: { explanation: FrameworkExplanation }) {
+  const { summary, roles } = explanation;
+  const repeated = roles.length > 0 && roles.every(({ words }) => summary.includes(words));
   return (
     <Panel title="Why it is offered what it is offered">
-      <div className="pad stack" style={{ gap: 8 }}>
-        <p className="sentence">{explanation.summary}</p>
-      </div>
+      {!repeated && <p className="pad sentence">{localTimes(summary)}</p>}
       <div className="scroll" tabIndex={0} role="region" aria-label="Role by role">
         <table className="table">
           <thead>
@@ -227,7 +205,7 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
             </tr>
           </thead>
           <tbody>
-            {explanation.roles.map((role) => (
+            {roles.map((role) => (
               <tr key={role.role}>
                 <td>
                   <Link to="roles" params={{ role: role.role }}>
@@ -237,7 +215,7 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
                 <td className="right number">{share(role.share_ppm)}</td>
                 <td className="wide number">{has(role.allocated)}</td>
                 <td>
-                  <p className="sentence">{role.words}</p>
+                  {says(role) && <p className="sentence">{localTimes(role.words)}</p>}
                   {role.last_offer && (
                     <p className="soft">
                       Last offered {role.last_offer.hostname}, <Since at={role.last_offer.at} ago />
@@ -245,7 +223,7 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
                   )}
                   {role.obstacles.map((obstacle) => (
                     <p key={obstacle.words} className="soft">
-                      {counted(obstacle.machines, "machine")}: {obstacle.words}
+                      {counted(obstacle.machines, "machine")}: {localTimes(obstacle.words)}
                       {obstacle.examples.length > 0 && ` (${obstacle.examples.join(", ")})`}
                     </p>
                   ))}

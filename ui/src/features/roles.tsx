@@ -1,20 +1,21 @@
 // How teams share the pool: what each role has, is guaranteed and may have, against its fair share; and setting it.
 
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import * as api from "../api/client";
 import { ApiError, wordsOf } from "../api/client";
 import type { Picture } from "../api/picture";
-import type { App, Role, Totals } from "../api/types";
-import { boundOf, crossed, typedOf, unitNames, type Typed } from "../lib/bounds";
+import type { App, Bound, Role, Totals } from "../api/types";
+import { boundOf, crossed, hasSettings, typedOf, unitNames, type Typed } from "../lib/bounds";
 import { amount, percent } from "../lib/format";
 import { useParam } from "../lib/route";
 import type { Fault } from "../lib/schema";
-import { dominant, kindNames, kinds, totals, type Kind } from "../lib/sums";
+import { dominant, kindNames, kinds, totals } from "../lib/sums";
 import { Dialog, useBusy } from "../ui/dialog";
 import { Icon } from "../ui/icons";
 import { Link } from "../ui/link";
 import { Bar, Empty, Field, PageHead, Panel, Waiting } from "../ui/primitives";
 import { toast } from "../ui/toast";
+import { removeRole } from "./actions";
 
 const fresh: Role = {
   name: "",
@@ -26,18 +27,8 @@ const fresh: Role = {
 
 export function Roles({ picture }: { picture: Picture }) {
   const [chosen, choose] = useParam("role");
-  const [roles, setRoles] = useState<Role[] | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
   const [edited, edit] = useState<Role | null>(null);
-  const read = useCallback(() => {
-    api.roles().then(setRoles, (error: unknown) => setProblem(wordsOf(error)));
-  }, []);
-  // What roles have changes when what services ask for does.
-  const asked = useMemo(
-    () => [...picture.services.values()].reduce((sum, service) => sum + service.version + service.running, 0),
-    [picture.services],
-  );
-  useEffect(read, [read, asked]);
+  const roles = useMemo(() => (picture.cluster ? inUse(picture, chosen) : null), [picture, chosen]);
   const whole = useMemo(() => totals(picture.nodes.values()).total, [picture.nodes]);
   const shown = roles?.find((role) => role.name === chosen) ?? null;
   return (
@@ -47,13 +38,12 @@ export function Roles({ picture }: { picture: Picture }) {
           <Icon name="plus" /> Set up a role
         </button>
       </PageHead>
-      {problem && <p className="notice bad">{problem}</p>}
       <Panel
         title="Roles"
         tools={
           <span className="legend">
             <span className="key">has</span>
-            <span className="soft small">the mark: its fair share by weight</span>
+            <span className="key fair">fair share by weight</span>
           </span>
         }
       >
@@ -69,14 +59,27 @@ export function Roles({ picture }: { picture: Picture }) {
           key={edited.name}
           role={edited}
           onClose={() => edit(null)}
-          onDone={() => {
-            edit(null);
-            read();
-          }}
+          onDone={() => edit(null)}
         />
       )}
     </>
   );
+}
+
+/**
+ * The roles that count: the master also lists those that once were something. These have settings, or something of the pool, or
+ * somebody is in them.
+ */
+function inUse({ roles, services, frameworks }: Picture, chosen: string | null): Role[] {
+  const named = new Set(["*", chosen]);
+  for (const service of services.values()) named.add(service.role);
+  for (const framework of frameworks.values()) {
+    if (framework.state !== "completed") for (const role of framework.roles) named.add(role);
+  }
+  const some = ({ allocated }: Role) => kinds.some((kind) => allocated[kind] > 0);
+  return [...roles.values()]
+    .filter((role) => named.has(role.name) || hasSettings(role) || some(role))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function Shares(props: {
@@ -90,7 +93,7 @@ function Shares(props: {
   const weights = roles.reduce((sum, role) => sum + role.weight_milli, 0);
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Roles and what they have">
-      <table className="table">
+      <table className="table roles">
         <thead>
           <tr>
             <th scope="col">Role</th>
@@ -115,6 +118,7 @@ function Shares(props: {
         <tbody>
           {roles.map((role) => {
             const { kind, share } = dominant(role.allocated, whole);
+            const fair = percent(role.weight_milli, weights);
             return (
               <tr key={role.name}>
                 <td>
@@ -128,16 +132,18 @@ function Shares(props: {
                     {role.name}
                   </button>
                 </td>
-                <td style={{ minWidth: 150 }}>
+                <td className="share">
                   <div className="with-bar" title={`most of it ${kindNames[kind]}`}>
                     <Bar
                       label={`${role.name}, ${kindNames[kind]}`}
                       allocated={share}
                       used={null}
                       total={1}
-                      mark={percent(role.weight_milli, weights)}
+                      mark={fair}
                     />
-                    <span className="number soft">{percent(share, 1)} %</span>
+                    <span className="number">
+                      {percent(share, 1)} % <span className="soft">fair {Math.round(fair)} %</span>
+                    </span>
                   </div>
                 </td>
                 <td className="right number wide">{role.weight_milli / 1000}</td>
@@ -150,7 +156,7 @@ function Shares(props: {
                 <td className="wide">
                   <Amounts of={role.limit} empty="no limit" zero />
                 </td>
-                <td className="right">
+                <td className="orders">
                   <button
                     type="button"
                     className="button"
@@ -159,6 +165,16 @@ function Shares(props: {
                   >
                     Change
                   </button>
+                  {hasSettings(role) && (
+                    <button
+                      type="button"
+                      className="button danger"
+                      onClick={() => void removeRole(role)}
+                      aria-label={`Delete the settings of ${role.name}`}
+                    >
+                      Delete
+                    </button>
+                  )}
                 </td>
               </tr>
             );
@@ -174,7 +190,7 @@ function Amounts({
   empty,
   zero = false,
 }: {
-  of: { [kind in Kind]: number | null };
+  of: Bound;
   empty: string;
   zero?: boolean;
 }) {
@@ -248,8 +264,7 @@ function EditRole({ role, onClose, onDone }: { role: Role; onClose: () => void; 
   const save = () =>
     run(async () => {
       try {
-        await api.setRole({
-          name,
+        await api.setRole(name, {
           weight_milli: Math.round(Number(weight) * 1000),
           guarantee: least.bound,
           limit: most.bound,

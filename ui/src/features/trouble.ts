@@ -2,7 +2,7 @@
 
 import { trouble, type Picture } from "../api/picture";
 import type { Progress, Service } from "../api/types";
-import { counted, duration } from "../lib/format";
+import { brief, counted, duration } from "../lib/format";
 import type { Page, Params } from "../lib/route";
 import type { Tone } from "../ui/tone";
 import { isWaiting } from "./words";
@@ -61,7 +61,7 @@ export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, n
         ...base,
         tone: "busy",
         word: "pending",
-        why: service.waiting_for ?? `${service.running} of ${service.instances} run`,
+        why: service.waiting_for ? brief(service.waiting_for) : `${service.running} of ${service.instances} run`,
       });
     }
   }
@@ -71,7 +71,10 @@ export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, n
     const why = `${counted(number, "instance")} of it fail${number === 1 ? "s" : ""} the health check`;
     bad.push({ key: `tasks ${app}`, subject: app, word: "unhealthy", why, tone: "bad", to: ["service", { id: app }] });
   }
-  const alarms = journal.filter((entry) => entry.kind === "alarm").slice(-3);
+  // What is known of a deployment stands at its services.
+  const failing = [...deployments.values()].filter(({ state }) => state === "failing").map(({ id }) => id);
+  const told = (words: string) => failing.some((id) => words.includes(id));
+  const alarms = journal.filter((entry) => entry.kind === "alarm" && !told(entry.words)).slice(-3);
   for (const { id, subject, words } of alarms) {
     bad.push({
       key: `alarm ${id}`,
@@ -87,8 +90,8 @@ export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, n
 
 function whyBad(service: Service): string {
   const { failing, last_failure, unhealthy, waiting_for } = service;
-  if (failing) return `failed ${counted(failing.count, "time")}, last: ${failing.last}`;
+  if (failing) return `failed ${counted(failing.count, "time")}, last: ${brief(failing.last)}`;
   if (unhealthy > 0)
     return `${counted(unhealthy, "instance")} of it fail${unhealthy === 1 ? "s" : ""} the health check`;
-  return last_failure ?? waiting_for ?? "";
+  return brief(last_failure ?? waiting_for ?? "");
 }

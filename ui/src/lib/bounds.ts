@@ -1,6 +1,6 @@
 // A role's guarantee and limit as they are typed and shown: CPUs and GPUs as numbers, memory and disk in GiB.
 
-import type { Bound } from "../api/types";
+import type { Bound, Role } from "../api/types";
 import { kinds, type Kind } from "./sums";
 
 export type Typed = Record<Kind, string>;
@@ -40,6 +40,20 @@ export function boundOf(typed: Typed): { bound: Bound; wrong: Kind[] } {
 /** Kinds where more is guaranteed than ever allowed. */
 export const crossed = (guarantee: Bound, limit: Bound): Kind[] =>
   kinds.filter((kind) => {
-    const [least, most] = [guarantee[kind], limit[kind]];
+    const [least, most] = [guarantee[kind] ?? null, limit[kind] ?? null];
     return least !== null && most !== null && least > most;
   });
+
+type Settings = Pick<Role, "weight_milli" | "guarantee" | "limit">;
+
+/** Whether two roles are set alike. */
+export const sameSettings = (a: Settings, b: Settings): boolean =>
+  a.weight_milli === b.weight_milli &&
+  kinds.every(
+    (kind) =>
+      (a.guarantee[kind] ?? null) === (b.guarantee[kind] ?? null) && (a.limit[kind] ?? null) === (b.limit[kind] ?? null),
+  );
+
+/** Whether anything was set: a role has the weight 1 and no bounds by itself. */
+export const hasSettings = (role: Settings): boolean =>
+  !sameSettings(role, { weight_milli: 1000, guarantee: {}, limit: {} });

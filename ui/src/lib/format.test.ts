@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bytes, cpus, duration, percent, shortTask, taskState } from "./format";
+import { brief, bytes, clock, cpus, duration, localTimes, percent, shortTask, taskState } from "./format";
 
 test("amounts have three digits and a unit", () => {
   expect(bytes(0)).toBe("0 B");
@@ -23,4 +23,17 @@ test("times and ids are short", () => {
   expect(duration(90_000_000)).toBe("1 d");
   expect(taskState("TASK_GONE_BY_OPERATOR")).toBe("gone by operator");
   expect(shortTask("web.instance-0123abcd-0000-8000-8000-0000deadbeef._app.1")).toBe("deadbeef");
+});
+
+test("of a failure and of a wait the point is told, and other words stay", () => {
+  expect(brief("command exited with status 3; it wrote to stderr: no database")).toBe("status 3: no database");
+  expect(brief("1 of 1 instances are not running yet, 2 instances wait for a place: 4 machines: 1 cpu short")).toBe(
+    "2 wait for a place: 4 machines: 1 cpu short",
+  );
+  expect(brief("command exited with status 3")).toBe("command exited with status 3");
+});
+
+test("times in the master's words are told as they are here", () => {
+  const at = Date.UTC(2026, 10, 22, 12, 49, 7);
+  expect(localTimes("refused until 2026-11-22T12:49:07.976Z; no more")).toBe(`refused until ${clock(at)}; no more`);
 });

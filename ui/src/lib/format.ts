@@ -66,6 +66,16 @@ export const taskState = (state: string) =>
 export const exitWords = (exit: { code: number } | { signal: number }) =>
   "code" in exit ? `status ${exit.code}` : `signal ${exit.signal}`;
 
+/** Words of the master with its times as they are here. */
+export const localTimes = (words: string) =>
+  words.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (time) => clock(Date.parse(time)));
+
+/** The point of what the master says about a failure or a wait, where there is one line for it. */
+export const brief = (words: string) =>
+  words
+    .replace(/^command exited with (status|signal) (\S+); it wrote to (stderr|stdout): /, "$1 $2: ")
+    .replace(/^.*, (\d+) instances? (waits?) for a place: /, "$1 $2 for a place: ");
+
 /** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID. */
 export function shortTask(id: string): string {
   const uuid = /instance-([0-9a-f-]{36})/.exec(id)?.[1];

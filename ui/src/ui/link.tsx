@@ -16,3 +16,9 @@ export function Link({ to, params, onClick, ...rest }: Props) {
   };
   return <a {...rest} href={address} onClick={click} />;
 }
+
+/** On a phone not all tabs are in sight: the one that an address names is brought there. */
+export const showChosen = (tabs: HTMLElement | null) => {
+  const chosen = tabs?.querySelector<HTMLElement>("[aria-current]");
+  if (tabs && chosen) tabs.scrollLeft = chosen.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - chosen.offsetWidth) / 2;
+};

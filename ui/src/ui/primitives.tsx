@@ -59,11 +59,12 @@ export function PageHead(props: {
   );
 }
 
-/** How much of a whole is given out, and how much is really used; `mark`: a share to compare with. */
+/** How much of a whole is given out, and how much is really used; `mark`: the fair share, in percent. */
 export function Bar(props: { allocated: number; used: number | null; total: number; label: string; mark?: number }) {
   const share = percent(props.allocated, props.total);
   const used = props.used === null ? null : percent(props.used, props.total);
-  const words = `${props.label}: ${share} % allocated${used === null ? "" : `, ${used} % used`}`;
+  const mark = props.mark === undefined ? "" : `, fair share ${Math.round(props.mark)} %`;
+  const words = `${props.label}: ${share} % allocated${used === null ? "" : `, ${used} % used`}${mark}`;
   return (
     <div className="bar" role="img" aria-label={words} title={words}>
       <div className="allocated" style={{ width: `${Math.min(share, 100)}%` }} />

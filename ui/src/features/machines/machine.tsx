@@ -8,7 +8,7 @@ import type { Image, Node } from "../../api/types";
 import { bytes, counted, moment } from "../../lib/format";
 import { useParam } from "../../lib/route";
 import { totalOf } from "../../lib/sums";
-import { Link } from "../../ui/link";
+import { Link, showChosen } from "../../ui/link";
 import { Empty, PageHead, Panel, Waiting } from "../../ui/primitives";
 import { Since } from "../../ui/time";
 import { orderMachine } from "../actions";
@@ -91,7 +91,7 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
         <p className="notice busy">Less isolated than it could be: {node.missing_isolation.join("; ")}</p>
       )}
       <Full node={node} />
-      <nav className="tabs" aria-label="About the machine">
+      <nav className="tabs" ref={showChosen} aria-label="About the machine">
         {tabs.map(([name, words]) => (
           <Link
             key={name}

@@ -42,7 +42,7 @@ export function MovePreview({ node, tasks }: { node: Node; tasks: readonly Task[
         <tbody>
           {services.map(([id, number]) => (
             <tr key={id}>
-              <td>{id || "tasks of frameworks"}</td>
+              <td className="wrap">{id || "tasks of frameworks"}</td>
               <td className="right number">{number}</td>
               <td>{id ? <Target answer={answers.get(id)} node={node} /> : "its framework decides"}</td>
             </tr>
@@ -62,5 +62,5 @@ function Target({ answer, node }: { answer: Explanation | null | undefined; node
   // The answer takes this machine for one like any other: it may be one of those that fit, or the best of them.
   const others = answer.fitting - (answer.choice === node.id ? 1 : 0);
   if (others > 0) return <span>one of {counted(others, "other machine")}</span>;
-  return <State tone="bad">nowhere now: it would wait</State>;
+  return <State tone="bad">nowhere yet</State>;
 }

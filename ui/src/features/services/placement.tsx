@@ -76,7 +76,7 @@ function Verdict({ service, explanation, waits }: { service: Service; explanatio
         {fitting === 0 ? (
           <>
             None of {counted(machines, "machine")} can take it:{" "}
-            <strong>{explanation.summary.replace(/^\d+ machines?: /, "")}</strong>.
+            <strong>{explanation.groups.length === 1 ? explanation.summary.replace(/^\d+ machines?: /, "") : explanation.summary}</strong>.
           </>
         ) : (
           <>
@@ -105,7 +105,9 @@ function Delay({ item, id }: { item: QueueItem; id: string }) {
   if (overdue || timeLeftSeconds <= 0) return null;
   return (
     <p className="row">
-      <State tone="busy">delayed</State> It failed before, so the next launch waits {timeLeftSeconds} s.
+      <span>
+        <State tone="busy">delayed</State>&ensp;It failed before, so the next launch waits {timeLeftSeconds} s.
+      </span>
       <button type="button" className="button" onClick={() => void endDelay(id)}>
         Try now
       </button>

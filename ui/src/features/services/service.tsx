@@ -8,7 +8,7 @@ import type { Service, Task } from "../../api/types";
 import { bytes, counted, cpus, duration } from "../../lib/format";
 import { useParam, type Params } from "../../lib/route";
 import { groupsOf } from "../../lib/tree";
-import { Link } from "../../ui/link";
+import { Link, showChosen } from "../../ui/link";
 import { Empty, PageHead, Panel } from "../../ui/primitives";
 import { Since, useNow } from "../../ui/time";
 import * as actions from "../actions";
@@ -46,7 +46,7 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
       {under.length > 0 && <Progresses deployments={under} detail />}
       {isWaiting(service) && tab !== "placement" && <Placement service={service} />}
       <Facts service={service} tasks={tasks} />
-      <nav className="tabs" aria-label="About the service">
+      <nav className="tabs" ref={showChosen} aria-label="About the service">
         {tabs.map(([name, words]) => {
           const params: Params = { id, tab: name === "instances" ? null : name };
           return (

@@ -3,7 +3,7 @@
 import { useMemo, useState } from "react";
 import type { Picture } from "../../api/picture";
 import type { Service } from "../../api/types";
-import { bytes, count, counted, cpus } from "../../lib/format";
+import { brief, bytes, count, counted, cpus } from "../../lib/format";
 import { useParam } from "../../lib/route";
 import { has } from "../../lib/search";
 import { rows as treeRows, type Row } from "../../lib/tree";
@@ -174,9 +174,12 @@ function columnsOf(
           ) : (
             <>
               {view === "tree" && <span className="leaf" />}
-              <Link to="service" params={{ id: row.id }}>
-                {row.name}
-              </Link>
+              <span>
+                <Link to="service" params={{ id: row.id }}>
+                  {row.name}
+                </Link>
+                {note(row.service) && <span className="narrow">{note(row.service)}</span>}
+              </span>
             </>
           )}
         </div>
@@ -213,7 +216,7 @@ function columnsOf(
       width: "32%",
       cell: (row) =>
         row.kind === "service" && (
-          <span className="tree-note" title={note(row.service)}>
+          <span className="tree-note" title={said(row.service)}>
             {note(row.service)}
           </span>
         ),
@@ -251,10 +254,13 @@ const sum = (services: readonly Service[], of: (service: Service) => number) =>
 const total = (row: Row, of: (service: Service) => number) =>
   sum(row.kind === "group" ? row.services : [row.service], (service) => of(service) * service.instances);
 
+/** As the master says it. */
+const said = ({ failing, waiting_for, last_failure }: Service) => failing?.last ?? waiting_for ?? last_failure ?? "";
+
 function note(service: Service): string {
-  if (service.failing) return `failed ${counted(service.failing.count, "time")}: ${service.failing.last}`;
-  if (service.waiting_for) return service.waiting_for;
-  if (service.health === "unhealthy" && service.last_failure) return service.last_failure;
+  if (service.failing) return `failed ${counted(service.failing.count, "time")}: ${brief(service.failing.last)}`;
+  if (service.waiting_for) return brief(service.waiting_for);
+  if (service.health === "unhealthy" && service.last_failure) return brief(service.last_failure);
   return "";
 }
 

@@ -2,7 +2,7 @@
 
 import { useMemo } from "react";
 import type { Task } from "../../api/types";
-import { bytes, cpus, exitWords, shortTask } from "../../lib/format";
+import { brief, bytes, cpus, exitWords, shortTask } from "../../lib/format";
 import { Link } from "../../ui/link";
 import { Table, type Column } from "../../ui/table";
 import { Since } from "../../ui/time";
@@ -16,7 +16,7 @@ const app: Column<Task> = {
   by: (task) => task.app ?? "",
   cell: (task) =>
     task.app ? (
-      <Link to="service" params={{ id: task.app }}>
+      <Link to="service" params={{ id: task.app }} className="wrap">
         {task.app}
       </Link>
     ) : (
@@ -91,7 +91,7 @@ const rest = {
     width: "40%",
     cell: (task) => (
       <span className="tree-note" title={task.message}>
-        {task.message || (task.exit ? exitWords(task.exit) : "")}
+        {lastWords(task)}
       </span>
     ),
   },
@@ -104,6 +104,19 @@ const rest = {
   },
 } satisfies Record<string, Column<Task>>;
 
+const lastWords = (task: Task) => brief(task.message) || (task.exit ? exitWords(task.exit) : "");
+
+/** On a phone there is no place for last words but below something else. */
+const withWords = (column: Column<Task>): Column<Task> => ({
+  ...column,
+  cell: (task) => (
+    <>
+      {column.cell(task)}
+      {lastWords(task) && <span className="narrow">{lastWords(task)}</span>}
+    </>
+  ),
+});
+
 /** Of tasks that have ended, the newest first. */
 export function EndedTable(props: {
   label: string;
@@ -115,8 +128,7 @@ export function EndedTable(props: {
   const columns = useMemo(
     () => [
       rest.task,
-      ...(without === "app" ? [] : [app]),
-      rest.state,
+      ...(without === "app" ? [withWords(rest.state)] : [withWords(app), rest.state]),
       ...(without === "machine" ? [] : [node]),
       rest.last,
       rest.ended,

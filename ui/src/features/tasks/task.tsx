@@ -9,7 +9,7 @@ import type { HealthResult, Task } from "../../api/types";
 import { bytes, clock, cpus, exitWords, moment, shortTask, taskState } from "../../lib/format";
 import { useParam } from "../../lib/route";
 import { Icon } from "../../ui/icons";
-import { Link } from "../../ui/link";
+import { Link, showChosen } from "../../ui/link";
 import { PageHead, Panel, State, Waiting } from "../../ui/primitives";
 import { Since } from "../../ui/time";
 import { kill } from "../actions";
@@ -61,7 +61,7 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
       {(task || (missing && on)) && (
         <div className="columns uneven">
           <div className="stack">
-            <nav className="tabs" aria-label="About the task">
+            <nav className="tabs" ref={showChosen} aria-label="About the task">
               {tabs
                 .filter(([name]) => task || name === "output" || name === "files")
                 .map(([name, words]) => (
@@ -277,7 +277,7 @@ function Output({ id, node, crashed }: { id: string; node: string | null; crashe
               </button>
             ))}
           </span>
-          <a className="button plain" href={api.logPath(id, file, node)} download={`${shortTask(id)}.${file}.txt`}>
+          <a className="button plain" href={api.logPath(id, file, { node: node })} download={`${shortTask(id)}.${file}.txt`}>
             <Icon name="download" /> Download
           </a>
         </span>
