@@ -14,6 +14,9 @@ const INPUTS: [&str; 7] =
 fn main() -> Result<(), String> {
     let here = env::var("CARGO_MANIFEST_DIR").map_err(|error| error.to_string())?;
     let ui = Path::new(&here).join("../../ui");
+    // The program reads from this folder later, and only if it was there when the program was built.
+    fs::create_dir_all(ui.join("dist"))
+        .map_err(|error| format!("cannot make {}/dist: {error}", ui.display()))?;
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=HANSA_UI");
     // Cargo takes a file that is not there for changed, every time.

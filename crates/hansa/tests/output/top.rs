@@ -101,6 +101,8 @@ fn top_draws_answers_keys_and_ends() {
     unsafe {
         command.pre_exec(|| {
             // A session of its own, with this terminal: so it is told of another size.
+            // It ends with the thread of this test, however that ends.
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
             if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
                 return Err(std::io::Error::last_os_error());
             }
