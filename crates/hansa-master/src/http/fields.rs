@@ -24,7 +24,9 @@ struct Wanted {
 pub(super) async fn check(request: Request, next: Next) -> Response {
     let own = request.method() == Method::GET && request.uri().path().starts_with("/hansa/v1/");
     let query = axum::extract::Query::<Wanted>::try_from_uri(request.uri()).ok().filter(|_| own);
-    let Some(text) = query.and_then(|query| query.0.fields).filter(|text| !text.is_empty()) else {
+    // Where nothing is named, nothing is left out.
+    let names = |text: &String| text.split(',').any(|field| !field.trim().is_empty());
+    let Some(text) = query.and_then(|query| query.0.fields).filter(names) else {
         return next.run(request).await;
     };
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().replace("{*", "{"));

@@ -88,6 +88,7 @@ async fn tasks_services_and_nodes_are_found_and_sorted() {
     assert_eq!(cluster.json("/hansa/v1/services?sort=-id&limit=1").await["services"][0]["id"], "/shop/web");
     let nodes = cluster.json("/hansa/v1/nodes?label=rack=b").await;
     assert_eq!(nodes["nodes"][0]["hostname"], "b.test");
+    assert_eq!(cluster.json("/hansa/v1/nodes?fields=+,").await["nodes"][0]["hostname"], "a.test");
     assert_eq!(cluster.json("/hansa/v1/nodes?limit=1").await["next"], "a.test");
     assert_eq!(cluster.json("/hansa/v1/nodes?sort=-hostname").await["nodes"][0]["hostname"], "b.test");
     for bad in ["tasks?sort=colour", "nodes?label==", "services?sort=x", "tasks?sort=app&after=nobody"] {
