@@ -75,6 +75,7 @@ impl Inside {
             match self.make_once(&path, what, owner)? {
                 Made::Done(fd) => return Ok(fd),
                 Made::Elsewhere(other) => path = other,
+                Made::ByAnother => {}
             }
         }
         Err(io::Error::from_raw_os_error(libc::ELOOP))
@@ -110,13 +111,26 @@ impl Inside {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let name = c_string(part.as_os_str())?;
                     // Nothing there, or a link to nothing: then what it names is made.
-                    if let Some(link) = read_link(at.as_raw_fd(), &name)? {
-                        return Ok(Made::Elsewhere(
-                            rest.fold(parent.join(link), |path, part| path.join(part)),
-                        ));
+                    match read_link(at.as_raw_fd(), &name) {
+                        Ok(None) => {}
+                        Ok(Some(link)) => {
+                            return Ok(Made::Elsewhere(
+                                rest.fold(parent.join(link), |path, part| path.join(part)),
+                            ));
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                            return Ok(Made::ByAnother);
+                        }
+                        Err(error) => return Err(error),
                     }
                     let what = if rest.peek().is_some() { Make::Directory } else { what };
-                    make(at.as_raw_fd(), &name, what)?;
+                    match make(at.as_raw_fd(), &name, what) {
+                        Ok(()) => {}
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                            return Ok(Made::ByAnother);
+                        }
+                        Err(error) => return Err(error),
+                    }
                     if let Some((uid, gid)) = owner {
                         give(at.as_raw_fd(), &name, uid, gid)?;
                     }
@@ -138,6 +152,8 @@ enum Made {
     Done(OwnedFd),
     /// The path leads over a link to nothing; this is where it leads.
     Elsewhere(PathBuf),
+    /// Somebody made a part of it meanwhile, as tasks of a group do that start together: now it is found.
+    ByAnother,
 }
 
 pub(super) fn c_string(text: &OsStr) -> io::Result<CString> {
@@ -194,7 +210,7 @@ fn give(dir: RawFd, name: &CStr, uid: u32, gid: u32) -> io::Result<()> {
     }
 }
 
-/// Where a link leads; None if there is nothing of that name.
+/// Where a link leads; None if there is nothing of that name, an invalid input if it is no link.
 fn read_link(dir: RawFd, name: &CStr) -> io::Result<Option<PathBuf>> {
     let mut text = vec![0u8; libc::PATH_MAX as usize];
     // SAFETY: the name is a C string, the buffer as long as said.
@@ -253,6 +269,25 @@ mod tests {
         let names: Vec<_> =
             std::fs::read_dir(temp.path()).unwrap().flatten().map(|e| e.file_name()).collect();
         assert_eq!(names, ["root"]);
+    }
+
+    #[test]
+    fn several_make_the_same_at_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let inside = Inside::open(temp.path()).unwrap();
+        for round in 0..50 {
+            let path = PathBuf::from(format!("{round}/shared/file"));
+            let start = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        start.wait();
+                        let made = inside.make(&path, Make::File, None).unwrap();
+                        assert_eq!(canonical(&made), temp.path().canonicalize().unwrap().join(&path));
+                    });
+                }
+            });
+        }
     }
 
     #[test]
