@@ -11,7 +11,7 @@ use crate::resources::mib_of_bytes;
 use core::net::IpAddr;
 use hansa_model::Timestamp;
 use hansa_model::framework::{Capability, FrameworkInfo, FrameworkUpdate, Source};
-use hansa_model::task::{CheckResult, Reason, TaskState, TaskStatus};
+use hansa_model::task::{CheckKind, CheckResult, Reason, TaskState, TaskStatus};
 
 /// An update as this framework is able to read it. What an executor of its own said is passed on; who, where and which
 /// container is ours to say.
@@ -57,7 +57,7 @@ pub fn ours(status: &TaskStatus) -> v1::TaskStatus {
         timestamp: Some(seconds(status.at)),
         // Mesos has no reason for that end, but says so.
         healthy: if unhealthy { Some(false) } else { status.healthy },
-        check_status: status.check.and_then(check),
+        check_status: check(status),
         limitation: limitation(status),
         ..v1::TaskStatus::default()
     }
@@ -165,21 +165,24 @@ pub fn network_infos(addresses: &[String]) -> Vec<v1::NetworkInfo> {
     }
 }
 
-fn check(result: CheckResult) -> Option<v1::CheckStatusInfo> {
+/// What its check said last. Whoever has a check is told of which kind it is before there is an answer, and when there was
+/// none.
+fn check(status: &TaskStatus) -> Option<v1::CheckStatusInfo> {
     use v1::check_info::Type;
     let of = |kind: Type| v1::CheckStatusInfo { r#type: Some(kind as i32), ..v1::CheckStatusInfo::default() };
-    Some(match result {
-        // Of which kind it was is not known here.
-        CheckResult::Silent => return None,
-        CheckResult::HttpStatus(code) => {
-            v1::CheckStatusInfo { http: Some(Http { status_code: Some(code.into()) }), ..of(Type::Http) }
-        }
-        CheckResult::Connected(succeeded) => {
-            v1::CheckStatusInfo { tcp: Some(Tcp { succeeded: Some(succeeded) }), ..of(Type::Tcp) }
-        }
-        CheckResult::ExitCode(code) => {
-            v1::CheckStatusInfo { command: Some(Command { exit_code: Some(code) }), ..of(Type::Command) }
-        }
+    let http = |status_code| v1::CheckStatusInfo { http: Some(Http { status_code }), ..of(Type::Http) };
+    let tcp = |succeeded| v1::CheckStatusInfo { tcp: Some(Tcp { succeeded }), ..of(Type::Tcp) };
+    let command =
+        |exit_code| v1::CheckStatusInfo { command: Some(Command { exit_code }), ..of(Type::Command) };
+    Some(match status.check {
+        Some(CheckResult::HttpStatus(code)) => http(Some(code.into())),
+        Some(CheckResult::Connected(succeeded)) => tcp(Some(succeeded)),
+        Some(CheckResult::ExitCode(code)) => command(Some(code)),
+        None | Some(CheckResult::Silent) => match status.check_kind? {
+            CheckKind::Http => http(None),
+            CheckKind::Tcp => tcp(None),
+            CheckKind::Command => command(None),
+        },
     })
 }
 
@@ -322,6 +325,7 @@ mod tests {
         failed.status = failed.status.because(Reason::ReasonContainerLimitationMemory, "too much");
         failed.status.limitation = Some(Limitation { used: 64 << 20, limit: 32 << 20 });
         failed.status.check = Some(CheckResult::ExitCode(3));
+        failed.status.check_kind = Some(CheckKind::Command);
         let text = json(&written(&failed, ""));
         for part in [
             r#""reason":"REASON_CONTAINER_LIMITATION_MEMORY""#,
@@ -330,6 +334,24 @@ mod tests {
         ] {
             assert!(text.contains(part), "{text}");
         }
+    }
+
+    #[test]
+    fn a_check_has_a_kind_before_it_has_an_answer() {
+        for (kind, text) in [
+            (CheckKind::Http, r#""check_status":{"type":"HTTP","http":{}}"#),
+            (CheckKind::Tcp, r#""check_status":{"type":"TCP","tcp":{}}"#),
+            (CheckKind::Command, r#""check_status":{"type":"COMMAND","command":{}}"#),
+        ] {
+            for said in [None, Some(CheckResult::Silent)] {
+                let mut running = update(TaskState::Running);
+                running.status.check_kind = Some(kind);
+                running.status.check = said;
+                let json = json(&written(&running, ""));
+                assert!(json.contains(text), "{json}");
+            }
+        }
+        assert_eq!(written(&update(TaskState::Running), "").check_status, None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::id::{AppId, RoleName};
 use crate::label;
 use crate::resources::{Demand, GpuDemand, MIB, PortDemand};
 use crate::spec::{Command, ExecutorSpec, GroupSpec, Origin, TaskSpec};
+use crate::task::CheckKind;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -206,6 +207,17 @@ pub enum Question {
     Tcp,
     /// Which exit code has this command, run inside the task's container?
     Command(Command),
+}
+
+impl Question {
+    /// What it asks for.
+    pub fn kind(&self) -> CheckKind {
+        match self {
+            Question::Http { .. } => CheckKind::Http,
+            Question::Tcp => CheckKind::Tcp,
+            Question::Command(_) => CheckKind::Command,
+        }
+    }
 }
 
 /// Limits above what is asked for, as given.

@@ -216,6 +216,18 @@ pub struct CheckResponse {
     pub body: String,
 }
 
+/// What a general check asks: known before it has been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    /// For an HTTP status.
+    Http,
+    /// For a connection.
+    Tcp,
+    /// For an exit code.
+    Command,
+}
+
 /// What a general check last said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -281,6 +293,9 @@ pub struct TaskStatus {
     /// What the general check of the spec said last; None: not asked yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckResult>,
+    /// What its general check asks, if its agent asks one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_kind: Option<CheckKind>,
     /// How its process ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
@@ -310,6 +325,7 @@ impl TaskStatus {
             health: Vec::new(),
             readiness: Vec::new(),
             check: None,
+            check_kind: None,
             exit: None,
             limitation: None,
             addresses: Vec::new(),

@@ -516,6 +516,10 @@ impl Node {
             status.readiness = live.readiness.iter().map_while(Clone::clone).collect();
             status.check = live.check;
         }
+        if !group.is_custom() {
+            let check = group.launch.group.tasks[index].check.as_ref();
+            status.check_kind = check.map(|check| check.question.kind());
+        }
         let custom = group.executor().filter(|_| group.is_custom());
         status.addresses = match custom.and_then(|run| self.saved.executors().get(&run.container)) {
             Some(held) => held.addresses.clone(),

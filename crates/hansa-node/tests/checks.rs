@@ -6,7 +6,7 @@ use common::*;
 use hansa_model::app::{CheckPort, GeneralCheck, HealthCheck, Question, ReadinessCheck};
 use hansa_model::container::{NetworkSpec, PortMapping};
 use hansa_model::spec::{Command, GroupSpec, Launch};
-use hansa_model::task::{CheckResult, Exit, TaskStatus};
+use hansa_model::task::{CheckKind, CheckResult, Exit, TaskStatus};
 use hansa_model::{InstanceId, Timestamp};
 use hansa_node::{Found, Input, ProbeOutcome, Record};
 
@@ -46,7 +46,8 @@ fn each_other_answer_is_told() {
     let http = Question::Http { path: "v?x=1".into(), tls: false };
     let mut stage = running(with_check(http, Some(CheckPort::Index(0))));
     check(&stage.wait(1_999), "1000 sample usage");
-    assert_eq!(newest(&stage).check, None, "not asked yet");
+    let first = newest(&stage);
+    assert_eq!((first.check, first.check_kind), (None, Some(CheckKind::Http)), "not asked yet");
     check(
         &stage.wait(1),
         r#"2000 probe x #1 Status { host: "127.0.0.1", port: 31000, path: "/v?x=1", tls: false }"#,

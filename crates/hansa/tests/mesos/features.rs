@@ -141,7 +141,9 @@ async fn check(world: &World) {
         "delay_seconds": 0.0, "interval_seconds": 0.1,
     });
     framework.accept(&offer, &[launch(&[asked])]).await;
-    framework.until("asked", "TASK_RUNNING").await;
+    // Of which kind it is, is told before it has an answer.
+    let first = framework.until("asked", "TASK_RUNNING").await;
+    assert_eq!(first["check_status"], json!({"type": "COMMAND", "command": {}}), "{first}");
     for code in [3, 0] {
         let status = framework.update("asked").await;
         assert_eq!(status["state"], "TASK_RUNNING", "{status}");
