@@ -334,14 +334,20 @@ async fn launch(
     };
     let attachment = match &plan.network {
         // What is inside an executor's surroundings is in its network.
-        NetworkSpec::Host => None,
+        NetworkSpec::Host | NetworkSpec::None => None,
         NetworkSpec::Bridge { .. } if around.is_some() => None,
         NetworkSpec::Bridge { mappings } => {
             let mappings = network::mappings(mappings, &plan.ports).map_err(|error| error.to_string())?;
             Some(place.network.attach(&dir, mappings).await.map_err(|error| error.to_string())?)
         }
     };
+    let alone = plan.network == NetworkSpec::None && around.is_none();
+    // Held until the container runs.
+    let alone = alone.then(network::Solitude::make).transpose()?;
     let mut spec = shim_spec(place, &plan);
+    if let Some(alone) = &alone {
+        spec.network = Some(alone.path());
+    }
     if let Some(attachment) = &attachment {
         spec.network = Some(attachment.path());
         spec.env.entry(CONTAINER_IP.into()).or_insert_with(|| attachment.address().to_string());
@@ -359,7 +365,8 @@ async fn launch(
     let own = attachment
         .as_ref()
         .map(|own| OwnNetwork { address: own.address().into(), gateway: own.gateway().into() })
-        .or(joined);
+        .or(joined)
+        .or(alone.is_some().then_some(OwnNetwork::LOOPBACK));
     furnish(&mut spec, &plan, &place.secrets.for_container(&dir), own)?;
     volumes::mount(&mut spec, &plan, &place.volumes)?;
     let spawned = match pool {

@@ -8,7 +8,7 @@ use hansa_model::container::Volume;
 use hansa_model::docker_run::{self, DockerRun};
 use hansa_node::ShimPlan;
 use std::fmt::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 /// How a container is reached and reaches others, where its network is not the machine's.
@@ -18,6 +18,12 @@ pub struct OwnNetwork {
     pub address: IpAddr,
     /// The machine's, seen from it.
     pub gateway: IpAddr,
+}
+
+impl OwnNetwork {
+    /// Of a container that has a loopback and nothing else.
+    pub const LOOPBACK: Self =
+        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), gateway: IpAddr::V4(Ipv4Addr::LOCALHOST) };
 }
 
 /// Adds to a spec what the plan's container says.

@@ -99,6 +99,8 @@ pub enum NetworkSpec {
         /// Its ports.
         mappings: Vec<PortMapping>,
     },
+    /// A loopback of its own and nothing else: it reaches nobody, and nobody reaches it.
+    None,
 }
 
 /// One port of a container with an address of its own.

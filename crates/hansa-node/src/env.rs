@@ -79,6 +79,7 @@ fn of_service(
             set("LIBPROCESS_IP", "0.0.0.0".into());
             mapped_ports(mappings, own_ports(launch, index), set);
         }
+        NetworkSpec::None => set("LIBPROCESS_IP", "127.0.0.1".into()),
     }
     gpus(&launch.allocation, set);
     if let Origin::App { id, version } = &launch.group.origin {

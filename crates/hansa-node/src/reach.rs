@@ -39,6 +39,9 @@ impl Reach<'_> {
                 };
                 Ok((host.to_owned(), port))
             }
+            NetworkSpec::None => {
+                Err("the container has no network that it could be asked by: use a check by command".into())
+            }
             NetworkSpec::Bridge { .. } if ipv6 => {
                 Err("the container has no IPv6 address: bridge networks are IPv4".into())
             }

@@ -180,6 +180,13 @@ pub(super) fn join_bridge(socket: &mut Socket, name: &str, bridge: u32) -> Resul
     Ok(())
 }
 
+/// Lets a namespace's own loopback work. `inside` is a socket of that namespace.
+pub(super) fn raise_loopback(inside: &mut Socket) -> Result<(), Refused> {
+    let mut messages = Messages::default();
+    messages.add(libc::RTM_NEWLINK, ACK, &link_header(0, UP), |m| m.text(IFLA_IFNAME, "lo"));
+    inside.all(&messages)
+}
+
 /// Gives a container's end its address and its way out. `inside` is a socket of the container's namespace.
 pub(super) fn furnish(
     inside: &mut Socket,

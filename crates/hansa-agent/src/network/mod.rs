@@ -3,7 +3,8 @@
 //! Each container of the network `container/bridge` gets a network namespace, a pair of links between it and the agent's
 //! bridge, an address of the agent's subnet, and its ports mapped from the machine's. All of it is made by talking to the
 //! kernel (netlink), without another program; `docs/decisions/0008-networks.md` says why it is so and what was turned
-//! down. Nothing here knows about tasks, health checks or environments.
+//! down. Nothing here knows about tasks, health checks or environments. A container of the network NONE gets a namespace with a
+//! loopback ([`Solitude`]), which needs none of it.
 //!
 //! One thread ([`worker`]) does everything, one thing after the other, as the kernel has one lock for all of it anyway;
 //! [`Network`] asks it. [`sweep()`] is for what an agent left that never comes back. [`links`] and [`nft`] are the kernel's languages on top of [`netlink`]; [`names`], [`namespace`],
@@ -96,7 +97,7 @@ pub struct Attachment {
 impl Attachment {
     /// Leads to the namespace as long as this lives.
     pub fn path(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd()))
+        path_of(&self.namespace)
     }
 
     /// The container's address.
@@ -108,6 +109,45 @@ impl Attachment {
     pub fn gateway(&self) -> Ipv4Addr {
         self.gateway
     }
+}
+
+/// A network with a loopback and nothing else. It is held as an [`Attachment`] is, and nothing of it stands anywhere: it is
+/// gone with its last process.
+#[derive(Debug)]
+pub struct Solitude {
+    namespace: OwnedFd,
+}
+
+impl Solitude {
+    /// Makes one, in a thread that is gone afterwards. Blocks for a millisecond.
+    ///
+    /// # Errors
+    /// The machine or the agent's rights do not allow it, in words.
+    pub fn make() -> Result<Self, String> {
+        let words = |why: &dyn std::fmt::Display| {
+            format!("cannot give the container a network of its own (NONE): {why}; run the agent as root")
+        };
+        let made = std::thread::Builder::new().name("network-alone".into()).spawn(|| {
+            let mut made = namespace::make_here()?;
+            links::raise_loopback(&mut made.socket).map_err(io::Error::other)?;
+            Ok::<_, io::Error>(made.fd)
+        });
+        match made.map(std::thread::JoinHandle::join) {
+            Ok(Ok(Ok(namespace))) => Ok(Self { namespace }),
+            Ok(Ok(Err(error))) | Err(error) => Err(words(&error)),
+            Ok(Err(_)) => Err(words(&"it could not be tried")),
+        }
+    }
+
+    /// Leads to the namespace as long as this lives.
+    pub fn path(&self) -> PathBuf {
+        path_of(&self.namespace)
+    }
+}
+
+/// Where others find what this process holds open.
+fn path_of(namespace: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd()))
 }
 
 enum Request {

@@ -44,6 +44,12 @@ pub(super) fn make(home: &OwnedFd) -> io::Result<Namespace> {
     made
 }
 
+/// Makes a namespace; the calling thread stays in it, also after an error.
+pub(super) fn make_here() -> io::Result<Namespace> {
+    unshare()?;
+    inside()
+}
+
 /// Moves the calling thread into a namespace of its own.
 pub(super) fn unshare() -> io::Result<()> {
     // SAFETY: no memory is passed; only the calling thread moves.

@@ -25,6 +25,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test { name: "two agents on one machine", run: two_agents },
         Test { name: "datagrams follow a port to its next container", run: datagrams },
         Test { name: "checks find containers with addresses", run: checks },
+        Test { name: "a container with nothing but a loopback", run: alone },
     ]
 }
 
@@ -425,4 +426,45 @@ fn checks() {
     let status =
         fixture.with_master(async |master| master.update(|status| status.healthy == Some(false)).await);
     assert_eq!(status.addresses.len(), 1, "{status:?}");
+}
+
+fn alone() {
+    let mut fixture = Fixture::new();
+    fixture.start_agent();
+    // Something of the machine's that answers on every address.
+    let (_outside, port) = {
+        let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    };
+    let tries =
+        format!("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}' 2>/dev/null && echo reached || echo refused");
+    let script = format!(
+        "ls /sys/class/net; {tries}; ip -br addr show lo; echo $LIBPROCESS_IP; hostname; echo done; \
+         exec {} workload serve 80 alone",
+        crate::machine::program()
+    );
+    let mut launch = shell("alone", &script);
+    let mut group = (*launch.group).clone();
+    group.tasks[0].network = NetworkSpec::None;
+    group.tasks[0].demand.ports = vec![PortDemand::Any];
+    launch.group = group.into();
+    launch.allocation.ports = vec![31_000];
+    let running = fixture.with_master(async |master| {
+        master.launch(launch);
+        master.state(TaskState::Running).await
+    });
+    assert_eq!(running.addresses, [""; 0]);
+    fixture.until("it serves", || fixture.read("alone", "stdout").contains("serves"));
+    let said = fixture.read("alone", "stdout");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!((lines[0], lines[1]), ("lo", "refused"), "{said}");
+    assert!(lines[2].contains("127.0.0.1/8") && lines[3] == "127.0.0.1" && lines[4] == "alone", "{said}");
+    assert_eq!(links("h"), [""; 0], "no bridge for that");
+    // It serves its own loopback only.
+    assert!(std::net::TcpStream::connect(("127.0.0.1", 80)).is_err());
+    // Its agent comes and goes; the container stays where it is, and what runs beside it is there, too.
+    fixture.kill_agent();
+    let hello = fixture.start_agent();
+    assert_eq!(hello.groups[0].statuses[0].state, TaskState::Running);
 }

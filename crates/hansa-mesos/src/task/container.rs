@@ -54,15 +54,41 @@ fn docker(spec: &mut TaskSpec, container: &v1::ContainerInfo) -> Result<(), Inva
         pull_secret: None,
     });
     spec.container.privileged = docker.privileged();
+    // The first that names a network is in the place of what is said of it; others are none that `docker run` has.
+    let is_network = |one: &&v1::Parameter| ["net", "network"].contains(&one.key.as_str());
     let parameter = |one: &v1::Parameter| Parameter { key: one.key.clone(), value: one.value.clone() };
-    spec.container.parameters = docker.parameters.iter().map(parameter).collect();
+    let others = docker.parameters.iter().filter(|one| !is_network(one));
+    spec.container.parameters = others.map(parameter).collect();
+    let network = match docker.parameters.iter().find(is_network) {
+        Some(said) => network(&said.value)?,
+        None => docker.network(),
+    };
     let mappings = docker.port_mappings.iter().map(Mapping::from);
-    spec.network = match docker.network() {
+    spec.network = match network {
         Network::Host => NetworkSpec::Host,
         Network::Bridge | Network::User => bridge(spec, mappings)?,
-        Network::None => return Err(Invalid::new("the network NONE is not supported: use HOST or BRIDGE")),
+        Network::None if !docker.port_mappings.is_empty() => {
+            return Err(Invalid::new(
+                "Port mappings are only supported for bridge and user-defined networks",
+            ));
+        }
+        Network::None => NetworkSpec::None,
     };
     Ok(())
+}
+
+/// What `docker run --network` says.
+fn network(word: &str) -> Result<Network, Invalid> {
+    match word {
+        "host" => Ok(Network::Host),
+        "none" => Ok(Network::None),
+        "bridge" | "default" => Ok(Network::Bridge),
+        other if other.starts_with("container:") => Err(Invalid(format!(
+            "the network {other:?} of a parameter is not supported: use host, bridge or none"
+        ))),
+        // A network of the operator's own: each machine has one for all of them.
+        _ => Ok(Network::User),
+    }
 }
 
 fn mesos(spec: &mut TaskSpec, container: &v1::ContainerInfo) -> Result<(), Invalid> {

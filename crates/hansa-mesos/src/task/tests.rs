@@ -211,6 +211,29 @@ fn checks_with_mesos_defaults() {
 }
 
 #[test]
+fn networks_of_docker_containers() {
+    let network = |rest: &str| {
+        let container = format!(r#"{{"type":"DOCKER","docker":{{"image":"i"{rest}}}}}"#);
+        let spec = spec(&format!(r#""command":{{"value":"x"}},"container":{container}"#));
+        assert_eq!(spec.container.parameters, []);
+        spec.network
+    };
+    let bridge = NetworkSpec::Bridge { mappings: Vec::new() };
+    assert_eq!(network(""), NetworkSpec::Host);
+    assert_eq!(network(r#","network":"BRIDGE""#), bridge);
+    assert_eq!(network(r#","network":"NONE""#), NetworkSpec::None);
+    // What would be said to `docker run` wins.
+    for (key, word, expected) in [
+        ("net", "none", NetworkSpec::None),
+        ("network", "host", NetworkSpec::Host),
+        ("net", "bridge", bridge),
+    ] {
+        let parameters = format!(r#""parameters":[{{"key":"{key}","value":"{word}"}}]"#);
+        assert_eq!(network(&format!(r#","network":"USER",{parameters}"#)), expected);
+    }
+}
+
+#[test]
 fn a_custom_executor_as_pymesos_sends_it() {
     let task = asked(
         r#""executor":{"executor_id":{"value":"MiniExecutor"},"name":"mini","data":"aGk=",
@@ -366,7 +389,14 @@ fn what_cannot_be_run_says_why() {
                 .to_owned(),
             "Task uses invalid check: Expecting 'delay_seconds' to be non-negative",
         ),
-        (docker(r#","network":"NONE""#), "`ContainerInfo` is invalid: the network NONE is not supported"),
+        (
+            docker(r#","network":"NONE","port_mappings":[{"host_port":31000,"container_port":80}]"#),
+            "`ContainerInfo` is invalid: Port mappings are only supported for bridge and user-defined networks",
+        ),
+        (
+            docker(r#","parameters":[{"key":"network","value":"container:web"}]"#),
+            "`ContainerInfo` is invalid: the network \"container:web\" of a parameter is not supported",
+        ),
         (
             docker(r#","parameters":[{"key":"name","value":"x"}]"#),
             "`ContainerInfo` is invalid: Parameter in DockerInfo",

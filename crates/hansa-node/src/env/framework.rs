@@ -91,6 +91,7 @@ fn surroundings(config: &Config, network: &NetworkSpec, set: &mut impl FnMut(&st
         }
         // The machine's address cannot be bound to in there; its own is not known yet.
         NetworkSpec::Bridge { .. } => set("LIBPROCESS_IP", "0.0.0.0".into()),
+        NetworkSpec::None => set("LIBPROCESS_IP", "127.0.0.1".into()),
     }
 }
 
