@@ -11,6 +11,7 @@ use hansa_model::event::Published;
 use hansa_model::explain::{Explanation, QueueItem};
 use hansa_model::framework::{FrameworkCall, FrameworkExplanation, Operation, StreamId};
 use hansa_model::id::uuid_text;
+use hansa_model::maintenance::Maintenance;
 use hansa_model::record::{Mutation, Table};
 use hansa_model::role::Role;
 use hansa_model::scheduler::{self, Call, Notice};
@@ -18,6 +19,7 @@ use hansa_model::service::{ServiceAnswer, ServiceCommand, ServiceRefusal};
 use hansa_model::{AgentId, AppId, ClusterId, FrameworkId, Owner, Principal, Term, Timestamp};
 use hansa_schedulers::services::{self, Services};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// One agent stream, numbered by the shell; never used twice.
 pub type SessionId = u64;
@@ -135,6 +137,8 @@ pub enum Request {
     },
     /// A role's settings.
     SetRole(Role),
+    /// What operators say of machines in general, in the place of all that they said before.
+    SetMaintenance(Arc<Maintenance>),
     /// An order about an agent.
     AdminAgent {
         /// Which.
@@ -477,6 +481,9 @@ impl Cell {
                 self.order(kernel::Command::SetRoles { principal, roles, force }, out)
             }
             Request::SetRole(role) => self.order(kernel::Command::SetRole { principal, role }, out),
+            Request::SetMaintenance(maintenance) => {
+                self.order(kernel::Command::SetMaintenance { principal, maintenance }, out)
+            }
             Request::AdminAgent { agent, order } => {
                 self.order(kernel::Command::AdminAgent { principal, agent, order }, out)
             }

@@ -7,6 +7,7 @@
 use hansa_kernel::{self as kernel, AssignmentRecord};
 use hansa_model::app::AppVersion;
 use hansa_model::group::GroupVersion;
+use hansa_model::maintenance::Maintenance;
 use hansa_model::record::{Mutation, Table};
 use hansa_model::{AgentId, Allocation, AppId, DeploymentId, SpecId, Timestamp};
 use hansa_schedulers::services;
@@ -15,6 +16,9 @@ use std::sync::Arc;
 
 /// The format that this program writes, and the newest that it reads.
 pub const FORMAT: u8 = 1;
+
+/// The key of the one row of a table that has one.
+const ALL: &str = "all";
 
 /// A stored value that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +91,10 @@ pub fn encode_kernel(record: kernel::Record) -> Mutation {
         DeleteFramework(id) => delete(Table::Frameworks, id.as_str()),
         PutParts(agent, parts) if parts.is_empty() => delete(Table::Reservations, agent.as_str()),
         PutParts(agent, parts) => put(Table::Reservations, agent.as_str(), json(&parts)),
+        PutMaintenance(said) if *said == Maintenance::default() => delete(Table::Maintenance, ALL),
+        PutMaintenance(said) => put(Table::Maintenance, ALL, json(&said)),
+        PutGone(agent, record) => put(Table::GoneAgents, agent.as_str(), json(&record)),
+        DeleteGone(agent) => delete(Table::GoneAgents, agent.as_str()),
     }
 }
 
@@ -158,6 +166,11 @@ pub fn decode(table: Table, key: &[u8], value: &[u8]) -> Result<Decoded, DecodeE
         Table::Reservations => {
             let agent = AgentId::from(text(key)?);
             Decoded::Kernel(kernel::Record::PutParts(agent, from_json(table, body)?))
+        }
+        Table::Maintenance => Decoded::Kernel(kernel::Record::PutMaintenance(from_json(table, body)?)),
+        Table::GoneAgents => {
+            let agent = AgentId::from(text(key)?);
+            Decoded::Kernel(kernel::Record::PutGone(agent, from_json(table, body)?))
         }
         Table::Failing => {
             Decoded::Services(services::Record::PutFailing(AppId::from(text(key)?), from_json(table, body)?))
@@ -304,6 +317,7 @@ mod tests {
     use hansa_model::event::AgentState;
     use hansa_model::framework::{Amount, Capability, FrameworkInfo, Part, PersistentVolume, Reservation};
     use hansa_model::id::uuid_text;
+    use hansa_model::maintenance::{DrainWish, Machine, Window};
     use hansa_model::resources::PortSet;
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -459,6 +473,8 @@ mod tests {
             kernel::Record::PutFramework(Box::new(bare)),
             kernel::Record::PutParts("agent".into(), pots()),
             kernel::Record::PutParts("agent".into(), pots().split_off(1)),
+            kernel::Record::PutMaintenance(maintenance()),
+            kernel::Record::PutGone("agent".into(), kernel::GoneRecord { at: Timestamp(7) }),
         ] {
             let Mutation { table, key, value } = encode_kernel(record.clone());
             match decode(table, &key, &value.unwrap()).unwrap() {
@@ -468,8 +484,21 @@ mod tests {
         }
     }
 
+    fn maintenance() -> Arc<Maintenance> {
+        let machine = Machine { hostname: Some("a".into()), ip: None };
+        let wish = DrainWish { max_grace_ns: Some(1), mark_gone: Some(true) };
+        Arc::new(Maintenance {
+            windows: vec![Window { machines: vec![machine.clone()], start_ns: 5, duration_ns: None }],
+            begun: [machine.clone()].into(),
+            down: [machine].into(),
+            drains: [("agent".into(), wish)].into(),
+        })
+    }
+
     #[test]
     fn nothing_kept_on_a_machine_is_nothing_stored() {
+        let nothing = kernel::Record::PutMaintenance(Arc::default());
+        assert_eq!(encode_kernel(nothing).value, None);
         let Mutation { table, key, value } = encode_kernel(kernel::Record::PutParts("a".into(), Vec::new()));
         assert_eq!((table, key.as_slice(), value), (Table::Reservations, &b"a"[..], None));
         let Mutation { table, key, value } = encode_kernel(kernel::Record::DeleteFramework("f".into()));

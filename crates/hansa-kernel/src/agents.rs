@@ -5,7 +5,7 @@
 use crate::book::{minus, plus, totals, what_remains};
 use crate::command::{AgentOrder, Effect, Refusal};
 use crate::frameworks::Pots;
-use crate::record::{AgentRecord, GivenUpRecord, Record};
+use crate::record::{AgentRecord, GivenUpRecord, GoneRecord, Record};
 use crate::{Kernel, Step, Timer};
 use hansa_model::agent::Hello;
 use hansa_model::event::{AgentState, AgentView, Event};
@@ -257,7 +257,10 @@ impl Kernel {
             self.charge_pots(&agent.pots, false);
             step.record(Record::PutParts(id.clone(), Vec::new()));
         }
-        self.frameworks.agent_gone(id.clone());
+        step.record(Record::PutGone(id.clone(), GoneRecord { at: step.now }));
+        if let Some(forgotten) = self.frameworks.agent_gone(id.clone(), step.now) {
+            step.record(Record::DeleteGone(forgotten));
+        }
         self.tell_all(step, &FrameworkEvent::Failure { agent: id.clone(), executor: None });
         if let Some(deadline) = agent.deadline {
             self.timers.remove(&(deadline, Timer::Agent(id.clone())));

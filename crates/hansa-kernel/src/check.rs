@@ -3,9 +3,10 @@
 use crate::agents::Agent;
 use crate::book::{counted, plus, what_remains};
 use crate::frameworks::FrameworkRecord;
-use crate::record::Record;
+use crate::record::{GoneRecord, Record};
 use crate::{Kernel, Timer};
 use hansa_model::AgentId;
+use hansa_model::maintenance::Maintenance;
 use hansa_model::role::Totals;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +55,10 @@ impl Kernel {
         let parts = self.agents.iter().filter(|(_, agent)| !agent.pots.is_empty());
         let parts = parts.map(|(id, agent)| Record::PutParts(id.clone(), agent.pots.records()));
         let all = agents.chain(specs).chain(groups).chain(given_up).chain(roles);
-        all.chain(frameworks).chain(parts).collect()
+        let gone = self.frameworks.gone();
+        let gone = gone.map(|(agent, at)| Record::PutGone(agent.clone(), GoneRecord { at: *at }));
+        let said = Some(self.maintenance.clone()).filter(|said| **said != Maintenance::default());
+        all.chain(frameworks).chain(parts).chain(gone).chain(said.map(Record::PutMaintenance)).collect()
     }
 
     fn check_machines(&self) {

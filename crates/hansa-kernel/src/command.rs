@@ -4,11 +4,13 @@ use crate::record::Record;
 use hansa_model::agent::Hello;
 use hansa_model::event::Event;
 use hansa_model::framework::{FrameworkCall, FrameworkEvent, Operation, Raw, StreamId};
+use hansa_model::maintenance::Maintenance;
 use hansa_model::role::Role;
 use hansa_model::scheduler::{Answer, Call, Notice};
 use hansa_model::spec::Launch;
 use hansa_model::task::TaskStatus;
 use hansa_model::{AgentId, BootId, FrameworkId, InstanceId, Owner, Principal, RoleName, TaskId};
+use std::sync::Arc;
 
 /// Everything that changes the kernel.
 #[derive(Clone, Debug)]
@@ -97,6 +99,13 @@ pub enum Command {
         roles: Vec<Role>,
         /// Whether to look away if guarantees exceed the cluster or use exceeds the limits.
         force: bool,
+    },
+    /// What operators say of machines in general, in the place of all that they said before.
+    SetMaintenance {
+        /// Who orders.
+        principal: Principal,
+        /// All of it.
+        maintenance: Arc<Maintenance>,
     },
     /// An operator's order about an agent.
     AdminAgent {

@@ -33,10 +33,11 @@ mod updates;
 pub use allocator::AllocatorSettings;
 pub use command::{AgentOrder, Command, Effect, Outcome, Refusal, ToStream};
 pub use frameworks::{FrameworkRecord, PotRecord};
-pub use record::{AgentRecord, AssignmentRecord, GivenUpRecord, Record};
+pub use record::{AgentRecord, AssignmentRecord, GivenUpRecord, GoneRecord, Record};
 
 use hansa_model::event::Event;
 use hansa_model::framework::StreamId;
+use hansa_model::maintenance::Maintenance;
 use hansa_model::scheduler::{Answer, Call, Notice};
 use hansa_model::{AgentId, FrameworkId, Owner, RoleName, Timestamp};
 use hansa_placement::Cluster;
@@ -85,6 +86,8 @@ pub struct Kernel {
     given_up: given_up::GivenUps,
     specs: specs::Specs,
     roles: roles::Roles,
+    /// What operators said of machines in general.
+    maintenance: Arc<Maintenance>,
     frameworks: frameworks::Frameworks,
     allocator: allocator::Allocator,
     /// Makes the ids of this leadership unlike those of all others.
@@ -209,6 +212,10 @@ impl Kernel {
                 self.agent_parts(step, &agent, &operation)
             }
             Command::SetRoles { principal: _, roles, force } => self.set_roles(step, roles, force),
+            Command::SetMaintenance { principal: _, maintenance } => {
+                self.set_maintenance(step, maintenance);
+                Ok(Answer::Done)
+            }
         }
     }
 
@@ -260,6 +267,14 @@ impl Kernel {
             for role in std::mem::take(&mut self.dirty.roles) {
                 self.show_role(step, &role);
             }
+        }
+    }
+
+    fn set_maintenance(&mut self, step: &mut Step, maintenance: Arc<Maintenance>) {
+        if self.maintenance != maintenance {
+            self.maintenance = maintenance.clone();
+            step.record(Record::PutMaintenance(maintenance.clone()));
+            step.event(Event::Maintenance(maintenance));
         }
     }
 

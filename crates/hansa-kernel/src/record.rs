@@ -3,6 +3,7 @@
 use crate::frameworks::{FrameworkRecord, PotRecord};
 use hansa_model::agent::Hello;
 use hansa_model::event::AgentState;
+use hansa_model::maintenance::Maintenance;
 use hansa_model::role::Role;
 use hansa_model::spec::GroupSpec;
 use hansa_model::{
@@ -40,6 +41,19 @@ pub enum Record {
     DeleteFramework(FrameworkId),
     /// All reservations and volumes of a machine; none if there is none any more.
     PutParts(AgentId, Vec<PotRecord>),
+    /// What operators said of machines in general; if that is nothing, nothing is stored.
+    PutMaintenance(Arc<Maintenance>),
+    /// An operator declared an agent gone.
+    PutGone(AgentId, GoneRecord),
+    /// That was so long ago that it is forgotten.
+    DeleteGone(AgentId),
+}
+
+/// A stored agent that is gone for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoneRecord {
+    /// Since when.
+    pub at: Timestamp,
 }
 
 /// A stored agent.

@@ -10,6 +10,7 @@ use crate::groups::{Group, Killing, Task};
 use crate::record::{AssignmentRecord, Record};
 use crate::{Kernel, Step};
 use hansa_model::event::{AgentState, Event, TaskChange, TaskView};
+use hansa_model::maintenance::Maintenance;
 use hansa_model::scheduler::Notice;
 use hansa_model::task::{Reason, TaskState, TaskStatus};
 use hansa_model::{AgentId, RoleName};
@@ -20,7 +21,7 @@ impl Kernel {
     pub(crate) fn take_over(&mut self, step: &mut Step, records: Vec<Record>) {
         let mut assignments = Vec::new();
         let mut given_up = Vec::new();
-        let (mut frameworks, mut parts) = (Vec::new(), Vec::new());
+        let (mut frameworks, mut parts, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for record in records {
             match record {
                 Record::PutAgent(record) => {
@@ -34,16 +35,26 @@ impl Kernel {
                 Record::PutRole(role) => self.roles.set(role),
                 Record::PutFramework(record) => frameworks.push(*record),
                 Record::PutParts(agent, records) => parts.push((agent, records)),
+                Record::PutMaintenance(maintenance) => self.maintenance = maintenance,
+                Record::PutGone(agent, record) => gone.push((record.at, agent)),
                 Record::DeleteAgent(_)
                 | Record::DeleteSpec(_)
                 | Record::DeleteAssignment(_)
                 | Record::DeleteGivenUp(_)
                 | Record::DeleteFramework(_)
+                | Record::DeleteGone(_)
                 | Record::DeleteRole(_) => {}
             }
         }
         assignments.sort_unstable_by_key(|&(number, _)| number);
         given_up.sort_unstable_by_key(|&(number, _)| number);
+        gone.sort_unstable();
+        for (at, agent) in gone {
+            self.frameworks.agent_gone(agent, at);
+        }
+        if *self.maintenance != Maintenance::default() {
+            step.event(Event::Maintenance(self.maintenance.clone()));
+        }
         for (agent, records) in parts {
             if let Some(agent) = self.agents.get_mut(&agent) {
                 agent.pots = Pots::restored(records);

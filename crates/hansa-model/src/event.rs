@@ -11,6 +11,7 @@ use crate::group::GroupVersion;
 use crate::id::{
     AgentId, AppId, DeploymentId, FrameworkId, InstanceId, OfferId, Owner, RoleName, SpecId, TaskId,
 };
+use crate::maintenance::Maintenance;
 use crate::resources::{Allocation, Resources};
 use crate::role::{Role, Totals};
 use crate::spec::Origin;
@@ -72,6 +73,8 @@ pub enum Event {
     },
     /// A role was configured, or its use changed.
     Role(Arc<RoleView>),
+    /// Operators said something of machines in general.
+    Maintenance(Arc<Maintenance>),
     /// A framework subscribed, or something about it changed.
     Framework(Arc<FrameworkView>),
     /// A framework is gone for ever; what it was last is said by the `Framework` event before.

@@ -17,6 +17,7 @@ pub mod framework;
 pub mod group;
 pub mod id;
 pub mod label;
+pub mod maintenance;
 pub mod planted;
 pub mod record;
 pub mod resources;

@@ -36,11 +36,15 @@ pub enum Table {
     Frameworks,
     /// Reservations and volumes of machines, by agent id.
     Reservations,
+    /// What operators said of machines in general; one row.
+    Maintenance,
+    /// Agents that operators declared gone, by agent id.
+    GoneAgents,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 14] = [
+    pub const ALL: [Table; 16] = [
         Table::Cluster,
         Table::Agents,
         Table::Specs,
@@ -55,6 +59,8 @@ impl Table {
         Table::Failing,
         Table::Frameworks,
         Table::Reservations,
+        Table::Maintenance,
+        Table::GoneAgents,
     ];
 
     /// The stored name.
@@ -74,6 +80,8 @@ impl Table {
             Table::Failing => "failing",
             Table::Frameworks => "frameworks",
             Table::Reservations => "reservations",
+            Table::Maintenance => "maintenance",
+            Table::GoneAgents => "gone_agents",
         }
     }
 }

@@ -138,6 +138,7 @@ impl Translator {
             | Event::Group(_)
             | Event::GroupVersionDropped(..)
             | Event::Role(_)
+            | Event::Maintenance(_)
             | Event::Framework(_)
             | Event::FrameworkRemoved(_)
             | Event::Executor(_)

@@ -137,7 +137,7 @@ pub(crate) struct Frameworks {
     /// Outstanding offers.
     pub offers: Offers,
     /// Agents that operators declared gone, the oldest first.
-    gone: VecDeque<AgentId>,
+    gone: VecDeque<(AgentId, Timestamp)>,
 }
 
 impl Frameworks {
@@ -181,19 +181,24 @@ impl Frameworks {
         self.by_stream.get(&stream)
     }
 
-    /// An operator declared an agent gone.
-    pub fn agent_gone(&mut self, agent: AgentId) {
+    /// An operator declared an agent gone. Gives one that is forgotten for that.
+    pub fn agent_gone(&mut self, agent: AgentId, at: Timestamp) -> Option<AgentId> {
         /// How many are remembered.
         const REMEMBERED: usize = 1_000;
-        self.gone.push_back(agent);
-        if self.gone.len() > REMEMBERED {
-            self.gone.pop_front();
-        }
+        // It may have come back under its old id, and gone again.
+        self.gone.retain(|(known, _)| *known != agent);
+        self.gone.push_back((agent, at));
+        if self.gone.len() > REMEMBERED { self.gone.pop_front().map(|(agent, _)| agent) } else { None }
     }
 
     /// Whether that happened lately.
     pub fn is_gone(&self, agent: &AgentId) -> bool {
-        self.gone.contains(agent)
+        self.gone.iter().any(|(gone, _)| gone == agent)
+    }
+
+    /// Agents that are gone, since when.
+    pub fn gone(&self) -> impl Iterator<Item = &(AgentId, Timestamp)> {
+        self.gone.iter()
     }
 }
 

@@ -64,6 +64,7 @@ fn a_machine_that_is_gone_loses_everything() {
         world.order("a", AgentOrder::Gone),
         "record put given up 1 web
          record delete assignment 1
+         record put gone a
          record delete agent a
          event web.t TASK_GONE_BY_OPERATOR
          event web.t removed

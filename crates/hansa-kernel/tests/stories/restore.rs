@@ -3,6 +3,7 @@
 use crate::world::*;
 use hansa_kernel::{AgentOrder, AgentRecord, AssignmentRecord, Command, Record};
 use hansa_model::event::AgentState;
+use hansa_model::maintenance::{Machine, Maintenance, Window};
 use hansa_model::role::Bound;
 use hansa_model::spec::GroupSpec;
 use hansa_model::task::TaskState::*;
@@ -212,4 +213,29 @@ fn a_store_that_makes_no_sense_is_said_so() {
          event alarm store-inconsistent
          event agent a Disconnected 0",
     );
+}
+
+#[test]
+fn what_was_said_of_machines_in_general_is_kept() {
+    let mut world = World::new();
+    let machine = Machine { hostname: Some("a".into()), ip: None };
+    let window = Window { machines: vec![machine.clone()], start_ns: 5, duration_ns: Some(6) };
+    let said = Maintenance {
+        windows: vec![window],
+        begun: [machine.clone()].into(),
+        down: [machine].into(),
+        ..Maintenance::default()
+    };
+    let set = |said: &Maintenance| Command::SetMaintenance {
+        principal: "p".into(),
+        maintenance: said.clone().into(),
+    };
+    let told = world.apply(set(&said));
+    assert!(told.starts_with("record put maintenance\nevent Maintenance("), "{told}");
+    check(world.apply(set(&said)), "");
+    let again = world.restart();
+    assert!(again.contains("event Maintenance(Maintenance { windows: [Window {"), "{again}");
+    check(world.apply(set(&said)), "");
+    assert!(world.apply(set(&Maintenance::default())).contains("event Maintenance"));
+    check(world.restart(), "");
 }

@@ -5,6 +5,7 @@ use hansa_kernel::*;
 use hansa_model::agent::{GroupReport, Hello};
 use hansa_model::event::{Event, TaskChange};
 use hansa_model::framework::{FrameworkEvent, FrameworkUpdate, Offer, StreamId};
+use hansa_model::maintenance::Maintenance;
 use hansa_model::role::{Bound, Role};
 use hansa_model::scheduler::{Answer, Call, Claim, Notice, Placement};
 use hansa_model::spec::{GroupSpec, Launch, Origin, TaskSpec};
@@ -62,12 +63,15 @@ pub fn key(record: &Record) -> String {
         Record::PutFramework(record) => format!("framework {}", record.info.id),
         Record::DeleteFramework(id) => format!("framework {id}"),
         Record::PutParts(agent, _) => format!("parts {agent}"),
+        Record::PutMaintenance(_) => "maintenance".into(),
+        Record::PutGone(agent, _) | Record::DeleteGone(agent) => format!("gone {agent}"),
     }
 }
 
 fn is_put(record: &Record) -> bool {
     match record {
         Record::PutParts(_, parts) => !parts.is_empty(),
+        Record::PutMaintenance(said) => **said != Maintenance::default(),
         record => matches!(
             record,
             Record::PutAgent(_)
@@ -76,6 +80,7 @@ fn is_put(record: &Record) -> bool {
                 | Record::PutGivenUp(..)
                 | Record::PutRole(_)
                 | Record::PutFramework(_)
+                | Record::PutGone(..)
         ),
     }
 }

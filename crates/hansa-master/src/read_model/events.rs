@@ -197,6 +197,7 @@ impl ReadModel {
             | Event::AppRemovalDropped(..)
             | Event::Group(_)
             | Event::GroupVersionDropped(..)
+            | Event::Maintenance(_)
             | Event::Executor(_)
             | Event::ExecutorRemoved(_)
             | Event::Offer(_)

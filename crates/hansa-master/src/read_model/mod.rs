@@ -30,6 +30,7 @@ use hansa_model::event::{
 };
 use hansa_model::framework::Offer;
 use hansa_model::group::GroupVersion;
+use hansa_model::maintenance::Maintenance;
 use hansa_model::spec::Origin;
 use hansa_model::{AgentId, AppId, DeploymentId, FrameworkId, RoleName, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
@@ -69,6 +70,7 @@ pub struct ReadModel {
     groups: BTreeMap<AppId, BTreeMap<Timestamp, Arc<GroupVersion>>>,
     deployments: BTreeMap<DeploymentId, Arc<DeploymentView>>,
     roles: BTreeMap<RoleName, Arc<RoleView>>,
+    maintenance: Arc<Maintenance>,
     /// By hash for the many updates, and the ids in order for pages.
     tasks: FxHashMap<TaskId, Told>,
     task_order: BTreeSet<TaskId>,
@@ -285,6 +287,11 @@ impl ReadModel {
         self.roles.values()
     }
 
+    /// What operators said of machines in general.
+    pub fn maintenance(&self) -> &Arc<Maintenance> {
+        &self.maintenance
+    }
+
     /// One role.
     pub fn role(&self, name: &RoleName) -> Option<&Arc<RoleView>> {
         self.roles.get(name)
@@ -387,6 +394,7 @@ impl ReadModel {
             Event::Role(view) => {
                 self.roles.insert(view.role.name.clone(), view.clone());
             }
+            Event::Maintenance(said) => self.maintenance = said.clone(),
             Event::Framework(view) => self.frameworks.put(view),
             Event::FrameworkRemoved(id) => self.frameworks.remove(id, self.at),
             Event::Executor(view) => {

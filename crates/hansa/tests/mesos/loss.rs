@@ -16,6 +16,7 @@ cases! {
     master_restarts: "a new master: the framework comes back, its tasks are known again from the agents",
     not_yet_back: "while an agent that was known has not come back, nobody is told anything of its tasks",
     drained_and_gone: "DRAIN_AGENT with mark_gone: drained, then gone",
+    maintenance_is_kept: "maintenance schedules, machines that are down and agents that are gone outlive the master",
 }
 
 /// A cluster with one agent, and what cases are given of it; None: the master is not ours.
@@ -198,5 +199,45 @@ async fn drained_and_gone(world: &World) {
         assert!(begun.elapsed() < crate::PATIENCE, "{agents}");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+    framework.teardown().await;
+}
+
+async fn maintenance_is_kept(world: &World) {
+    let Some((world, mut cluster)) = own(world).await else { return };
+    let mut framework = Scheduler::subscribe(&world, &patient("loss", &["PARTITION_AWARE"])).await;
+    let agent = framework.offer().await["agent_id"].clone();
+    let machines = json!([{"hostname": "Node1"}, {"hostname": "elsewhere", "ip": "10.9.9.9"}]);
+    let window =
+        json!({"start": {"nanoseconds": 4_000_000_000_000_000_000_u64}, "duration": {"nanoseconds": 5}});
+    let windows = json!([{"machine_ids": machines, "unavailability": window}]);
+    let set = json!({"schedule": {"windows": windows}});
+    done(&world, json!({"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": set}), 200)
+        .await;
+    let down = json!({"machines": [{"hostname": "node1"}]});
+    done(&world, json!({"type": "START_MAINTENANCE", "start_maintenance": down}), 200).await;
+    let told = async || {
+        let schedule = read(&world, "GET_MAINTENANCE_SCHEDULE").await;
+        (schedule, read(&world, "GET_MAINTENANCE_STATUS").await)
+    };
+    let before = told().await;
+    assert_eq!(before.0["schedule"]["windows"], windows, "as it was given");
+    assert_eq!(before.1["status"]["down_machines"], json!([{"hostname": "node1"}]));
+    let gone = json!({"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": agent}});
+    cluster.kill_machine(0).await;
+    done(&world, gone, 200).await;
+    let id = framework.vanish();
+    cluster.kill_master().await;
+    cluster.start_master();
+    crate::support::until("the master answers", async || cluster.http.text("/health").await.map(drop)).await;
+    assert_eq!(told().await, before);
+    let up = json!({"type": "STOP_MAINTENANCE", "stop_maintenance": down});
+    done(&world, up, 200).await;
+    assert_eq!(told().await.1["status"].get("down_machines"), None);
+    let mut framework = again(&world, &patient("loss", &["PARTITION_AWARE"]), &id).await;
+    let asked = json!({"type": "RECONCILE", "reconcile": {"tasks": [
+        {"task_id": {"value": "was-there"}, "agent_id": agent}
+    ]}});
+    framework.call(asked).await;
+    assert_eq!(framework.update("was-there").await["state"], "TASK_GONE_BY_OPERATOR");
     framework.teardown().await;
 }

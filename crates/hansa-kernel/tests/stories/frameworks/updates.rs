@@ -108,6 +108,11 @@ fn a_machine_that_booted_or_is_gone() {
         world.reconcile("f", &[("t", Some("a"))]),
         "stream 1 update t TASK_GONE_BY_OPERATOR REASON_RECONCILIATION",
     );
+    // Another leader says the same.
+    world.restart();
+    world.subscribe(info("f", "r"));
+    let heard = world.reconcile("f", &[("t", Some("a"))]);
+    assert!(heard.ends_with(" update t TASK_GONE_BY_OPERATOR REASON_RECONCILIATION"), "{heard}");
 }
 
 #[test]

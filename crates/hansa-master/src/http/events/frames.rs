@@ -133,6 +133,7 @@ impl<'a> Touched<'a> {
             | Event::AppRemovalDropped(..)
             | Event::Group(_)
             | Event::GroupVersionDropped(..)
+            | Event::Maintenance(_)
             | Event::Executor(_)
             | Event::ExecutorRemoved(_)
             | Event::Offer(_)

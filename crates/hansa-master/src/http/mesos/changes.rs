@@ -3,12 +3,11 @@
 use super::Mesos;
 use super::answers::Refused;
 use super::scheduler::refused;
-use super::steward::{self, Improper};
+use super::steward::{Improper, Unchanged};
 use crate::cell::{AgentOrder, Request};
 use axum::http::StatusCode;
 use hansa_mesos::call::operation;
 use hansa_mesos::proto::v1;
-use hansa_mesos::proto::v1::maintenance::Schedule;
 use hansa_mesos::{Invalid, names, resources};
 use hansa_model::event::AgentState;
 use hansa_model::framework::{FrameworkCall, Operation, Part};
@@ -35,9 +34,12 @@ fn invalid(invalid: &Invalid) -> Refused {
     Refused::bad(invalid.to_string())
 }
 
-impl From<Improper> for Refused {
-    fn from(Improper(words): Improper) -> Self {
-        Refused::bad(words)
+impl From<Unchanged> for Refused {
+    fn from(unchanged: Unchanged) -> Self {
+        match unchanged {
+            Unchanged::Improper(Improper(words)) => Refused::bad(words),
+            Unchanged::Submit(error) => refused(error),
+        }
     }
 }
 
@@ -194,7 +196,7 @@ impl Mesos {
         }
         self.submit(Request::AdminAgent { agent: agent.clone(), order }).await?;
         if matches!(order, AgentOrder::Reactivate | AgentOrder::Gone) {
-            self.steward.drain(&agent, None);
+            self.steward.drain(&agent, None).await?;
         }
         Ok(())
     }
@@ -208,29 +210,7 @@ impl Mesos {
         let most = config.max_grace_period.as_ref().and_then(|period| u64::try_from(period.nanoseconds).ok());
         let order = most.map_or(AgentOrder::Drain, |most| AgentOrder::DrainWithin(most / 1_000_000));
         self.order(id, order).await?;
-        self.steward.drain(&AgentId::from(id), Some(config));
-        Ok(())
-    }
-
-    /// Sets the maintenance schedule as a whole.
-    pub(super) async fn set_schedule(&self, schedule: Schedule) -> Result<(), Refused> {
-        let released = self.steward.set_schedule(schedule)?;
-        steward::order(&self.master, &released, AgentOrder::Reactivate).await;
-        Ok(())
-    }
-
-    /// Maintenance begins: what is still there has to go.
-    pub(super) async fn machines_down(&self, machines: &[v1::MachineId]) -> Result<(), Refused> {
-        self.steward.down(machines)?;
-        steward::order(&self.master, machines, AgentOrder::Drain).await;
-        Ok(())
-    }
-
-    /// Maintenance is over.
-    pub(super) async fn machines_up(&self, machines: &[v1::MachineId]) -> Result<(), Refused> {
-        self.steward.up(machines)?;
-        steward::order(&self.master, machines, AgentOrder::Reactivate).await;
-        Ok(())
+        Ok(self.steward.drain(&AgentId::from(id), Some(config)).await?)
     }
 }
 

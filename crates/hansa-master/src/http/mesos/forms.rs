@@ -1,8 +1,8 @@
 //! The older endpoints that change something: forms and JSON in, a status out.
 
-use super::Mesos;
 use super::answers::{self, Query, Refused};
 use super::changes::{Act, scalars_of};
+use super::{Mesos, steward};
 use crate::http::extract;
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -102,16 +102,16 @@ pub(super) async fn schedule(mesos: &Mesos, request: Request) -> Result<Response
     only(request.method(), "GET,HEAD,POST")?;
     if request.method() == Method::POST {
         let schedule: Schedule = document(&body(request).await?)?;
-        mesos.set_schedule(schedule).await?;
+        mesos.steward.set_schedule(&schedule).await?;
         return Ok(answers::empty(StatusCode::OK));
     }
-    Ok(answers::json(&codec::to_value(&mesos.steward.schedule())))
+    Ok(answers::json(&codec::to_value(&steward::schedule(&mesos.steward.said()))))
 }
 
 /// `/maintenance/status`
 pub(super) fn status(mesos: &Mesos, request: &Request) -> Result<Response, Refused> {
     only(request.method(), "GET,HEAD")?;
-    Ok(answers::json(&codec::to_value(&mesos.steward.status())))
+    Ok(answers::json(&codec::to_value(&steward::status(&mesos.steward.said()))))
 }
 
 /// `/machine/down` and `/machine/up`
@@ -120,8 +120,8 @@ pub(super) async fn machines(mesos: &Mesos, down: bool, request: Request) -> Res
     let machines: Vec<v1::MachineId> =
         codec::decode_list(&body(request).await?).map_err(|error| Refused::bad(error.to_string()))?;
     match down {
-        true => mesos.machines_down(&machines).await?,
-        false => mesos.machines_up(&machines).await?,
+        true => mesos.steward.down(&machines).await?,
+        false => mesos.steward.up(&machines).await?,
     }
     Ok(answers::empty(StatusCode::OK))
 }

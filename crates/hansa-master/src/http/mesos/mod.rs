@@ -60,9 +60,9 @@ pub(super) struct Mesos {
 impl Mesos {
     /// The surface of a master; looks after its maintenance windows from now on.
     pub(super) fn new(master: Master) -> Self {
-        let steward = Arc::<Steward>::default();
+        let steward = Arc::new(Steward::new(master.clone()));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(steward::watch(master.clone(), steward.clone()));
+            runtime.spawn(steward::watch(steward.clone()));
         }
         Self {
             master,
@@ -139,8 +139,8 @@ impl Mesos {
         wanted: Wanted,
         make: impl FnOnce(Picture) -> T + Send + 'static,
     ) -> Result<Response, Refused> {
-        let (master, steward) = (self.master.clone(), self.steward.clone());
-        self.aside(move || answers::json(&make(Picture::take(&master, &steward, me, &wanted)))).await
+        let master = self.master.clone();
+        self.aside(move || answers::json(&make(Picture::take(&master, me, &wanted)))).await
     }
 
     /// Does something long on a thread of its own, a few at a time; the picture shows by then whatever was told to anybody

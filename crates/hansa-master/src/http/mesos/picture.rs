@@ -2,13 +2,14 @@
 //! before anything is written down, and writing is done where nothing waits for it.
 
 use super::about::Me;
-use super::steward::Steward;
+use super::steward;
 use crate::Master;
 use crate::read_model::{Agent, Framework, ReadModel, Told, app_of, framework_of};
 use hansa_mesos::proto::v1;
 use hansa_model::app::AppVersion;
 use hansa_model::event::{AgentState, ExecutorView, FrameworkView, RoleView, TaskView};
 use hansa_model::framework::{Capability, Offer};
+use hansa_model::maintenance::Maintenance;
 use hansa_model::spec::Origin;
 use hansa_model::task::TaskState;
 use hansa_model::{AgentId, AppId, FrameworkId, InstanceId, Timestamp};
@@ -79,7 +80,7 @@ pub(super) struct Picture {
     /// Roles by name.
     pub(super) roles: Vec<Arc<RoleView>>,
     /// How machines are being drained, where it was said.
-    drains: BTreeMap<AgentId, v1::DrainConfig>,
+    maintenance: Arc<Maintenance>,
     /// Machines that have tasks that live.
     busy: BTreeSet<AgentId>,
     /// The versions of services that tasks are of.
@@ -109,12 +110,12 @@ impl Wanted {
 
 impl Picture {
     /// Takes it.
-    pub(super) fn take(master: &Master, steward: &Steward, me: Me, wanted: &Wanted) -> Self {
-        Self::of(&master.read(), master, steward, me, wanted)
+    pub(super) fn take(master: &Master, me: Me, wanted: &Wanted) -> Self {
+        Self::of(&master.read(), master, me, wanted)
     }
 
     /// The same, of a picture that stands still already.
-    pub(super) fn of(model: &ReadModel, master: &Master, steward: &Steward, me: Me, wanted: &Wanted) -> Self {
+    pub(super) fn of(model: &ReadModel, master: &Master, me: Me, wanted: &Wanted) -> Self {
         let identity = master.identity();
         let services = FrameworkId::from(identity.cluster.as_str());
         let mut scenes = Vec::with_capacity(model.frameworks().len() + 1);
@@ -164,7 +165,8 @@ impl Picture {
         let roles = model.roles().cloned().collect();
         let live = |agent: &&Agent| model.agent_counts(&agent.view.id).live() > 0;
         let busy = model.agents().filter(live).map(|agent| agent.view.id.clone()).collect();
-        Self { me, agents, scenes, completed, roles, drains: steward.drains(), busy, versions }
+        let maintenance = model.maintenance().clone();
+        Self { me, agents, scenes, completed, roles, maintenance, busy, versions }
     }
 
     /// The definition that a service's task was made by, as far as it is known.
@@ -188,7 +190,7 @@ impl Picture {
             AgentState::Draining => v1::DrainState::Drained,
             _ => return None,
         };
-        let config = self.drains.get(id).cloned().unwrap_or_default();
+        let config = self.maintenance.drains.get(id).map(steward::drain_config).unwrap_or_default();
         Some(v1::DrainInfo { state: state as i32, config })
     }
 

@@ -4,7 +4,6 @@
 
 use super::legacy::State;
 use super::picture::{Picture, Wanted};
-use super::steward::Steward;
 use super::{Me, answers};
 use crate::http::tests::{Running, serving};
 use axum::http::HeaderMap;
@@ -67,7 +66,7 @@ async fn the_state_of_many_tasks_is_written_from_pointers() {
     master.inner().shared.model.write().unwrap().fold(&published);
 
     let me = Me::of(master, &HeaderMap::new());
-    let picture = Picture::take(master, &Steward::default(), me, &Wanted::default());
+    let picture = Picture::take(master, me, &Wanted::default());
     let answer = answers::json(&State(picture));
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
     let state: serde_json::Value = serde_json::from_slice(&body).unwrap();

@@ -63,12 +63,12 @@ struct Over(&'static str);
 
 /// Answers SUBSCRIBE.
 pub(super) async fn subscribe(mesos: &Mesos, me: Me, form: Codec) -> Result<Response, Refused> {
-    let (master, steward) = (mesos.master.clone(), mesos.steward.clone());
+    let master = mesos.master.clone();
     let ended = mesos.subscribers.join();
     let (first, known, published) = mesos
         .aside(move || {
             let (picture, published) =
-                master.subscribe_with(|model| Picture::of(model, &master, &steward, me, &Wanted::default()));
+                master.subscribe_with(|model| Picture::of(model, &master, me, &Wanted::default()));
             let known = Known::of(&picture);
             let subscribed = event::Subscribed {
                 get_state: Some(shapes::state_of(&picture)),

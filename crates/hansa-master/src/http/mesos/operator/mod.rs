@@ -8,7 +8,7 @@ use super::answers::{self, Refused};
 use super::changes::{Act, scalars_of};
 use super::picture::{Picture, Wanted};
 use super::scheduler::read;
-use super::{Mesos, files, metrics, negotiate};
+use super::{Mesos, files, metrics, negotiate, steward};
 use crate::cell::AgentOrder;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -42,10 +42,10 @@ pub(super) async fn answer(mesos: &Mesos, me: Me, request: Request) -> Result<Re
     }
     let kind = call.r#type();
     // Roles and agents show what their tasks have, so all of them are needed.
-    let (master, steward) = (mesos.master.clone(), mesos.steward.clone());
+    let master = mesos.master.clone();
     mesos
         .aside(move || {
-            let picture = Picture::take(&master, &steward, me, &Wanted::default());
+            let picture = Picture::take(&master, me, &Wanted::default());
             written(form, &long(&picture, kind))
         })
         .await
@@ -135,12 +135,14 @@ fn short(mesos: &Mesos, me: &Me, call: &Call) -> Result<Option<Message>, Refused
             ..of(Kind::GetMaster)
         },
         Type::GetMaintenanceStatus => Message {
-            get_maintenance_status: Some(response::GetMaintenanceStatus { status: mesos.steward.status() }),
+            get_maintenance_status: Some(response::GetMaintenanceStatus {
+                status: steward::status(&mesos.steward.said()),
+            }),
             ..of(Kind::GetMaintenanceStatus)
         },
         Type::GetMaintenanceSchedule => Message {
             get_maintenance_schedule: Some(response::GetMaintenanceSchedule {
-                schedule: mesos.steward.schedule(),
+                schedule: steward::schedule(&mesos.steward.said()),
             }),
             ..of(Kind::GetMaintenanceSchedule)
         },
@@ -229,13 +231,13 @@ async fn change(mesos: &Mesos, call: &Call) -> Result<Option<Response>, Refused>
         }
         Type::UpdateMaintenanceSchedule => {
             let asked = part(&call.update_maintenance_schedule, "update_maintenance_schedule")?;
-            mesos.set_schedule(asked.schedule.clone()).await?;
+            mesos.steward.set_schedule(&asked.schedule).await?;
         }
         Type::StartMaintenance => {
-            mesos.machines_down(&part(&call.start_maintenance, "start_maintenance")?.machines).await?;
+            mesos.steward.down(&part(&call.start_maintenance, "start_maintenance")?.machines).await?;
         }
         Type::StopMaintenance => {
-            mesos.machines_up(&part(&call.stop_maintenance, "stop_maintenance")?.machines).await?;
+            mesos.steward.up(&part(&call.stop_maintenance, "stop_maintenance")?.machines).await?;
         }
         Type::DrainAgent => {
             let asked = part(&call.drain_agent, "drain_agent")?;
