@@ -16,9 +16,9 @@ use hansa_model::record::{Mutation, Table};
 use hansa_model::role::Role;
 use hansa_model::scheduler::{self, Call, Notice};
 use hansa_model::service::{ServiceAnswer, ServiceCommand, ServiceRefusal};
-use hansa_model::{AgentId, AppId, ClusterId, FrameworkId, Owner, Principal, Term, Timestamp};
+use hansa_model::{AgentId, AppId, ClusterId, FrameworkId, Owner, Principal, RoleName, Term, Timestamp};
 use hansa_schedulers::services::{self, Services};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// One agent stream, numbered by the shell; never used twice.
@@ -152,6 +152,8 @@ pub enum Request {
     Explain(AppId),
     /// Why a framework is offered what it is offered, or nothing.
     ExplainFramework(FrameworkId),
+    /// How many refusals of frameworks hold, by role.
+    CountFilters,
 }
 
 /// What a client is told.
@@ -169,6 +171,8 @@ pub enum Answer {
     Explanation(Box<Explanation>),
     /// How a framework stands with the allocator.
     Framework(Box<FrameworkExplanation>),
+    /// So many refusals in each role that has a framework.
+    Filters(BTreeMap<RoleName, u64>),
 }
 
 /// Why a request was refused; nothing has changed.
@@ -492,6 +496,7 @@ impl Cell {
                 Some(explanation) => Ok(Answer::Explanation(Box::new(explanation))),
                 None => Err(Failure::Service(ServiceRefusal::UnknownApp(app))),
             },
+            Request::CountFilters => Ok(Answer::Filters(self.kernel.filters_in_force())),
             Request::ExplainFramework(id) => match self.kernel.explain_framework(&id) {
                 Some(explanation) => Ok(Answer::Framework(Box::new(explanation))),
                 None => Err(Failure::Kernel(kernel::Refusal::UnknownFramework)),

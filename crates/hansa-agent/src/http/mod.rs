@@ -40,6 +40,7 @@ struct Context {
     allow_exec: bool,
     verbosity: Option<Verbosity>,
     sessions: Arc<mesos::nested::Sessions>,
+    disk: Arc<mesos::disk::DiskUse>,
 }
 
 impl Context {
@@ -78,9 +79,9 @@ pub(crate) fn router(
     allow_exec: bool,
     verbosity: Option<Verbosity>,
 ) -> Router {
-    let sessions = Arc::default();
+    let (sessions, disk) = (Arc::default(), Arc::default());
     let sandboxes = Arc::new(sandboxes);
-    let context = Context { events, sandboxes, images, allow_exec, verbosity, sessions };
+    let context = Context { events, sandboxes, images, allow_exec, verbosity, sessions, disk };
     let routes = Router::new()
         .route("/hansa/v1/tasks/{task}/usage", get(usage::usage))
         .route("/hansa/v1/tasks/{task}/history", get(usage::history))

@@ -123,6 +123,16 @@ impl Filters {
         self.machines.remove(agent);
     }
 
+    /// How many refusals hold now, of each seat in its epoch. Looks at every machine.
+    pub fn counts(&self, now: Timestamp) -> FxHashMap<(SeatAt, u64), u64> {
+        let mut counts = FxHashMap::default();
+        for (seat, refusals) in self.machines.values().flatten() {
+            let holds = refusals.list.iter().filter(|refusal| refusal.until > now).count() as u64;
+            *counts.entry((*seat, refusals.epoch)).or_default() += holds;
+        }
+        counts
+    }
+
     /// All that a seat refuses now, by machine. Looks at every machine.
     pub fn of(&self, now: Timestamp, (seat, epoch): (SeatAt, u64)) -> Vec<(AgentId, Refusal)> {
         let mut all: Vec<(AgentId, Refusal)> = Vec::new();

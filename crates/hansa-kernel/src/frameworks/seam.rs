@@ -144,6 +144,11 @@ impl Kernel {
         self.frameworks.offers.iter().next().is_some()
     }
 
+    /// How many refusals of frameworks hold now, by role. Looks at every machine.
+    pub fn filters_in_force(&self) -> BTreeMap<RoleName, u64> {
+        self.allocator.filters_in_force(self.now)
+    }
+
     /// Why a framework is offered what it is offered, or nothing; None: it is not known. Looks at every idle machine.
     pub fn explain_framework(&self, id: &FrameworkId) -> Option<FrameworkExplanation> {
         let (capacity, free) = (self.book.capacity(), self.book.free());

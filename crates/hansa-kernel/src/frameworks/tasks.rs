@@ -187,7 +187,7 @@ impl Kernel {
             address: self.agents.get(agent).map(|agent| agent.hello.address.clone()).unwrap_or_default(),
             executor: run.map(|run| run.id.clone()).or_else(|| task.cloned()),
             container: Some(run.map_or_else(|| group.instance().clone(), |run| run.container.clone())),
-            source: source_of(&status),
+            source: Source::of(&status),
             uuid: Some(status.uuid()),
             status,
             unreachable_since: None,
@@ -388,30 +388,5 @@ fn began(status: &TaskStatus) -> bool {
         TaskState::Gone | TaskState::Dropped | TaskState::Error => false,
         TaskState::Killed => status.reason != Some(Reason::ReasonTaskKilledDuringLaunch),
         _ => true,
-    }
-}
-
-/// Who said it: whoever runs a command task is its executor, except where only the agent can know.
-fn source_of(status: &TaskStatus) -> Source {
-    use Reason::*;
-    match status.reason {
-        _ if status.sequence == 0 => Source::SourceMaster,
-        _ if status.executor.is_some() => Source::SourceExecutor,
-        Some(
-            ReasonContainerLaunchFailed
-            | ReasonContainerLimitationMemory
-            | ReasonContainerLimitationDisk
-            | ReasonContainerPreempted
-            | ReasonAgentRestarted
-            | ReasonExecutorTerminated
-            | ReasonExecutorRegistrationTimeout
-            | ReasonExecutorReregistrationTimeout
-            | ReasonExecutorUnregistered
-            | ReasonTaskUnknown
-            | ReasonTaskInvalid
-            | ReasonTaskKilledDuringLaunch
-            | ReasonResourcesUnknown,
-        ) => Source::SourceAgent,
-        _ => Source::SourceExecutor,
     }
 }

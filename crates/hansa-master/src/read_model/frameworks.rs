@@ -5,7 +5,7 @@ use super::app_of;
 use super::counts::STATES;
 use super::ended::EndedOfServices;
 use hansa_model::event::{ExecutorView, FrameworkView, OfferEnd, TaskView};
-use hansa_model::framework::Offer;
+use hansa_model::framework::{Offer, Source};
 use hansa_model::task::{Exit, Reason, TaskState, TaskStatus};
 use hansa_model::{AgentId, FrameworkId, InstanceId, OfferId, TaskId, Timestamp};
 use rustc_hash::FxHashMap;
@@ -122,10 +122,12 @@ pub struct Framework {
 }
 
 /// What was counted since this master began to lead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tallies {
     /// Tasks by the terminal state that they ended in, in the order of [`STATES`].
     ended: [u64; STATES.len()],
+    /// The same with who said so and why, where there is a reason.
+    reasons: BTreeMap<(TaskState, Source, Reason), u64>,
     /// Agents that were seen for the first time.
     pub agents_registered: u64,
     /// Agents that came back.
@@ -144,14 +146,23 @@ impl Tallies {
         self.ended.get(state as usize).copied().unwrap_or_default()
     }
 
-    /// A task was told to be in a state.
-    pub(super) fn told(&mut self, before: Option<TaskState>, now: TaskState) {
+    /// Tasks that ended with a reason: in which state, by whose word, why; and how many.
+    pub fn reasons(&self) -> impl Iterator<Item = ((TaskState, Source, Reason), u64)> {
+        self.reasons.iter().map(|(what, count)| (*what, *count))
+    }
+
+    /// A task was told to stand so.
+    pub(super) fn told(&mut self, before: Option<TaskState>, status: &TaskStatus) {
+        let now = status.state;
         self.updates += u64::from(now != TaskState::Staging);
         if now.is_terminal()
             && before.is_none_or(|before| !before.is_terminal())
             && let Some(count) = self.ended.get_mut(now as usize)
         {
             *count += 1;
+            if let Some(reason) = status.reason {
+                *self.reasons.entry((now, Source::of(status), reason)).or_default() += 1;
+            }
         }
     }
 }

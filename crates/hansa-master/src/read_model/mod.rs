@@ -446,7 +446,7 @@ impl ReadModel {
         let id = &view.status.task;
         let told = Told::after(self.tasks.get(id), view);
         let old = self.tasks.insert(id.clone(), told).map(|old| old.view);
-        self.tallies.told(old.as_ref().map(|old| old.status.state), view.status.state);
+        self.tallies.told(old.as_ref().map(|old| old.status.state), &view.status);
         self.frameworks.put_task(view);
         match &old {
             Some(old) => self.counts.remove(old),

@@ -3,7 +3,7 @@
 use super::parts::Part;
 use super::raw::Raw;
 use crate::id::{AgentId, FrameworkId, InstanceId, OfferId, RoleName};
-use crate::task::{TaskState, TaskStatus};
+use crate::task::{Reason, TaskState, TaskStatus};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ pub struct Offer {
 }
 
 /// Who made an update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Source {
     /// The master.
@@ -82,6 +82,33 @@ pub enum Source {
     SourceAgent,
     /// The executor (also the agent in the place of one).
     SourceExecutor,
+}
+
+impl Source {
+    /// Who said it: whoever runs a command task is its executor, except where only the agent can know.
+    pub fn of(status: &TaskStatus) -> Self {
+        use Reason::*;
+        match status.reason {
+            _ if status.sequence == 0 => Source::SourceMaster,
+            _ if status.executor.is_some() => Source::SourceExecutor,
+            Some(
+                ReasonContainerLaunchFailed
+                | ReasonContainerLimitationMemory
+                | ReasonContainerLimitationDisk
+                | ReasonContainerPreempted
+                | ReasonAgentRestarted
+                | ReasonExecutorTerminated
+                | ReasonExecutorRegistrationTimeout
+                | ReasonExecutorReregistrationTimeout
+                | ReasonExecutorUnregistered
+                | ReasonTaskUnknown
+                | ReasonTaskInvalid
+                | ReasonTaskKilledDuringLaunch
+                | ReasonResourcesUnknown,
+            ) => Source::SourceAgent,
+            _ => Source::SourceExecutor,
+        }
+    }
 }
 
 /// How a task stands, for its framework.

@@ -235,15 +235,23 @@ async fn statistics(world: &World) {
     let offer = framework.offer().await;
     let address = &offer["url"]["address"];
     let agent = format!("{}:{}", address["ip"].as_str().expect("an ip"), address["port"]);
-    framework.accept(&offer, &[launch(&[task("measured", &offer, "sleep 100000")])]).await;
+    let command = "head -c 2000000 /dev/zero > file; mv file written; sleep 100000";
+    framework.accept(&offer, &[launch(&[task("measured", &offer, command)])]).await;
     framework.until("measured", "TASK_RUNNING").await;
+    let path = format!("/frameworks/{}/executors/measured/runs/latest/written", framework.id);
+    let begun = std::time::Instant::now();
+    while Request::get(&format!("/files/read?path={path}&offset=-1")).send(&agent).await.status() != 200 {
+        assert!(begun.elapsed() < crate::PATIENCE, "{path}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     for path in ["/monitor/statistics", "/containers", "/slave(1)/containers"] {
         let all = Request::get(path).send(&agent).await.json();
         let all = all.as_array().expect("a list");
         let one = all.iter().find(|one| one["framework_id"] == framework.id.as_str()).expect("the task's");
         has(one, "executor_id executor_name framework_id source statistics");
         assert_eq!(one["executor_id"], "measured");
-        has(&one["statistics"], "timestamp cpus_limit mem_limit_bytes");
+        has(&one["statistics"], "timestamp cpus_limit mem_limit_bytes disk_limit_bytes disk_used_bytes");
+        assert!(one["statistics"]["disk_used_bytes"].as_u64() >= Some(2_000_000), "{one}");
     }
     framework.teardown().await;
 }

@@ -3,7 +3,7 @@
 use crate::World;
 use crate::agents::any_agent;
 use crate::cases;
-use crate::scheduler::{Scheduler, info, info_with};
+use crate::scheduler::{Scheduler, info, info_with, launch, task};
 use crate::wire::Request;
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ cases! {
     of_allocators: "names of registrar and allocator",
     of_agents: "every name of an agent's that is scraped",
     counting: "what is counted is counted",
+    filters: "filters are counted by role, for as long as they hold",
+    reasons: "tasks that end for a reason are counted by state, source and reason",
 }
 
 async fn snapshot(address: &str) -> Value {
@@ -134,5 +136,41 @@ async fn counting(world: &World) {
     );
     let more = number(&after, "master/valid_status_updates") - number(&before, "master/valid_status_updates");
     assert!(more >= 2.0, "{more}");
+    framework.teardown().await;
+}
+
+async fn filters(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info_with("scraped", "declines", &["MULTI_ROLE"])).await;
+    let name = "allocator/mesos/offer_filters/roles/declines/active";
+    assert_eq!(snapshot(&world.master).await[name], 0.0);
+    let offer = framework.offer().await;
+    framework.decline(&offer, 1000.0).await;
+    let until = async |wanted: f64| {
+        let begun = std::time::Instant::now();
+        loop {
+            let all = snapshot(&world.master).await;
+            if all[name] == wanted {
+                break;
+            }
+            assert!(begun.elapsed() < crate::PATIENCE, "{wanted}: {all}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    until(1.0).await;
+    framework.call(serde_json::json!({"type": "REVIVE"})).await;
+    until(0.0).await;
+    framework.teardown().await;
+}
+
+async fn reasons(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("scraped")).await;
+    let offer = framework.offer().await;
+    let mut task = task("fails", &offer, "true");
+    task["command"]["uris"] = serde_json::json!([{"value": "/no/such/file"}]);
+    framework.accept(&offer, &[launch(&[task])]).await;
+    framework.until("fails", "TASK_FAILED").await;
+    let all = snapshot(&world.master).await;
+    let name = "master/task_failed/source_slave/reason_container_launch_failed";
+    assert!(all[name].as_f64() >= Some(1.0), "{all}");
     framework.teardown().await;
 }

@@ -1,5 +1,6 @@
 //! Containers and what they use: `/containers` and `/monitor/statistics`.
 
+use super::disk::Used;
 use super::places::Run;
 use super::state::{container_id, face};
 use crate::agent::Shell;
@@ -23,6 +24,8 @@ pub(super) struct Figure {
     pub(super) name: String,
     /// Where that comes from.
     pub(super) source: String,
+    /// Its sandbox, below the directory of all.
+    pub(super) sandbox: String,
     /// Which one.
     pub(super) id: v1::ContainerId,
     /// What it uses.
@@ -31,8 +34,22 @@ pub(super) struct Figure {
     pub(super) status: v1::ContainerStatus,
 }
 
-/// Every container; with those inside of others if `nested`.
-pub(super) fn all(shell: &Shell, nested: bool) -> Vec<Figure> {
+/// The sandboxes of all containers, below the directory of all sandboxes.
+pub(super) fn sandboxes(shell: &Shell) -> Vec<String> {
+    let all = all(shell, true, &Used::new());
+    all.iter().map(|figure| figure.sandbox.clone()).collect()
+}
+
+/// Every container; with those inside of others if `nested`. `used`: what sandboxes take on disk, as far as it is known.
+pub(super) fn all(shell: &Shell, nested: bool, used: &Used) -> Vec<Figure> {
+    let mut all = without_disk(shell, nested);
+    for figure in &mut all {
+        figure.statistics.disk_used_bytes = used.get(&figure.sandbox).copied();
+    }
+    all
+}
+
+fn without_disk(shell: &Shell, nested: bool) -> Vec<Figure> {
     let saved = shell.node.saved();
     let mut all = Vec::new();
     for held in saved.executors().values() {
@@ -56,7 +73,10 @@ pub(super) fn all(shell: &Shell, nested: bool) -> Vec<Figure> {
                 let spec = &group.launch.group.tasks[index].demand;
                 if nested && shell.containers.client(&container).is_some() {
                     let one = std::slice::from_ref(&container);
+                    let of = group.launch.framework.as_ref().and_then(|of| of.tasks.get(index));
+                    let task = of.map(|task| task.id.as_str()).unwrap_or_default();
                     all.push(Figure {
+                        sandbox: format!("{}/tasks/{task}", run.sandbox),
                         run: run.clone(),
                         name: face.name.clone(),
                         source: face.source.clone(),
@@ -72,6 +92,7 @@ pub(super) fn all(shell: &Shell, nested: bool) -> Vec<Figure> {
         all.push(Figure {
             statistics: statistics(shell, &containers, limits),
             status: status(shell, &held.run.container, id.clone(), &held.addresses),
+            sandbox: run.sandbox.clone(),
             run,
             name: face.name,
             source: face.source,
@@ -93,6 +114,7 @@ pub(super) fn all(shell: &Shell, nested: bool) -> Vec<Figure> {
                 (own.cpus_milli, own.mem, own.disk),
             ),
             status: status(shell, &container, id.clone(), &addresses.unwrap_or_default()),
+            sandbox: run.sandbox.clone(),
             run,
             name: face.name,
             source: face.source,
@@ -165,7 +187,7 @@ fn status(
 }
 
 /// `/containers`.
-pub(super) fn containers(shell: &Shell, nested: bool) -> Value {
+pub(super) fn containers(shell: &Shell, nested: bool, used: &Used) -> Value {
     let shown = |figure: &Figure| {
         let mut status = legacy::container_status(&figure.status);
         if let Some(pid) = figure.status.executor_pid {
@@ -182,11 +204,11 @@ pub(super) fn containers(shell: &Shell, nested: bool) -> Value {
         shown["statistics"] = to_value(&figure.statistics);
         shown
     };
-    all(shell, nested).iter().map(shown).collect()
+    all(shell, nested, used).iter().map(shown).collect()
 }
 
 /// `/monitor/statistics`: the newest figures of each container.
-pub(super) fn monitor(shell: &Shell) -> Value {
+pub(super) fn monitor(shell: &Shell, used: &Used) -> Value {
     let shown = |figure: Figure| {
         json!({
             "executor_id": figure.run.executor,
@@ -196,5 +218,5 @@ pub(super) fn monitor(shell: &Shell) -> Value {
             "statistics": to_value(&figure.statistics),
         })
     };
-    all(shell, false).into_iter().map(shown).collect()
+    all(shell, false, used).into_iter().map(shown).collect()
 }

@@ -6,6 +6,7 @@
 mod about;
 pub(super) mod answers;
 mod attach;
+pub(super) mod disk;
 mod executor;
 mod figures;
 pub(super) mod nested;
@@ -36,9 +37,13 @@ pub(super) async fn serve(State(context): State<Context>, request: Request) -> R
         Endpoint::State => ask(&context, state::write).await,
         Endpoint::Containers => {
             let nested = Query::of(&uri).get("show_nested") == Some("true");
-            ask(&context, move |shell| figures::containers(shell, nested)).await
+            let used = disk_used(&context).await;
+            ask(&context, move |shell| figures::containers(shell, nested, &used)).await
         }
-        Endpoint::Statistics => ask(&context, figures::monitor).await,
+        Endpoint::Statistics => {
+            let used = disk_used(&context).await;
+            ask(&context, move |shell| figures::monitor(shell, &used)).await
+        }
         Endpoint::Metrics => ask(&context, |shell| Value::Object(about::metrics(shell))).await,
         Endpoint::Flags => ask(&context, |shell| json!({"flags": about::flags(shell)})).await,
         Endpoint::Health => answers::empty(),
@@ -56,5 +61,13 @@ async fn ask(context: &Context, question: impl FnOnce(&Shell) -> Value + Send + 
     match context.ask(question).await {
         Ok(value) => answers::json(&value),
         Err(response) => response,
+    }
+}
+
+/// What the sandboxes of the containers take on disk. Nothing, if the loop is about to end.
+async fn disk_used(context: &Context) -> disk::Used {
+    match context.ask(figures::sandboxes).await {
+        Ok(wanted) => context.disk.of(&context.sandboxes, wanted).await,
+        Err(_) => disk::Used::new(),
     }
 }

@@ -3,6 +3,7 @@
 use super::about;
 use super::answers::{bad, body, empty, form_of_body, last, message, must_post, refused, unsupported};
 use super::attach::{self, RECORDIO};
+use super::disk::Used;
 use super::figures::{self, Figure};
 use super::places::{self, Run};
 use crate::agent::Shell;
@@ -69,7 +70,11 @@ async fn answer(context: Context, request: Request) -> Result<Response, Response
             if let Some(response) = attach::answer(&context, kind, call, form).await {
                 return Ok(response);
             }
-            let written = context.ask(move |shell| write(shell, kind, nested)).await?;
+            let used = match kind {
+                call::Type::GetContainers => super::disk_used(&context).await,
+                _ => Used::new(),
+            };
+            let written = context.ask(move |shell| write(shell, kind, nested, &used)).await?;
             written.ok_or_else(|| unsupported(format!("the call {}", kind.as_str_name())))?
         }
     };
@@ -83,7 +88,7 @@ fn bare(kind: response::Type) -> Said {
 }
 
 /// The answer of a call that only asks what the loop knows; None: there is no such call here.
-fn write(shell: &Shell, kind: call::Type, nested: bool) -> Option<Said> {
+fn write(shell: &Shell, kind: call::Type, nested: bool, used: &Used) -> Option<Said> {
     use response::Type;
     Some(match kind {
         call::Type::GetHealth => {
@@ -113,7 +118,7 @@ fn write(shell: &Shell, kind: call::Type, nested: bool) -> Option<Said> {
             Said { get_state: Some(state), ..bare(Type::GetState) }
         }
         call::Type::GetContainers => {
-            let containers = figures::all(shell, nested).into_iter().map(container).collect();
+            let containers = figures::all(shell, nested, used).into_iter().map(container).collect();
             Said { get_containers: Some(response::GetContainers { containers }), ..bare(Type::GetContainers) }
         }
         call::Type::GetFrameworks => {

@@ -2,12 +2,15 @@
 //! all are there; what there is nothing of is zero.
 
 use super::Mesos;
+use crate::cell::{Answer, Request};
 use crate::metrics::HistogramView;
 use crate::read_model::ReadModel;
 use hansa_model::event::AgentState;
+use hansa_model::framework::Source;
 use hansa_model::resources::MIB;
 use hansa_model::role::Totals;
 use hansa_model::task::TaskState;
+use hansa_model::{Principal, RoleName};
 use std::collections::BTreeMap;
 
 /// What is always zero here: counters of messages of a protocol that is not spoken, and of things that there are not.
@@ -107,7 +110,8 @@ const TERMINAL: [&str; 7] = [
 ];
 
 /// All numbers by name.
-pub(super) fn numbers(mesos: &Mesos) -> BTreeMap<String, f64> {
+pub(super) async fn numbers(mesos: &Mesos) -> BTreeMap<String, f64> {
+    let filters = filters(mesos).await;
     let mut all = Numbers(ZERO.iter().map(|name| ((*name).to_owned(), 0.0)).collect());
     let master = &mesos.master;
     let now = crate::clock::now();
@@ -127,8 +131,20 @@ pub(super) fn numbers(mesos: &Mesos) -> BTreeMap<String, f64> {
         frameworks(&mut all, &model);
         roles(&mut all, &model);
     }
+    for (role, count) in filters {
+        let name = encoded(role.as_str());
+        all.put(&format!("allocator/mesos/offer_filters/roles/{name}/active"), count as f64);
+    }
     system(&mut all);
     all.0
+}
+
+/// How many refusals hold, which only the allocator knows. Without an answer (the master ends) there are none.
+async fn filters(mesos: &Mesos) -> BTreeMap<RoleName, u64> {
+    match mesos.master.submit(Principal::loopback(), Request::CountFilters).await {
+        Ok((_, Answer::Filters(filters))) => filters,
+        _ => BTreeMap::new(),
+    }
 }
 
 struct Numbers(BTreeMap<String, f64>);
@@ -235,6 +251,16 @@ fn tasks(all: &mut Numbers, model: &ReadModel) {
     ] {
         all.put(&format!("master/tasks_{name}"), tallies.ended_in(state) as f64);
     }
+    for ((state, source, reason), count) in tallies.reasons() {
+        let source = match source {
+            Source::SourceMaster => "master",
+            // The names of metrics have never followed the change of words.
+            Source::SourceAgent => "slave",
+            Source::SourceExecutor => "executor",
+        };
+        let (state, reason) = (state.name().to_lowercase(), reason.name().to_lowercase());
+        all.put(&format!("master/{state}/source_{source}/{reason}"), count as f64);
+    }
     all.put("master/valid_status_updates", tallies.updates as f64);
     all.put("master/valid_status_update_acknowledgements", tallies.updates as f64);
 }
@@ -264,7 +290,7 @@ fn frameworks(all: &mut Numbers, model: &ReadModel) {
             all.put(&format!("{name}/tasks/terminal/{state}"), 0.0);
         }
         for role in &view.info.roles {
-            // How many there are only the allocator knows; `hansa framework explain` asks it.
+            // Until the allocator says more.
             all.put(&format!("allocator/mesos/offer_filters/roles/{}/active", encoded(role.as_str())), 0.0);
             let is_suppressed = view.suppressed.contains(role);
             let name = format!("{name}/roles/{}/suppressed", encoded(role.as_str()));

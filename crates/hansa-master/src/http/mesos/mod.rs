@@ -88,7 +88,7 @@ impl Mesos {
             Endpoint::Operator => operator::answer(&self, me, request).await,
             Endpoint::Metrics => {
                 self.master.read_what_was_told().await;
-                Ok(answers::json(&metrics::numbers(&self)))
+                Ok(answers::json(&metrics::numbers(&self).await))
             }
             Endpoint::Reserve => forms::act(&self, Act::Reserve, request).await,
             Endpoint::Unreserve => forms::act(&self, Act::Unreserve, request).await,

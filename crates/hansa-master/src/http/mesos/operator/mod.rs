@@ -37,7 +37,7 @@ pub(super) async fn answer(mesos: &Mesos, me: Me, request: Request) -> Result<Re
         return events::subscribe(mesos, me, form).await;
     }
     mesos.master.read_what_was_told().await;
-    if let Some(told) = short(mesos, &me, &call)? {
+    if let Some(told) = short(mesos, &me, &call).await? {
         return Ok(written(form, &told));
     }
     let kind = call.r#type();
@@ -77,7 +77,7 @@ fn long(picture: &Picture, kind: Type) -> Message {
 }
 
 /// What is told at once. None: it is long, or an error names what is not supported.
-fn short(mesos: &Mesos, me: &Me, call: &Call) -> Result<Option<Message>, Refused> {
+async fn short(mesos: &Mesos, me: &Me, call: &Call) -> Result<Option<Message>, Refused> {
     Ok(Some(match call.r#type() {
         Type::GetHealth => {
             Message { get_health: Some(response::GetHealth { healthy: true }), ..of(Kind::GetHealth) }
@@ -97,7 +97,7 @@ fn short(mesos: &Mesos, me: &Me, call: &Call) -> Result<Option<Message>, Refused
         }
         Type::GetMetrics => {
             let number = |(name, value)| v1::Metric { name, value: Some(value) };
-            let metrics = metrics::numbers(mesos).into_iter().map(number).collect();
+            let metrics = metrics::numbers(mesos).await.into_iter().map(number).collect();
             Message { get_metrics: Some(response::GetMetrics { metrics }), ..of(Kind::GetMetrics) }
         }
         Type::GetLoggingLevel => Message {
