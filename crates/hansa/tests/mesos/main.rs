@@ -22,6 +22,7 @@
 //! | A.6 | tasks' lives, reconciliation; machines that are lost (clusters of our own only) | [`tasks`], [`loss`] |
 //! | A.7 | what tasks may ask for; containers inside of containers | [`containers`], [`features`], [`nested`] |
 //! | A.8 | executors | [`executors`] |
+//! | A.7, A.8 | images, networks, GPUs, timers (clusters of our own only) | [`apart`] |
 //! | A.9 | operators' calls on masters and agents | [`operator`], [`stewards`], [`agents`] |
 //! | A.11 | older endpoints that tell, and that change something | [`legacy`], [`forms`] |
 //! | A.12 | names of metrics | [`scraped`] |
@@ -31,12 +32,15 @@
 //! | C.5 | the order of checks and their statuses | [`checks`] |
 
 mod agents;
+mod apart;
 mod calls;
 mod checks;
 mod containers;
 mod executors;
 mod features;
 mod forms;
+#[path = "../../../hansa-images/tests/support/mod.rs"]
+mod images;
 mod legacy;
 mod lenient;
 mod loss;
@@ -118,6 +122,7 @@ const SECTIONS: &[(&str, &[Case])] = &[
     ("A.12", scraped::CASES),
     // Each name says which of them.
     ("", meaning::CASES),
+    ("", apart::CASES),
     ("A.1", plumbing::CASES),
 ];
 
