@@ -7,6 +7,8 @@
 use hansa_model::task::Exit;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// What the `Upgrade` header says.
 pub const PROTOCOL: &str = "hansa-exec-1";
@@ -15,7 +17,7 @@ pub const PROTOCOL: &str = "hansa-exec-1";
 pub const MOST: usize = 64 << 10;
 
 /// Bytes before a frame's content.
-pub const HEAD: usize = 5;
+const HEAD: usize = 5;
 
 /// The first word, from the client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +70,7 @@ pub enum Frame {
 
 /// Somebody speaks another language.
 #[derive(Debug, thiserror::Error)]
-pub enum FrameError {
+enum FrameError {
     /// It would be longer than [`MOST`].
     #[error("a frame of {0} bytes is too long")]
     TooLong(usize),
@@ -78,11 +80,35 @@ pub enum FrameError {
 }
 
 impl Frame {
-    /// As bytes. Content longer than [`MOST`] has to be split before.
+    /// The next frame of a known kind; None at the end. Dropped half-way, it loses what it has read.
     ///
     /// # Errors
-    /// It is too long.
-    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
+    /// The connection breaks, or the other side speaks another language.
+    pub async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Self>> {
+        loop {
+            let mut head = [0; HEAD];
+            match from.read_exact(&mut head).await {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+                read => read?,
+            };
+            let mut content = vec![0; Self::length(&head).map_err(io::Error::other)?];
+            from.read_exact(&mut content).await?;
+            if let Some(frame) = Self::decode(head[0], content).map_err(io::Error::other)? {
+                return Ok(Some(frame));
+            }
+        }
+    }
+
+    /// Says it at once. Content longer than [`MOST`] has to be split before.
+    ///
+    /// # Errors
+    /// It is too long, or the connection breaks.
+    pub async fn write(&self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        to.write_all(&self.encode().map_err(io::Error::other)?).await?;
+        to.flush().await
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, FrameError> {
         let (kind, content) = match self {
             Self::Start(start) => (0, serde_json::to_vec(start)?),
             Self::Stdin(bytes) => (1, bytes.clone()),
@@ -101,19 +127,13 @@ impl Frame {
     }
 
     /// How long the content is that follows this head.
-    ///
-    /// # Errors
-    /// It is too long.
-    pub fn length(head: &[u8; HEAD]) -> Result<usize, FrameError> {
+    fn length(head: &[u8; HEAD]) -> Result<usize, FrameError> {
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
         if length > MOST { Err(FrameError::TooLong(length)) } else { Ok(length) }
     }
 
     /// From its kind (the head's first byte) and content; None: not known here.
-    ///
-    /// # Errors
-    /// It does not hold what it should.
-    pub fn decode(kind: u8, content: Vec<u8>) -> Result<Option<Self>, FrameError> {
+    fn decode(kind: u8, content: Vec<u8>) -> Result<Option<Self>, FrameError> {
         Ok(Some(match kind {
             0 => Self::Start(serde_json::from_slice(&content)?),
             1 => Self::Stdin(content),
@@ -130,34 +150,40 @@ impl Frame {
 mod tests {
     use super::*;
 
-    #[test]
-    fn frames_come_back_as_they_went() {
+    #[tokio::test]
+    async fn frames_come_back_as_they_went() {
         let start = Start {
             argv: vec!["sh".into()],
             env: BTreeMap::from([("TERM".into(), "xterm".into())]),
             terminal: Some(Size { rows: 24, columns: 80 }),
         };
         let end = End { exit: Some(Exit::Code(3)), error: None };
-        for frame in [
+        let frames = [
             Frame::Start(start),
             Frame::Stdin(Vec::new()),
             Frame::Resize(Size { rows: 1, columns: 2 }),
             Frame::Stdout(vec![0, 255]),
             Frame::Stderr(b"x".to_vec()),
             Frame::End(end),
-        ] {
-            let bytes = frame.encode().unwrap();
-            let (head, content) = bytes.split_at(HEAD);
-            assert_eq!(Frame::length(head.try_into().unwrap()).unwrap(), content.len());
-            assert_eq!(Frame::decode(head[0], content.to_vec()).unwrap(), Some(frame));
+        ];
+        let mut bytes = Vec::new();
+        for frame in &frames {
+            // A later version's word comes before each.
+            bytes.extend([99, 0, 0, 0, 1, 0]);
+            frame.write(&mut bytes).await.unwrap();
         }
+        let mut rest = bytes.as_slice();
+        for frame in frames {
+            assert_eq!(Frame::read(&mut rest).await.unwrap(), Some(frame));
+        }
+        assert_eq!(Frame::read(&mut rest).await.unwrap(), None);
     }
 
-    #[test]
-    fn what_is_too_long_or_no_frame_is_refused() {
-        assert!(Frame::Stdin(vec![0; MOST + 1]).encode().is_err());
-        assert!(Frame::length(&[1, 255, 255, 255, 255]).is_err());
-        assert!(Frame::decode(0, b"{".to_vec()).is_err());
-        assert_eq!(Frame::decode(99, Vec::new()).unwrap(), None);
+    #[tokio::test]
+    async fn what_is_too_long_or_no_frame_is_refused() {
+        assert!(Frame::Stdin(vec![0; MOST + 1]).write(&mut Vec::new()).await.is_err());
+        for wrong in [&[1, 255, 255, 255, 255][..], &[0, 0, 0, 0, 1, b'{'], &[1, 0, 0, 0, 2, 0]] {
+            assert!(Frame::read(&mut &*wrong).await.is_err(), "{wrong:?}");
+        }
     }
 }

@@ -10,14 +10,14 @@ use axum::extract::{Path, Request, State};
 use axum::http::header::{CONNECTION, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use hansa_api::exec::{End, Frame, HEAD, MOST, PROTOCOL, Size, Start};
+use hansa_api::exec::{End, Frame, MOST, PROTOCOL, Size, Start};
 use hansa_model::TaskId;
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 /// How long a client may take to say what it wants.
@@ -71,14 +71,14 @@ pub(super) async fn exec(
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Send + 'static, container: Client) {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let end = match tokio::time::timeout(PATIENCE, next(&mut reader)).await {
+    let end = match tokio::time::timeout(PATIENCE, Frame::read(&mut reader)).await {
         Ok(Ok(Some(Frame::Start(start)))) => session(&mut reader, &mut writer, container, start).await,
         Ok(Ok(_)) => Err("the first word is not what to run".into()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("nothing was said".into()),
     };
     let end = end.unwrap_or_else(|error| End { exit: None, error: Some(error) });
-    let _ = send(&mut writer, &Frame::End(end)).await;
+    let _ = Frame::End(end).write(&mut writer).await;
     let _ = writer.shutdown().await;
 }
 
@@ -136,7 +136,7 @@ async fn session(
     let result = loop {
         tokio::select! {
             biased;
-            Some(frame) = frames.recv() => send(writer, &frame).await.map_err(|error| error.to_string())?,
+            Some(frame) = frames.recv() => frame.write(writer).await.map_err(|error| error.to_string())?,
             () = copies.as_mut(), if !copied => copied = true,
             gone = feed.as_mut(), if !fed => {
                 fed = true;
@@ -154,7 +154,7 @@ async fn session(
             tokio::select! {
                 biased;
                 Some(frame) = frames.recv() => {
-                    if send(writer, &frame).await.is_err() {
+                    if frame.write(writer).await.is_err() {
                         break;
                     }
                 }
@@ -179,7 +179,7 @@ async fn session(
 async fn feed(reader: &mut (impl AsyncRead + Unpin), input: AsyncFd<OwnedFd>) -> bool {
     let mut input = Some(input);
     loop {
-        match next(reader).await {
+        match Frame::read(reader).await {
             Ok(Some(Frame::Stdin(bytes))) if bytes.is_empty() => drop(input.take()),
             Ok(Some(Frame::Stdin(bytes))) => {
                 let Some(open) = &input else { continue };
@@ -233,25 +233,4 @@ async fn write_all(fd: &AsyncFd<OwnedFd>, mut bytes: &[u8]) -> io::Result<()> {
         bytes = &bytes[length..];
     }
     Ok(())
-}
-
-/// The next frame of a known kind; None at the end.
-async fn next(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Frame>> {
-    loop {
-        let mut head = [0; HEAD];
-        match reader.read_exact(&mut head).await {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            read => read?,
-        };
-        let mut content = vec![0; Frame::length(&head).map_err(io::Error::other)?];
-        reader.read_exact(&mut content).await?;
-        if let Some(frame) = Frame::decode(head[0], content).map_err(io::Error::other)? {
-            return Ok(Some(frame));
-        }
-    }
-}
-
-async fn send(writer: &mut (impl AsyncWrite + Unpin), frame: &Frame) -> io::Result<()> {
-    writer.write_all(&frame.encode().map_err(io::Error::other)?).await?;
-    writer.flush().await
 }

@@ -7,7 +7,8 @@
 //! - `swarm serve ADDRESS AGENTS SERVICES INSTANCES`: agents as in `cell`; once all runs it says so and stays until its
 //!   stdin ends, for whoever measures a client: the console.
 //! - `swarm offers AGENTS SECONDS`: a framework over HTTP that fills every offer; its tasks end at once.
-//! - `swarm state AGENTS TASKS SECONDS`: `/state` of so many, and a framework that launches alone and beside readers.
+//! - `swarm state AGENTS TASKS SECONDS`: `/state` of so many, and a framework that launches at a steady pace alone and beside
+//!   readers.
 //! - `swarm framework URL SECONDS`: the same framework, with tasks of `/bin/true`, on a cluster that is there.
 
 mod agents;
@@ -17,6 +18,7 @@ mod state;
 
 use agents::{Last, Room};
 use anyhow::Context;
+use framework::Load;
 use hansa_master::{Master, Options, Running, start};
 use measure::{Threads, resident_mib};
 use std::net::SocketAddr;
@@ -41,9 +43,7 @@ async fn main() -> anyhow::Result<()> {
         ["state", agents, tasks, seconds] => {
             state::state(agents.parse()?, tasks.parse()?, seconds.parse()?).await
         }
-        ["framework", url, seconds] => {
-            framework::run(url, Duration::from_secs(seconds.parse()?), "/bin/true").await.map(drop)
-        }
+        ["framework", url, seconds] => framework::run(url, all_of(seconds.parse()?)).await.map(drop),
         // The other process of `link`.
         ["agents", master, agents, tasks] => {
             let room = Room { tasks: tasks.parse()?, last: Last::Running };
@@ -134,6 +134,11 @@ async fn serve(address: SocketAddr, agents: usize, services: usize, instances: u
     Ok(())
 }
 
+/// As much as there is room for.
+fn all_of(seconds: u64) -> Load<'static> {
+    Load { time: Duration::from_secs(seconds), command: "/bin/true", pace: None }
+}
+
 /// A framework on simulated agents whose tasks end at once.
 async fn offers(agents: usize, seconds: u64) -> anyhow::Result<()> {
     let folder = std::env::temp_dir().join(format!("hansa-swarm-{}", std::process::id()));
@@ -142,7 +147,7 @@ async fn offers(agents: usize, seconds: u64) -> anyhow::Result<()> {
     all_joined(running.master(), agents).await?;
     let before = Threads::of("self");
     let url = format!("http://{}", running.address());
-    framework::run(&url, Duration::from_secs(seconds), "/bin/true").await?;
+    framework::run(&url, all_of(seconds)).await?;
     println!("{} MiB; processor time, the framework's included:", resident_mib("self"));
     for (thread, seconds) in Threads::of("self").since(&before) {
         println!("{seconds:>8.2} s  {thread}");

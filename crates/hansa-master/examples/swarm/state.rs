@@ -1,7 +1,8 @@
 //! Who reads `/state` of a large cluster, and whether launches beside it become slower for it.
 
 use crate::agents::{self, Last, Room};
-use crate::{all_joined, framework, post};
+use crate::framework::{self, Load, Outcome};
+use crate::{all_joined, post};
 use hansa_master::{Options, Running, start};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,14 +13,18 @@ use tokio::task::JoinSet;
 const SERVICES: usize = 100;
 /// Who read at the same time, each asking again as soon as it has an answer.
 const READERS: usize = 2;
+/// Tasks that the framework launches a second: so few that a machine of two cores has time left.
+const PACE: u64 = 500;
+/// CPUs that its role may have: many times what these tasks need, and far from all of the cluster.
+const LIMIT: f64 = 500.0;
 
 /// A master with so many simulated agents and running tasks; a framework launches for `seconds`, alone, beside readers, and
 /// alone again.
 pub async fn state(agents: usize, tasks: usize, seconds: u64) -> anyhow::Result<()> {
     let folder = std::env::temp_dir().join(format!("hansa-swarm-{}", std::process::id()));
     let running = start(Options::new("127.0.0.1:0".parse()?, &folder)).await?;
-    // Twice the room: the other half is for the framework.
-    let room = Room { tasks: 2 * tasks.div_ceil(agents), last: Last::OfServicesRunning };
+    // One more each, for the framework.
+    let room = Room { tasks: tasks.div_ceil(agents) + 1, last: Last::OfServicesRunning };
     agents::start_in_process(running.master(), agents, room).await?;
     all_joined(running.master(), agents).await?;
     let begun = Instant::now();
@@ -32,22 +37,37 @@ pub async fn state(agents: usize, tasks: usize, seconds: u64) -> anyhow::Result<
     let alone =
         tell("/state, nothing beside it", &read_for(&running, 1, Duration::from_secs(seconds)).await?);
     let url = format!("http://{}", running.address());
+    limit(&url).await?;
     let time = Duration::from_secs(seconds);
-    let before = framework::run(&url, time, "/bin/true").await?;
-    let (beside, reads) =
-        tokio::join!(framework::run(&url, time, "/bin/true"), read_for(&running, READERS, time));
+    let load = Load { time, command: "/bin/true", pace: Some(PACE) };
+    let before = framework::run(&url, load).await?;
+    let (beside, reads) = tokio::join!(framework::run(&url, load), read_for(&running, READERS, time));
     let beside = beside?;
     let busy = tell(&format!("/state, {READERS} readers beside a framework"), &reads?);
-    let after = framework::run(&url, time, "/bin/true").await?;
-    let mean = (before + after) / 2.0;
+    let after = framework::run(&url, load).await?;
+    let of_alone = |of: fn(&Outcome) -> f64| of(&beside) / ((of(&before) + of(&after)) / 2.0);
     println!(
-        "launches: {before:.0}/s and {after:.0}/s alone, {beside:.0}/s beside {READERS} readers: {:.2} of alone; \
-         /state takes {:.2} times as long beside launches",
-        beside / mean.max(f64::MIN_POSITIVE),
-        busy / alone.max(f64::MIN_POSITIVE),
+        "launches beside {READERS} readers: {:.2} of the launches a second that there were alone, {:.2} of the median time to \
+         an end; /state takes {:.2} times as long beside launches",
+        of_alone(|outcome| outcome.launched),
+        of_alone(|outcome| outcome.median.as_secs_f64()),
+        busy / alone,
     );
     running.stop().await?;
     std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+/// Bounds what the framework's role is offered.
+async fn limit(url: &str) -> anyhow::Result<()> {
+    let limits = serde_json::json!({"cpus": {"value": LIMIT}});
+    let body = serde_json::json!({
+        "type": "UPDATE_QUOTA",
+        "update_quota": {"force": true, "quota_configs": [{"role": framework::ROLE, "limits": limits}]},
+    });
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let request = client.post(format!("{url}/api/v1")).header("content-type", "application/json");
+    request.body(body.to_string()).send().await?.error_for_status()?;
     Ok(())
 }
 

@@ -1,16 +1,21 @@
-//! Asking the machine of a task: which one it is, and what its answers mean. An agent that does not answer, or is older than
-//! this master, is told of by name.
+//! Asking the machine of a task: which one it is, what its answers mean, and how they are passed on. An agent that does not
+//! answer, or is older than this master, is told of by name.
 
 use super::error::ApiError;
 use super::nodes;
 use crate::Master;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use futures_util::StreamExt;
 use hansa_api::hansa::ErrorBody;
 use hansa_model::TaskId;
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// How long a machine may take to begin its answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a machine may take to begin its answer, and, where that is read whole, to end it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A machine as it is asked.
 #[derive(Clone, Debug)]
@@ -56,18 +61,7 @@ impl Machine {
         path: &[&str],
         query: &[(&str, Option<String>)],
     ) -> Result<reqwest::Response, ApiError> {
-        let Self { address, hostname, .. } = self;
-        let url = url(address, path, query).ok_or_else(|| {
-            ApiError::unavailable(format!("node {hostname} has no usable address: '{address}'"))
-        })?;
-        let gone = |why: String| {
-            ApiError::unavailable(format!("node {hostname} at {address} does not answer: {why}")).remedy(
-                "its agent may be stopped, or the machine out of reach; what tasks wrote is kept there",
-            )
-        };
-        let asking = tokio::time::timeout(PATIENCE, master.inner().http.get(url).send()).await;
-        let answer = asking.map_err(|_| gone(format!("it takes longer than {} s", PATIENCE.as_secs())))?;
-        let answer = answer.map_err(|error| gone(error.to_string()))?;
+        let answer = self.send(self.request(master, path, query)?).await?;
         match answer.status() {
             StatusCode::OK => Ok(answer),
             status => {
@@ -76,6 +70,54 @@ impl Machine {
                 Err(self.refusal(status, &words))
             }
         }
+    }
+
+    /// A GET of what is at the path, with a query of what is given; not sent yet.
+    ///
+    /// # Errors
+    /// The machine's address is none.
+    pub(super) fn request(
+        &self,
+        master: &Master,
+        path: &[&str],
+        query: &[(&str, Option<String>)],
+    ) -> Result<reqwest::RequestBuilder, ApiError> {
+        let Self { address, hostname, .. } = self;
+        let url = url(address, path, query).ok_or_else(|| {
+            ApiError::unavailable(format!("node {hostname} has no usable address: '{address}'"))
+        })?;
+        Ok(master.inner().http.get(url))
+    }
+
+    /// Sends a [request](Self::request); gives the answer, whatever it is.
+    ///
+    /// # Errors
+    /// There is none in time.
+    pub(super) async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, ApiError> {
+        let asking = tokio::time::timeout(PATIENCE, request.send()).await;
+        let too_long = || self.silent(&format!("it takes longer than {} s", PATIENCE.as_secs()));
+        asking.map_err(|_| too_long())?.map_err(|error| self.silent(&error.to_string()))
+    }
+
+    /// That the machine says nothing.
+    pub(super) fn silent(&self, why: &str) -> ApiError {
+        let Self { address, hostname, .. } = self;
+        ApiError::unavailable(format!("node {hostname} at {address} does not answer: {why}")).remedy(
+            "its agent may be stopped, or the machine out of reach; its tasks run on, and what they wrote is kept there",
+        )
+    }
+
+    /// The whole of an answer, from JSON.
+    ///
+    /// # Errors
+    /// It does not end in time, or is something else.
+    pub(super) async fn whole<T: DeserializeOwned>(&self, answer: reqwest::Response) -> Result<T, ApiError> {
+        let read = tokio::time::timeout(PATIENCE, answer.json()).await;
+        let whole =
+            read.map_err(|_| "it takes too long".to_owned()).and_then(|read| read.map_err(|e| e.to_string()));
+        whole.map_err(|why| {
+            ApiError::unavailable(format!("node {} gives no whole answer: {why}", self.hostname))
+        })
     }
 
     /// What an agent's refusal means. Where it has no words of Hansa's it does not know the path.
@@ -107,6 +149,27 @@ impl Machine {
     }
 }
 
+/// Passes an answer on as it comes, until this master stops, with its headers of Hansa's own and those named.
+pub(super) fn pass_on(master: &Master, answer: reqwest::Response, named: &[HeaderName]) -> Response {
+    let passed: Vec<_> = answer
+        .headers()
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("x-hansa-") || named.contains(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let mut stopping = master.stopping();
+    let stopped = async move {
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    };
+    let mut response = Response::new(Body::from_stream(answer.bytes_stream().take_until(Box::pin(stopped))));
+    let headers = response.headers_mut();
+    headers.extend(passed);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What a task writes is not a page, whatever it looks like.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
 fn url(address: &str, path: &[&str], query: &[(&str, Option<String>)]) -> Option<reqwest::Url> {
     let mut url = reqwest::Url::parse(&format!("http://{address}/")).ok()?;
     url.path_segments_mut().ok()?.clear().extend(path);
@@ -124,12 +187,12 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_stays_within_its_segment() {
-        let path = ["hansa", "v1", "tasks", "../a b?c", "files"];
+        let path = ["hansa", "v1", "tasks", "../a b?c#d%/e", "files"];
         let query = [("path", Some("a b&c=d".to_owned())), ("after", None)];
         let url = url("127.0.0.1:5051", &path, &query).unwrap();
         assert_eq!(
             url.as_str(),
-            "http://127.0.0.1:5051/hansa/v1/tasks/..%2Fa%20b%3Fc/files?path=a+b%26c%3Dd"
+            "http://127.0.0.1:5051/hansa/v1/tasks/..%2Fa%20b%3Fc%23d%25%2Fe/files?path=a+b%26c%3Dd"
         );
         assert_eq!(super::url("not an address", &path, &query), None);
     }

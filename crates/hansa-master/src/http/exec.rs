@@ -12,10 +12,6 @@ use axum::response::Response;
 use hansa_api::exec::PROTOCOL;
 use hansa_model::TaskId;
 use hyper_util::rt::TokioIo;
-use std::time::Duration;
-
-/// How long a machine may take to begin its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// `GET /hansa/v1/tasks/{id}/exec` with `Upgrade: hansa-exec-1`.
 pub(super) async fn run(
@@ -56,31 +52,19 @@ pub(super) async fn open(
     task: &TaskId,
     machine: &Machine,
 ) -> Result<reqwest::Upgraded, ApiError> {
-    let Machine { address, hostname, .. } = machine;
-    let gone = |why: String| {
-        ApiError::unavailable(format!("node {hostname} at {address} does not answer: {why}"))
-            .remedy("its agent may be stopped; its tasks run on")
-    };
-    let mut url =
-        reqwest::Url::parse(&format!("http://{address}/")).map_err(|error| gone(error.to_string()))?;
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.clear().extend(["hansa", "v1", "tasks", task.as_str(), "exec"]);
-    }
-    let asking = master.inner().http.get(url).header(CONNECTION, "upgrade").header(UPGRADE, PROTOCOL).send();
-    let answer = tokio::time::timeout(PATIENCE, asking).await;
-    let answer =
-        answer.map_err(|_| gone("it takes too long".into()))?.map_err(|error| gone(error.to_string()))?;
+    let request = machine.request(master, &["hansa", "v1", "tasks", task.as_str(), "exec"], &[])?;
+    let answer = machine.send(request.header(CONNECTION, "upgrade").header(UPGRADE, PROTOCOL)).await?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = answer.status();
         let words: String = answer.text().await.unwrap_or_default().chars().take(500).collect();
         let told = serde_json::from_str::<hansa_api::hansa::ErrorBody>(&words).map(|body| body.error.message);
         let status = if status == StatusCode::NOT_FOUND { status } else { StatusCode::BAD_GATEWAY };
-        let message = format!("node {hostname} says: {}", told.unwrap_or(words));
+        let message = format!("node {} says: {}", machine.hostname, told.unwrap_or(words));
         return Err(ApiError::new(
             status,
             if status == StatusCode::NOT_FOUND { "not-found" } else { "unavailable" },
             message,
         ));
     }
-    answer.upgrade().await.map_err(|error| gone(error.to_string()))
+    answer.upgrade().await.map_err(|error| machine.silent(&error.to_string()))
 }

@@ -1,23 +1,17 @@
 //! `/hansa/v1/tasks/{id}/files`: what lies in a task's sandbox, passed on from its machine. Also of tasks that ended, while
 //! the machine keeps their sandboxes.
 
-use super::agents::Machine;
+use super::agents::{self, Machine};
 use super::error::ApiError;
 use super::extract::Query;
 use crate::Master;
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::Response;
-use futures_util::StreamExt;
 use hansa_api::files::Files;
 use hansa_model::TaskId;
 use serde::Deserialize;
-
-/// Headers of the machine's answer that are passed on begin with this.
-const OWN_HEADERS: &str = "x-hansa-";
 
 /// Which part of which directory.
 #[derive(Debug, Deserialize)]
@@ -51,13 +45,8 @@ pub(super) async fn list(
     let query =
         [("path", page.path), ("after", page.after), ("limit", page.limit.map(|limit| limit.to_string()))];
     let answer = machine.get(&master, &path, &query).await?;
-    let read = tokio::time::timeout(super::agents::PATIENCE, answer.json::<Files>()).await;
-    let files =
-        read.map_err(|_| "it takes too long".to_owned()).and_then(|read| read.map_err(|e| e.to_string()));
-    files.map(Json).map_err(|why| {
-        ApiError::unavailable(format!("node {} gives no whole answer: {why}", machine.hostname))
-            .remedy("ask again, or for fewer entries with limit=")
-    })
+    let files = machine.whole(answer).await;
+    files.map(Json).map_err(|refusal| refusal.remedy("ask again, or for fewer entries with limit="))
 }
 
 /// `GET /hansa/v1/tasks/{id}/files/content`
@@ -75,23 +64,5 @@ pub(super) async fn content(
         ("download", part.download.map(|download| download.to_string())),
     ];
     let answer = machine.get(&master, &path, &query).await?;
-    let passed: Vec<_> = answer
-        .headers()
-        .iter()
-        .filter(|(name, _)| {
-            name.as_str().starts_with(OWN_HEADERS) || *name == CONTENT_TYPE || *name == CONTENT_DISPOSITION
-        })
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let mut stopping = master.stopping();
-    let stopped = async move {
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    };
-    let mut response = Response::new(Body::from_stream(answer.bytes_stream().take_until(Box::pin(stopped))));
-    let headers = response.headers_mut();
-    headers.extend(passed);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // What a task writes is not a page, whatever it looks like.
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response)
+    Ok(agents::pass_on(&master, answer, &[CONTENT_TYPE, CONTENT_DISPOSITION]))
 }

@@ -4,7 +4,7 @@
 //! Of the cluster, machines and roles the master knows itself ([`crate::history`]). Of tasks the machines know; they are
 //! asked, of a service at most 50 instances, 16 at a time and 10 seconds each.
 
-use super::agents::{Machine, PATIENCE};
+use super::agents::Machine;
 use super::error::ApiError;
 use super::extract::{Query, app_id};
 use super::{nodes, views};
@@ -131,12 +131,7 @@ fn instances(master: &Master, id: &AppId) -> Result<(Vec<Arc<TaskView>>, usize),
 async fn ask(master: &Master, machine: &Machine, task: &TaskId, span: Span) -> Result<TaskUse, ApiError> {
     let path = ["hansa", "v1", "tasks", task.as_str(), "history"];
     let answer = machine.get(master, &path, &[("span", Some(span.name().to_owned()))]).await?;
-    let read = tokio::time::timeout(PATIENCE, answer.json::<TaskUse>()).await;
-    let told =
-        read.map_err(|_| "it takes too long".to_owned()).and_then(|read| read.map_err(|e| e.to_string()));
-    told.map_err(|why| {
-        ApiError::unavailable(format!("node {} gives no whole answer: {why}", machine.hostname))
-    })
+    machine.whole(answer).await
 }
 
 type Told = (Arc<TaskView>, TaskUse);

@@ -18,15 +18,14 @@ use axum::http::header::{HOST, ORIGIN};
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use hansa_api::exec::{End, Frame, HEAD, MOST, Size, Start};
+use hansa_api::exec::{End, Frame, MOST, Size, Start};
 use hansa_api::terminal::{Asks, Says};
 use hansa_model::TaskId;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -174,7 +173,7 @@ async fn talk(
     };
     let output = async {
         let says = loop {
-            match next(&mut from_agent).await {
+            match Frame::read(&mut from_agent).await {
                 Ok(Some(Frame::Stdout(bytes) | Frame::Stderr(bytes))) => {
                     if out.send(Message::Binary(bytes.into())).await.is_err() {
                         return;
@@ -238,7 +237,7 @@ async fn pass_input(
     start: Start,
     hear: impl Fn(),
 ) -> Over {
-    if send(to_agent, &Frame::Start(start)).await.is_err() {
+    if Frame::Start(start).write(to_agent).await.is_err() {
         return Over::Agent;
     }
     loop {
@@ -270,7 +269,7 @@ async fn pass_input(
             Message::Close(_) => return Over::Client,
         };
         for frame in frames {
-            if send(to_agent, &frame).await.is_err() {
+            if frame.write(to_agent).await.is_err() {
                 return Over::Agent;
             }
         }
@@ -286,25 +285,4 @@ fn ended(end: End) -> Says {
 
 fn lost(words: &str) -> Says {
     Says::Error(ApiError::unavailable(words).body())
-}
-
-/// The next frame of a known kind; None at the end.
-async fn next(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Frame>> {
-    loop {
-        let mut head = [0; HEAD];
-        match reader.read_exact(&mut head).await {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            read => read?,
-        };
-        let mut content = vec![0; Frame::length(&head).map_err(io::Error::other)?];
-        reader.read_exact(&mut content).await?;
-        if let Some(frame) = Frame::decode(head[0], content).map_err(io::Error::other)? {
-            return Ok(Some(frame));
-        }
-    }
-}
-
-async fn send(writer: &mut (impl AsyncWrite + Unpin), frame: &Frame) -> io::Result<()> {
-    writer.write_all(&frame.encode().map_err(io::Error::other)?).await?;
-    writer.flush().await
 }

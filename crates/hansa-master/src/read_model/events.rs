@@ -1,12 +1,12 @@
 //! What happened, for people who ask later: the newest of it, in words.
 //!
 //! Tasks come and go by the thousand and everything else seldom, so each has a ring of its own: a busy minute of tasks does
-//! not push out that a machine was lost. Some 300 bytes each, 3 MB in all. What a master restores when it begins to lead has
-//! not happened, and is not noted. Not here: frames of streams, which say how things are.
+//! not push out that a machine was lost. Of tasks what was published is held, and words are made of it when somebody asks.
+//! Some 1 kB each, 12 MB in all at most. What a master restores when it begins to lead has not happened, and is not noted. Not here: frames of streams, which say how things are.
 
 use super::{ReadModel, app_of};
 use hansa_model::event::{
-    AgentState, AgentView, AppView, DeploymentChange, Event, FrameworkView, TaskChange,
+    AgentState, AgentView, AppView, DeploymentChange, Event, FrameworkView, TaskChange, TaskView,
 };
 use hansa_model::{AppId, Timestamp};
 use std::collections::VecDeque;
@@ -56,36 +56,74 @@ pub struct Past {
     pub hostname: Option<Arc<str>>,
 }
 
+/// What happened to a task.
+#[derive(Debug)]
+struct TaskPast {
+    number: u64,
+    at: Timestamp,
+    view: Arc<TaskView>,
+    change: TaskChange,
+}
+
 /// As much as is remembered.
 #[derive(Debug, Default)]
 pub(super) struct PastEvents {
     number: u64,
-    tasks: VecDeque<Past>,
+    tasks: VecDeque<TaskPast>,
     others: VecDeque<Past>,
 }
 
 impl PastEvents {
-    fn push(&mut self, mut past: Past) {
+    fn push_task(&mut self, at: Timestamp, view: &Arc<TaskView>, change: TaskChange) {
         self.number += 1;
-        past.number = self.number;
-        let (ring, most) = match past.kind {
-            PastKind::Task => (&mut self.tasks, OF_TASKS),
-            _ => (&mut self.others, OF_OTHERS),
-        };
-        if ring.len() == most {
-            ring.pop_front();
-        }
-        ring.push_back(past);
+        push(&mut self.tasks, OF_TASKS, TaskPast { number: self.number, at, view: view.clone(), change });
     }
 
-    pub(super) fn newest_first(&self) -> impl Iterator<Item = &Past> {
+    fn push(&mut self, past: Past) {
+        self.number += 1;
+        push(&mut self.others, OF_OTHERS, Past { number: self.number, ..past });
+    }
+
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = Past> {
         let (mut tasks, mut others) =
             (self.tasks.iter().rev().peekable(), self.others.iter().rev().peekable());
         std::iter::from_fn(move || match (tasks.peek(), others.peek()) {
-            (Some(task), Some(other)) if task.number > other.number => tasks.next(),
-            (Some(_), None) => tasks.next(),
-            _ => others.next(),
+            (Some(task), Some(other)) if task.number > other.number => tasks.next().map(TaskPast::told),
+            (Some(_), None) => tasks.next().map(TaskPast::told),
+            _ => others.next().cloned(),
         })
+    }
+}
+
+fn push<T>(ring: &mut VecDeque<T>, most: usize, one: T) {
+    if ring.len() == most {
+        ring.pop_front();
+    }
+    ring.push_back(one);
+}
+
+impl TaskPast {
+    fn told(&self) -> Past {
+        let status = &self.view.status;
+        let because = if status.message.is_empty() { "" } else { ": " };
+        let words = match (self.change, status.healthy) {
+            (TaskChange::Placed, _) => format!("is given to {}", self.view.hostname),
+            (TaskChange::Health, Some(true)) => "is healthy".to_owned(),
+            (TaskChange::Health, _) => format!("is unhealthy{because}{}", status.message),
+            (TaskChange::State | TaskChange::Restored, _) => {
+                let state = status.state.name();
+                format!("is {state} on {}{because}{}", self.view.hostname, status.message)
+            }
+        };
+        Past {
+            number: self.number,
+            at: self.at,
+            kind: PastKind::Task,
+            subject: status.task.as_str().to_owned(),
+            words,
+            service: app_of(&self.view).cloned(),
+            hostname: Some(self.view.hostname.clone()),
+        }
     }
 }
 
@@ -96,8 +134,16 @@ impl ReadModel {
             // The state that the leadership began with.
             return;
         }
-        if let Some(past) = self.told_as(at, event) {
-            self.past.push(past);
+        match event {
+            Event::Task { view, change } => match (change, view.status.healthy) {
+                (TaskChange::Restored, _) | (TaskChange::Health, None) => {}
+                _ => self.past.push_task(at, view, *change),
+            },
+            other => {
+                if let Some(past) = self.told_as(at, other) {
+                    self.past.push(past);
+                }
+            }
         }
     }
 
@@ -119,28 +165,6 @@ impl ReadModel {
                 let name = self.agent(id.as_str()).map(|agent| agent.view.hostname.clone());
                 let words = format!("node {} is forgotten", name.as_deref().unwrap_or(id.as_str()));
                 past(PastKind::Node, id.as_str(), words).map(|past| Past { hostname: name, ..past })
-            }
-            Event::Task { view, change } => {
-                let status = &view.status;
-                let because = if status.message.is_empty() { "" } else { ": " };
-                let words = match change {
-                    TaskChange::Restored => return None,
-                    TaskChange::Placed => format!("is given to {}", view.hostname),
-                    TaskChange::State => {
-                        let state = status.state.name();
-                        format!("is {state} on {}{because}{}", view.hostname, status.message)
-                    }
-                    TaskChange::Health => match status.healthy {
-                        Some(true) => "is healthy".to_owned(),
-                        Some(false) => format!("is unhealthy{because}{}", status.message),
-                        None => return None,
-                    },
-                };
-                past(PastKind::Task, status.task.as_str(), words).map(|past| Past {
-                    service: app_of(view).cloned(),
-                    hostname: Some(view.hostname.clone()),
-                    ..past
-                })
             }
             Event::UnhealthyKill { task, reason } => {
                 past(PastKind::Task, task.as_str(), format!("is killed because it is unhealthy: {reason}"))
@@ -191,7 +215,9 @@ impl ReadModel {
                 past(PastKind::Framework, id.as_str(), words)
             }
             Event::Alarm { code, message } => past(PastKind::Alarm, code, message.clone()),
-            Event::TaskRemoved(_)
+            // Tasks' changes are noted as they are.
+            Event::Task { .. }
+            | Event::TaskRemoved(_)
             | Event::AppVersionDropped(..)
             | Event::AppRemoval(..)
             | Event::AppRemovalDropped(..)

@@ -43,7 +43,7 @@ pub struct Mark {
 /// The states that a task was in, one after the other; what was told of one state in a row counts once, and staging,
 /// which nobody tells, not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Marks(Option<Arc<[Mark]>>);
+pub struct Marks(Option<Arc<Vec<Mark>>>);
 
 impl Marks {
     /// In order.
@@ -56,11 +56,12 @@ impl Marks {
         self.iter().next().map(|mark| mark.at)
     }
 
-    fn with(&self, status: &TaskStatus) -> Self {
+    /// Copies what was there only while somebody reads it.
+    fn add(&mut self, status: &TaskStatus) {
         if status.state == TaskState::Staging {
-            return self.clone();
+            return;
         }
-        let mut marks: Vec<Mark> = self.iter().cloned().collect();
+        let marks = Arc::make_mut(self.0.get_or_insert_default());
         let same = marks.pop_if(|last| last.state == status.state);
         marks.push(Mark {
             state: status.state,
@@ -74,7 +75,6 @@ impl Marks {
         if marks.len() > MARKS {
             marks.remove(0);
         }
-        Self(Some(marks.into()))
     }
 }
 
@@ -88,10 +88,17 @@ pub struct Told {
 }
 
 impl Told {
-    /// What is known now, after what was known before.
-    pub(super) fn after(before: Option<&Told>, view: &Arc<TaskView>) -> Self {
-        let marks = before.map(|before| before.marks.clone()).unwrap_or_default();
-        Self { view: view.clone(), marks: marks.with(&view.status) }
+    /// What is first known.
+    pub(super) fn new(view: &Arc<TaskView>) -> Self {
+        let mut marks = Marks::default();
+        marks.add(&view.status);
+        Self { view: view.clone(), marks }
+    }
+
+    /// Takes in what is known now; gives what was before.
+    pub(super) fn update(&mut self, view: &Arc<TaskView>) -> Arc<TaskView> {
+        self.marks.add(&view.status);
+        std::mem::replace(&mut self.view, view.clone())
     }
 }
 

@@ -214,7 +214,7 @@ impl ReadModel {
     }
 
     /// What happened, the newest first, as much as is remembered.
-    pub fn past(&self) -> impl Iterator<Item = &Past> {
+    pub fn past(&self) -> impl Iterator<Item = Past> {
         self.past.newest_first()
     }
 
@@ -444,8 +444,13 @@ impl ReadModel {
 
     fn put_task(&mut self, view: &Arc<TaskView>) {
         let id = &view.status.task;
-        let told = Told::after(self.tasks.get(id), view);
-        let old = self.tasks.insert(id.clone(), told).map(|old| old.view);
+        let old = match self.tasks.get_mut(id) {
+            Some(told) => Some(told.update(view)),
+            None => {
+                self.tasks.insert(id.clone(), Told::new(view));
+                None
+            }
+        };
         self.tallies.told(old.as_ref().map(|old| old.status.state), &view.status);
         self.frameworks.put_task(view);
         match &old {

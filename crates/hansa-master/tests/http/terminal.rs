@@ -2,7 +2,7 @@
 
 use crate::agents::{Agent, hello};
 use crate::support::{Cluster, LONG, ask};
-use hansa_api::exec::{End, Frame, HEAD, PROTOCOL, Size};
+use hansa_api::exec::{End, Frame, PROTOCOL, Size};
 use hansa_model::agent::Hello;
 use hansa_model::task::Exit;
 use serde_json::{Value, json};
@@ -37,15 +37,11 @@ async fn read_head(stream: &mut BufReader<TcpStream>) -> String {
 }
 
 async fn hear(session: &mut BufReader<TcpStream>) -> Option<Frame> {
-    let mut head = [0; HEAD];
-    timeout(LONG, session.read_exact(&mut head)).await.unwrap().ok()?;
-    let mut content = vec![0; Frame::length(&head).unwrap()];
-    session.read_exact(&mut content).await.unwrap();
-    Frame::decode(head[0], content).unwrap()
+    timeout(LONG, Frame::read(session)).await.unwrap().ok()?
 }
 
 async fn say(session: &mut BufReader<TcpStream>, frame: Frame) {
-    session.write_all(&frame.encode().unwrap()).await.unwrap();
+    frame.write(session).await.unwrap();
 }
 
 /// A browser's side.

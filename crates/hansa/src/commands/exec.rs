@@ -3,12 +3,12 @@
 use crate::context::{Context, app_path};
 use crate::failure::{Exit, Failure};
 use clap::Args;
-use hansa_api::exec::{End, Frame, HEAD, MOST, Size, Start};
+use hansa_api::exec::{End, Frame, MOST, Size, Start};
 use hansa_api::hansa::Task;
 use hansa_model::task::{Exit as TaskExit, TaskState};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read, Write};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -89,9 +89,9 @@ async fn talk(
     input: bool,
 ) -> std::io::Result<End> {
     let terminal = start.terminal.is_some();
-    send(&mut writer, &Frame::Start(start)).await?;
+    Frame::Start(start).write(&mut writer).await?;
     if !input {
-        send(&mut writer, &Frame::Stdin(Vec::new())).await?;
+        Frame::Stdin(Vec::new()).write(&mut writer).await?;
     }
     let (sender, mut typed) = mpsc::channel(4);
     if input {
@@ -110,15 +110,12 @@ async fn talk(
     let mut resized = signal(SignalKind::window_change())?;
     let hear = async {
         loop {
-            let mut head = [0; HEAD];
-            reader.read_exact(&mut head).await?;
-            let mut content = vec![0; Frame::length(&head).map_err(std::io::Error::other)?];
-            reader.read_exact(&mut content).await?;
-            match Frame::decode(head[0], content).map_err(std::io::Error::other)? {
+            match Frame::read(&mut reader).await? {
                 Some(Frame::Stdout(bytes)) => print(std::io::stdout(), &bytes)?,
                 Some(Frame::Stderr(bytes)) => print(std::io::stderr(), &bytes)?,
                 Some(Frame::End(end)) => return Ok(end),
-                _ => {}
+                Some(_) => {}
+                None => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             }
         }
     };
@@ -126,8 +123,8 @@ async fn talk(
     loop {
         tokio::select! {
             end = hear.as_mut() => return end,
-            Some(bytes) = typed.recv() => send(&mut writer, &Frame::Stdin(bytes)).await?,
-            Some(()) = resized.recv(), if terminal => send(&mut writer, &Frame::Resize(size())).await?,
+            Some(bytes) = typed.recv() => Frame::Stdin(bytes).write(&mut writer).await?,
+            Some(()) = resized.recv(), if terminal => Frame::Resize(size()).write(&mut writer).await?,
         }
     }
 }
@@ -135,11 +132,6 @@ async fn talk(
 fn print(mut to: impl Write, bytes: &[u8]) -> std::io::Result<()> {
     to.write_all(bytes)?;
     to.flush()
-}
-
-async fn send(writer: &mut (impl AsyncWrite + Unpin), frame: &Frame) -> std::io::Result<()> {
-    writer.write_all(&frame.encode().map_err(std::io::Error::other)?).await?;
-    writer.flush().await
 }
 
 /// This terminal's size.

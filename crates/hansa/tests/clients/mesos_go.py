@@ -102,6 +102,9 @@ def shell(master, *words, **more):
 def check(master):
     host, port = master.address.split(":")
     with Started(program("mwatch"), "-master=" + host, "-port=" + port) as watcher:
+        # It is silent until something happens; what happened before it listened, nobody tells it.
+        listening = "master/operator_event_stream_subscribers"
+        until("mwatch listens", lambda: master.get("/metrics/snapshot")[listening] == 1)
         example(master, "protobuf", watcher)
         watcher.says("TASK_ADDED")
         step("mwatch")
