@@ -171,9 +171,9 @@ export const states: Record<string, View> = {
     path: at(""),
     filled: async (page) => {
       await text(page, "What needs attention");
-      await page.route("**/*", (route) => route.abort());
-      await page.context().setOffline(true);
-      await page.waitForTimeout(2500);
+      await page.route(/\/hansa\/v1\//, (route) => route.abort());
+      await page.reload();
+      await page.getByRole("alert").first().waitFor();
     },
   },
 };
