@@ -8,7 +8,7 @@ interface SomeTask {
   hostname: string;
 }
 
-interface View {
+export interface View {
   /** Of one of the running tasks, where it needs one. */
   path: (task?: SomeTask) => string;
   filled: (page: Page) => Promise<unknown>;

@@ -8,8 +8,11 @@ import { test } from "vitest";
 import { desktop, open, phone, visit } from "./browser";
 import { clear, fill, tasksOf, web } from "./cluster";
 import { dialogs, pages } from "./pages";
+import { states } from "./states";
 
 const folder = process.env.HANSA_SCREENSHOTS || "screenshots";
+/** `narrow` or `wide`: only those. */
+const onlySize = process.env.HANSA_SCREENSHOTS_SIZE;
 const only = process.env.HANSA_SCREENSHOTS_ONLY?.split(",") ?? [];
 
 test("every page and dialog", async () => {
@@ -22,8 +25,10 @@ test("every page and dialog", async () => {
   const all = [
     ...Object.entries(pages).map(([name, { path, filled }]) => ({ name, path, ready: filled })),
     ...Object.entries(dialogs).map(([name, { path, opens }]) => ({ name: `dialog-${name}`, path, ready: opens })),
+    ...Object.entries(states).map(([name, { path, filled }]) => ({ name: `state-${name}`, path, ready: filled })),
   ];
   for (const [size, viewport] of Object.entries({ wide: desktop, narrow: phone })) {
+    if (onlySize && onlySize !== size) continue;
     for (const { name, path, ready } of all) {
       if (!wanted(name)) continue;
       const { page, close } = await visit(browser, path(first), { viewport });

@@ -24,8 +24,9 @@ export async function attempt(done: string, work: (force: boolean) => Promise<un
       title: "A deployment holds this service",
       body: (
         <p>
-          {counted(error.deployments.length, "deployment")} under way changes it too. With force that one is given up
-          where it is, and this change goes first.
+          {counted(error.deployments.length, "deployment")} under way{" "}
+          {error.deployments.length === 1 ? "changes it too. With force it is" : "change it too. With force they are"}{" "}
+          given up as far as done, and this change goes first.
         </p>
       ),
       verb: "Force",
@@ -48,7 +49,9 @@ export async function restart(service: Service) {
     title: `Restart ${service.id}?`,
     body: (
       <p>
-        All {counted(service.instances, "instance")} are replaced, as many at a time as its upgrade strategy lets go;
+        {service.instances === 1
+          ? "Its only instance is replaced, by another before it goes if its upgrade strategy says so;"
+          : `All ${counted(service.instances, "instance")} are replaced, as many at a time as its upgrade strategy lets go;`}{" "}
         the version stays the same.
       </p>
     ),

@@ -25,6 +25,8 @@ export function PastEntries(props: {
   /** And what of that belongs here. */
   fits: (entry: Entry) => boolean;
   onCount?: (count: number) => void;
+  /** A person left something out. */
+  filtered?: boolean;
 }) {
   const { picture, wanted, fits, onCount } = props;
   const key = `${wanted.q ?? ""} ${wanted.only ?? ""}`;
@@ -55,7 +57,7 @@ export function PastEntries(props: {
   useEffect(() => onCount?.(shown.length), [shown.length, onCount]);
   return (
     <>
-      <Entries entries={shown} />
+      <Entries entries={shown} filtered={props.filtered ?? false} />
       {problem && <p className="pad fault">{problem}</p>}
       {next && (
         <div className="pad">
@@ -68,7 +70,7 @@ export function PastEntries(props: {
   );
 }
 
-function Entries({ entries }: { entries: readonly Entry[] }) {
+function Entries({ entries, filtered }: { entries: readonly Entry[]; filtered: boolean }) {
   const scroller = useRef<HTMLDivElement>(null);
   const virtualizer = useVirtualizer({
     count: entries.length,
@@ -80,13 +82,13 @@ function Entries({ entries }: { entries: readonly Entry[] }) {
   if (entries.length === 0) {
     return (
       <Empty>
-        <p>Nothing here. The list fills as things happen.</p>
+        <p>{filtered ? "No event matches." : "Nothing here yet. The list fills as things happen."}</p>
       </Empty>
     );
   }
   return (
     <div className="scroll tall virtual" ref={scroller} tabIndex={0} role="region" aria-label="Events, newest first">
-      <ol className="entries" style={{ height: virtualizer.getTotalSize() }}>
+      <ol className="entries past" style={{ height: virtualizer.getTotalSize() }}>
         {virtualizer.getVirtualItems().map((item) => {
           // Newest first.
           const entry = entries[entries.length - 1 - item.index];

@@ -61,6 +61,7 @@ export function Events({ picture }: { picture: Picture }) {
           wanted={{ ...(words && { q: words }), ...only }}
           fits={fits}
           onCount={setFound}
+          filtered={words !== "" || kind !== "all"}
         />
       </Panel>
     </>

@@ -32,7 +32,7 @@ export function Overview({ picture: newest }: { picture: Picture }) {
         </Link>
       </PageHead>
       {nodes.length > 0 && <PoolMeters nodes={nodes} />}
-      <div className="columns uneven">
+      <div className="columns uneven matters-first">
         <div className="stack">
           <Matters picture={picture} />
           {picture.deployments.size > 0 && <Progresses deployments={[...picture.deployments.values()]} />}
@@ -122,7 +122,9 @@ function Pool({ picture, nodes }: { picture: Picture; nodes: readonly Node[] }) 
         <div className="stack pad" style={{ gap: 12 }}>
           <Cells nodes={nodes} by="cpus_milli" of="allocated" />
           <p className="small">
-            {needed === null ? (
+            {needed === 0 ? (
+              <span className="soft">Nothing is given out: all of it is free.</span>
+            ) : needed === null ? (
               <span className="soft">The tasks do not fit when packed in order of size; all machines are needed.</span>
             ) : (
               <>

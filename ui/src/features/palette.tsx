@@ -59,7 +59,9 @@ function items(query: string): Item[] {
       } else add_("Reactivate", "reactivate");
     }
   }
-  const found = best(query, list, (item) => item.words, shown);
+  // What there is comes before what can be done with it.
+  const [things, deeds] = [list.filter(({ kind }) => kind !== "action"), list.filter(({ kind }) => kind === "action")];
+  const found = [things, deeds].flatMap((list) => best(query, list, (item) => item.words, shown));
   if (query.trim().length < tasksFrom) return found;
   const fits = has(query);
   let tasks = 0;

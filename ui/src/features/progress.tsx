@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "react";
 import * as api from "../api/client";
 import type { Deployment, MarathonDeployment, Progress } from "../api/types";
+import { brief, legible } from "../lib/format";
 import { Icon } from "../ui/icons";
 import { Link } from "../ui/link";
 import { Panel, State } from "../ui/primitives";
@@ -123,15 +124,15 @@ function DeploymentProgress({ progress, detail, own, planned }: { progress: Prog
           <i key={index} className={index < step ? "done" : index === step ? tones[state] : ""} />
         ))}
       </div>
-      {waiting_for && !still?.words.includes(waiting_for) && <p className="small sentence">{waiting_for}</p>}
+      {waiting_for && !still?.words.includes(waiting_for) && <p className="small sentence">{brief(waiting_for)}</p>}
       {still && (
         <p className="small tone-bad sentence">
-          {still.words} (<Since at={still.since} ago />)
+          {brief(still.words)} (<Since at={still.since} ago />)
         </p>
       )}
       {own?.remedy && (
         <p className="soft small">
-          What would help: <Words text={own.remedy} />
+          What would help: <Words text={legible(own.remedy)} />
         </p>
       )}
       {detail && planned && (

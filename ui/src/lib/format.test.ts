@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { brief, bytes, clock, cpus, duration, localTimes, percent, shortTask, taskState } from "./format";
+import { brief, bytes, clock, cpus, duration, every, legible, localTimes, percent, shortTask, taskState } from "./format";
 
 test("amounts have three digits and a unit", () => {
   expect(bytes(0)).toBe("0 B");
@@ -10,6 +10,11 @@ test("amounts have three digits and a unit", () => {
   expect(cpus(1250)).toBe("1.25");
   expect(cpus(64000)).toBe("64");
   expect(cpus(105_000_000)).toBe("105,000");
+  expect(cpus(4)).toBe("0.004");
+  expect(legible("4 machines: 3999 to 3999.3 cpus short, node 2026 has 12288 MiB")).toBe(
+    "4 machines: 3,999 to 3,999.3 cpus short, node 2026 has 12,288 MiB",
+  );
+  expect([every(1), every(3)]).toEqual(["its only instance", "all 3 instances"]);
 });
 
 test("shares of nothing are nothing", () => {
@@ -28,8 +33,12 @@ test("times and ids are short", () => {
 test("of a failure and of a wait the point is told, and other words stay", () => {
   expect(brief("command exited with status 3; it wrote to stderr: no database")).toBe("status 3: no database");
   expect(brief("1 of 1 instances are not running yet, 2 instances wait for a place: 4 machines: 1 cpu short")).toBe(
-    "2 wait for a place: 4 machines: 1 cpu short",
+    "no place for 2 instances; 4 machines: 1 cpu short",
   );
+  expect(brief("1 of 1 instances are not running yet, 1 instance waits until 19:00")).toBe(
+    "its instance does not run yet, 1 instance waits until 19:00",
+  );
+  expect(brief("2 of 6 instances are not running yet")).toBe("2 of 6 instances do not run yet");
   expect(brief("command exited with status 3")).toBe("command exited with status 3");
 });
 

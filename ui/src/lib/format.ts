@@ -20,9 +20,9 @@ export const cpus = (milli: number) => digits(milli / 1000);
 export const amount = (kind: "cpus_milli" | "mem" | "disk" | "gpus_milli", value: number) =>
   kind === "mem" || kind === "disk" ? bytes(value) : cpus(value);
 
-/** Three digits that matter at most, or all before the point: `0.05`, `64`, `105,000`. */
+/** Three digits that matter at most, or all before the point: `0.004`, `0.05`, `64`, `105,000`. */
 const digits = (value: number) =>
-  value.toLocaleString("en", { maximumFractionDigits: value >= 100 ? 0 : value >= 10 ? 1 : 2 });
+  value.toLocaleString("en", { maximumFractionDigits: value >= 100 ? 0 : value >= 10 ? 1 : value >= 0.1 ? 2 : 3 });
 
 /** A share of a whole, as a whole number of per cent; 0 of 0 is 0. */
 export const percent = (part: number, whole: number) => (whole > 0 ? Math.round((part / whole) * 100) : 0);
@@ -70,11 +70,22 @@ export const exitWords = (exit: { code: number } | { signal: number }) =>
 export const localTimes = (words: string) =>
   words.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (time) => clock(Date.parse(time)));
 
+/** Words of the master with its amounts as the console writes them: `4,000 cpus`. */
+export const legible = (words: string) =>
+  words.replace(/(?<![\d.,])\d{4,}(?=(\.\d+)?( to [\d.]+)? (cpus|GPUs|MiB)\b)/g, (digits) => count(Number(digits)));
+
 /** The point of what the master says about a failure or a wait, where there is one line for it. */
 export const brief = (words: string) =>
-  words
+  legible(words)
     .replace(/^command exited with (status|signal) (\S+); it wrote to (stderr|stdout): /, "$1 $2: ")
-    .replace(/^.*, (\d+) instances? (waits?) for a place: /, "$1 $2 for a place: ");
+    .replace(/^(.*, )?(\d+ instances?) waits? for a place: /, "no place for $2; ")
+    .replace(/^(\d+) of (\d+) instances are not running yet/, (_, some: string, all: string) =>
+      all === "1" ? "its instance does not run yet" : `${some} of ${all} instances do not run yet`,
+    );
+
+/** `all 3 instances`, `its only instance`. */
+export const every = (instances: number) =>
+  instances === 1 ? "its only instance" : `all ${counted(instances, "instance")}`;
 
 /** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID. */
 export function shortTask(id: string): string {

@@ -27,8 +27,8 @@ test("each mistake is told at its place", () => {
   expect(check({ id: "/web", cpus: -1 })).toEqual(["cpus must be at least 0"]);
   expect(check({ id: "/web", cpus: "1" })).toEqual(["cpus must be a number"]);
   expect(check({ id: "/web", instances: 1.5 })).toEqual(["instances must be a whole number"]);
-  expect(check({ id: "/web", instnaces: 1 })).toEqual(["instnaces is not known; instances is"]);
-  expect(check({ id: "/web", healthchecks: [] })).toEqual(["healthchecks is not known; healthChecks is"]);
+  expect(check({ id: "/web", instnaces: 1 })).toEqual(["instnaces is not known; did you mean instances?"]);
+  expect(check({ id: "/web", healthchecks: [] })).toEqual(["healthchecks is not known; did you mean healthChecks?"]);
   expect(check({ id: "/web", env: { A: 1 } })[0]).toMatch(/^env\/A must be/);
   expect(check({ id: "/web", healthChecks: [{ protocol: "FOO" }] })[0]).toMatch(
     /^healthChecks\/0\/protocol must be one of HTTP/,

@@ -100,7 +100,7 @@ function objectFaults(value: object, schema: Schema, all: Schemas, below: (name:
 function meant(name: string, known: string[]): string {
   const plain = (text: string) => text.toLowerCase().replace(/[^a-z]/g, "");
   const near = known.find((other) => plain(other) === plain(name)) ?? known.find((other) => away(name, other) <= 2);
-  return near ? `; ${near} is` : "";
+  return near ? `; did you mean ${near}?` : "";
 }
 
 /** How many letters must change (Levenshtein). */

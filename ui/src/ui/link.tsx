@@ -19,6 +19,6 @@ export function Link({ to, params, onClick, ...rest }: Props) {
 
 /** On a phone not all tabs are in sight: the one that an address names is brought there. */
 export const showChosen = (tabs: HTMLElement | null) => {
-  const chosen = tabs?.querySelector<HTMLElement>("[aria-current]");
+  const chosen = tabs?.querySelector<HTMLElement>("[aria-current], [aria-pressed='true']");
   if (tabs && chosen) tabs.scrollLeft = chosen.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - chosen.offsetWidth) / 2;
 };

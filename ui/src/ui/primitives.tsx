@@ -1,8 +1,9 @@
 // Pieces that know nothing of the cluster.
 
-import { useId, type ReactNode } from "react";
+import { useEffect, useId, useRef, type ReactNode } from "react";
 import { count, percent } from "../lib/format";
 import { Icon } from "./icons";
+import { showChosen } from "./link";
 import type { Tone } from "./tone";
 
 /** A state: a word with a dot. */
@@ -83,8 +84,11 @@ export function Choice<T extends string>(props: {
   options: readonly (readonly [T, ReactNode])[];
   onChange: (value: T) => void;
 }) {
+  // On a phone some are beyond its edge; the chosen one is not.
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => showChosen(element.current), [props.value]);
   return (
-    <div className="choice" role="group" aria-label={props.label}>
+    <div className="choice" ref={element} role="group" aria-label={props.label}>
       {props.options.map(([value, words]) => (
         <button key={value} type="button" aria-pressed={value === props.value} onClick={() => props.onChange(value)}>
           {words}

@@ -147,9 +147,9 @@ function About({ node }: { node: Node }) {
         <dd>{node.version}</dd>
         <dt>Joined</dt>
         <dd className="number">{moment(node.registered_at)}</dd>
-        <dt>{node.state}</dt>
+        <dt>State</dt>
         <dd>
-          for <Since at={node.since} />
+          {node.state} for <Since at={node.since} />
         </dd>
         {(node.region || node.zone) && (
           <>

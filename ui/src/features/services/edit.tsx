@@ -1,14 +1,14 @@
 // Creating and changing a service: by form or as JSON, two views of one definition; checked while it is typed, and what the
 // server says about a field stands at that field.
 
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import * as api from "../../api/client";
 import { ApiError, wordsOf } from "../../api/client";
 import type { Picture } from "../../api/picture";
 import type { App, Service } from "../../api/types";
 import { definitionOf, fresh, missing } from "../../lib/app";
 import { diff, lines } from "../../lib/diff";
-import { counted } from "../../lib/format";
+import { counted, every } from "../../lib/format";
 import { go, href, useParam } from "../../lib/route";
 import { faults, jsonFault, type Fault, type Schemas } from "../../lib/schema";
 import { Dialog, confirm, useBusy } from "../../ui/dialog";
@@ -115,7 +115,7 @@ export function Edit({ id, picture }: { id: string; picture: Picture }) {
   return (
     <>
       <PageHead
-        title="Edit"
+        title={`Edit ${id.split("/").at(-1)}`}
         crumbs={
           <>
             <li>
@@ -146,6 +146,12 @@ function Editor({ initial, changes, picture }: EditorProps) {
   const [tried, setTried] = useState(false);
   const [reviewing, setReviewing] = useState(false);
   const [busy, run] = useBusy();
+  const form = useRef<HTMLFormElement>(null);
+  /** How often it was sent with something wrong in it: then the first that is wrong has the focus. */
+  const [misses, setMisses] = useState(0);
+  useEffect(() => {
+    if (misses > 0) form.current?.querySelector<HTMLElement>("[aria-invalid='true']")?.focus();
+  }, [misses]);
   const schemas = useSchemas();
   const json = mode === "yes";
   const change = (draft: Draft) => {
@@ -211,13 +217,14 @@ function Editor({ initial, changes, picture }: EditorProps) {
 
   const submit = () => {
     setTried(true);
-    if (found.length > 0 || !draft.app) return;
+    if (found.length > 0 || !draft.app) return setMisses((misses) => misses + 1);
     if (changes) setReviewing(true);
     else void create(draft.app);
   };
 
   return (
     <form
+      ref={form}
       className="editor"
       noValidate
       onSubmit={(event) => {
@@ -254,7 +261,7 @@ function Editor({ initial, changes, picture }: EditorProps) {
           </span>
         </div>
       )}
-      {shown.length > 0 && (
+      {shown.length > 0 && draft.app && (
         <Panel title="To be put right" count={shown.length}>
           <ul className="faults pad">
             {shown.map((fault, index) => (
@@ -273,6 +280,9 @@ function Editor({ initial, changes, picture }: EditorProps) {
           Cancel
         </Link>
         {changes && !changed && <span className="soft small">Nothing is changed yet.</span>}
+        <span className="tone-bad small" role="status">
+          {tried && shown.length > 0 && `${counted(shown.length, "thing")} to be put right`}
+        </span>
       </div>
       {reviewing && changes && draft.app && (
         <Review
@@ -323,5 +333,5 @@ function effect(initial: App, next: App, service: Service): string {
     return `Only the number of instances changes, from ${initial.instances ?? 1} to ${next.instances ?? 1}; the others run on.`;
   }
   if (service.instances === 0) return "It is suspended: the new version is used when it is scaled up.";
-  return `A deployment replaces all ${counted(service.instances, "instance")}, as its upgrade strategy says; a rollback brings the present version back.`;
+  return `A deployment replaces ${every(service.instances)}, as its upgrade strategy says; a rollback brings the present version back.`;
 }

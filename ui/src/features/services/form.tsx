@@ -36,7 +36,7 @@ export function Form({ app, faults, fixed, onChange }: Props) {
   return (
     <Panel title="Service">
       <div className="form-grid">
-        <Field label="Name" help="Where it stands in the tree, such as /shop/web" fault={of("id")}>
+        <Field label="Name" help={fixed ? "A name stays; “Create another like it” is at its definition." : "Where it stands in the tree, such as /shop/web"} fault={of("id")}>
           {(attributes) => (
             <input
               {...attributes}
@@ -51,7 +51,7 @@ export function Form({ app, faults, fixed, onChange }: Props) {
             />
           )}
         </Field>
-        <Field label="Image" help="A container image; empty: straight on the machine" fault={of("container")}>
+        <Field label="Image" help="A container image. Left empty, the command runs straight on the machine." fault={of("container")}>
           {(attributes) => (
             <input
               {...attributes}
@@ -69,7 +69,7 @@ export function Form({ app, faults, fixed, onChange }: Props) {
             Runs with arguments: <code>{argsText(app.args)}</code>. Change them as JSON.
           </p>
         ) : (
-          <Field label="Command" help="A shell's line; its ports are in $PORT0, $PORT1 and so on" fault={of("cmd")}>
+          <Field label="Command" help="As typed into a shell. Its ports are in $PORT0, $PORT1 and so on." fault={of("cmd")}>
             {(attributes) => (
               <textarea
                 {...attributes}
@@ -82,10 +82,10 @@ export function Form({ app, faults, fixed, onChange }: Props) {
             )}
           </Field>
         )}
-        <div className="quarter">{number("instances", "Instances", "how many at a time")}</div>
-        <div className="quarter">{number("cpus", "CPUs", "each, such as 0.1")}</div>
-        <div className="quarter">{number("mem", "Memory", "MiB each")}</div>
-        <div className="quarter">{number("disk", "Disk", "MiB each")}</div>
+        <div className="quarter">{number("instances", "Instances", "How many of it run")}</div>
+        <div className="quarter">{number("cpus", "CPUs", "For each, such as 0.1")}</div>
+        <div className="quarter">{number("mem", "Memory", "MiB for each")}</div>
+        <div className="quarter">{number("disk", "Disk", "MiB for each")}</div>
         <Ports app={app} onChange={onChange} fault={of("portDefinitions", "ports")} />
         <CheckFields app={app} onChange={onChange} fault={of("healthChecks")} />
         <div className="half-wide">
@@ -95,7 +95,7 @@ export function Form({ app, faults, fixed, onChange }: Props) {
           <Pairs label="Labels" value={app.labels} fault={of("labels")} onChange={(value) => set("labels", value)} />
         </div>
         <div className="half">
-          <Field label="Role" help="whose share it uses; * is everybody's" fault={of("role")}>
+          <Field label="Role" help="Whose share it uses; * is everybody's" fault={of("role")}>
             {(attributes) => (
               <input
                 {...attributes}
@@ -106,7 +106,7 @@ export function Form({ app, faults, fixed, onChange }: Props) {
             )}
           </Field>
         </div>
-        <div className="half">{number("gpus", "GPUs", "whole ones, each")}</div>
+        <div className="half">{number("gpus", "GPUs", "Whole ones for each")}</div>
         <Constraints app={app} onChange={onChange} fault={of("constraints")} />
       </div>
     </Panel>

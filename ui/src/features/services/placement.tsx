@@ -3,7 +3,7 @@
 import { useEffect, useState } from "react";
 import { explain, queue, wordsOf } from "../../api/client";
 import type { Explanation, QueueItem, Service } from "../../api/types";
-import { bytes, counted, cpus } from "../../lib/format";
+import { bytes, counted, cpus, legible } from "../../lib/format";
 import { Icon } from "../../ui/icons";
 import { Link } from "../../ui/link";
 import { Bar, Panel, State, Waiting } from "../../ui/primitives";
@@ -76,7 +76,7 @@ function Verdict({ service, explanation, waits }: { service: Service; explanatio
         {fitting === 0 ? (
           <>
             None of {counted(machines, "machine")} can take it:{" "}
-            <strong>{explanation.groups.length === 1 ? explanation.summary.replace(/^\d+ machines?: /, "") : explanation.summary}</strong>.
+            <strong>{legible(explanation.groups.length === 1 ? explanation.summary.replace(/^\d+ machines?: /, "") : explanation.summary)}</strong>.
           </>
         ) : (
           <>
@@ -86,7 +86,7 @@ function Verdict({ service, explanation, waits }: { service: Service; explanatio
           </>
         )}
       </p>
-      {fitting === 0 && nearest && <p className="soft">Nearest: {nearest}.</p>}
+      {fitting === 0 && nearest && <p className="soft">Nearest: {legible(nearest)}.</p>}
       {fitting === 0 && (
         <p className="soft">
           What helps: let it{" "}
@@ -132,7 +132,7 @@ function Groups({ explanation }: { explanation: Explanation }) {
           {explanation.groups.map((group) => (
             <tr key={group.words}>
               <td className="right number">{group.machines}</td>
-              <td>{group.words}</td>
+              <td>{legible(group.words)}</td>
               <td>
                 {group.examples.map((name, index) => (
                   <span key={name}>

@@ -44,7 +44,7 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
       <Head service={service} picture={picture} />
       <Condition service={service} />
       {under.length > 0 && <Progresses deployments={under} detail />}
-      {isWaiting(service) && tab !== "placement" && <Placement service={service} />}
+      {isWaiting(service) && !isDelayed(service) && tab !== "placement" && <Placement service={service} />}
       <Facts service={service} tasks={tasks} />
       <nav className="tabs" ref={showChosen} aria-label="About the service">
         {tabs.map(([name, words]) => {
@@ -61,6 +61,9 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
     </>
   );
 }
+
+/** Only its failures hold it back, and those are told already. */
+const isDelayed = ({ failing, waiting_for }: Service) => failing !== null && !waiting_for?.includes("for a place");
 
 function Tab(props: { tab: (typeof tabs)[number][0]; service: Service; tasks: readonly Task[]; picture: Picture }) {
   const { tab, service, tasks, picture } = props;
@@ -230,9 +233,9 @@ function Facts({ service, tasks }: { service: Service; tasks: readonly Task[] })
           </dd>
         </div>
         <div>
-          <dt>Healthy</dt>
+          <dt>Health checks</dt>
           <dd className="number">
-            {service.healthy + service.unhealthy === 0 ? "not checked" : `${service.healthy} of ${service.running}`}
+            {service.healthy + service.unhealthy === 0 ? "none" : `${service.healthy} of ${service.running} pass`}
           </dd>
         </div>
         <div>
@@ -259,10 +262,10 @@ function Facts({ service, tasks }: { service: Service; tasks: readonly Task[] })
         </div>
         {service.role && (
           <div>
-            <dt>Paid by</dt>
+            <dt>Role</dt>
             <dd>
               <Link to="roles" params={{ role: service.role }}>
-                {service.role === "*" ? "everybody (*)" : service.role}
+                {service.role === "*" ? "* (everybody)" : service.role}
               </Link>
             </dd>
           </div>
@@ -288,7 +291,7 @@ function Facts({ service, tasks }: { service: Service; tasks: readonly Task[] })
         )}
         <div className="glance-wide">
           <dt>Runs</dt>
-          <dd className="mono cut" title={service.command}>
+          <dd className="mono runs" title={service.command}>
             {service.command || "its image"}
           </dd>
         </div>

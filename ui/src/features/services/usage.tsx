@@ -4,7 +4,7 @@ import { useAsked } from "../../api/asked";
 import { changeApp } from "../../api/client";
 import { serviceUsage, type ServiceUsage, type Spread } from "../../api/past";
 import type { Service } from "../../api/types";
-import { bytes, count, counted, cpus, shortTask } from "../../lib/format";
+import { bytes, count, counted, cpus, every, shortTask } from "../../lib/format";
 import { UsageChart } from "../../ui/chart";
 import { confirm } from "../../ui/dialog";
 import { Link } from "../../ui/link";
@@ -75,7 +75,7 @@ function Together({ service }: { service: Service }) {
                   <h3>{name}</h3>
                   <span className="soft small number">
                     {last?.used === undefined || last.used === null
-                      ? "nothing measured yet"
+                      ? ""
                       : `${show(last.used)} used now of ${show(service[kind] * service.running)}`}
                   </span>
                 </div>
@@ -91,7 +91,6 @@ function Together({ service }: { service: Service }) {
           })}
         </div>
       )}
-      {past.history?.words && <p className="pad soft small">{past.history.words}</p>}
     </Panel>
   );
 }
@@ -109,7 +108,7 @@ function Hint({ service, usage }: { service: Service; usage: ServiceUsage }) {
       body: (
         <>
           <p>
-            {suggestion.words} A deployment replaces all {counted(service.instances, "instance")}.
+            {suggestion.words} A deployment replaces {every(service.instances)}.
           </p>
           <Diff before={before} after={change} label="What changes" />
         </>

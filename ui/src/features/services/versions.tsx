@@ -49,13 +49,20 @@ export function Versions({ service }: { service: Service }) {
             </li>
           ))}
         </ol>
-        {present && shown && <Compare key={`${present} ${shown}`} service={service} present={present} other={shown} />}
+        {present && shown && <Compare
+            key={`${present} ${shown}`}
+            service={service}
+            present={present}
+            other={shown}
+            only={versions.length === 1}
+          />}
       </div>
     </Panel>
   );
 }
 
-function Compare({ service, present, other }: { service: Service; present: string; other: string }) {
+function Compare(props: { service: Service; present: string; other: string; only: boolean }) {
+  const { service, present, other } = props;
   const [both, setBoth] = useState<[App, App] | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const { id } = service;
@@ -75,7 +82,11 @@ function Compare({ service, present, other }: { service: Service; present: strin
   if (present === other) {
     return (
       <div className="pad stack" style={{ gap: 12 }}>
-        <p className="soft">This is what runs now. Choose another version to see what going back to it would change.</p>
+        <p className="soft">
+          {props.only
+            ? "Its first version. Each change of its definition makes another, and from here one goes back."
+            : "This is what runs now. Choose another version to see what going back to it would change."}
+        </p>
       </div>
     );
   }

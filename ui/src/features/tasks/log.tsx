@@ -25,6 +25,7 @@ export function Log({ task, file, node, other, onOther }: Props) {
   const [log, setLog] = useState(noLines);
   const [problem, setProblem] = useState<string | null>(null);
   const [over, setOver] = useState(false);
+  const [size, setSize] = useState(0);
   const [query, setQuery] = useState("");
   const [hit, setHit] = useState(0);
   const [follows, setFollows] = useState(true);
@@ -41,6 +42,7 @@ export function Log({ task, file, node, other, onOther }: Props) {
       const text = waiting;
       waiting = "";
       setLog((log) => append(log, text, kept));
+      setSize((size) => size + new TextEncoder().encode(text).length);
     };
     // Chunks are many and small; a page that renders for each is busy with that alone.
     const add = (text: string) => {
@@ -48,6 +50,7 @@ export function Log({ task, file, node, other, onOther }: Props) {
       timer ??= setTimeout(flush, 50);
     };
     setLog(noLines);
+    setSize(0);
     setOver(false);
     followLog(task, file, node, tail, add, abort.signal).then(
       () => setOver(true),
@@ -91,7 +94,7 @@ export function Log({ task, file, node, other, onOther }: Props) {
     <>
       <div className="filters pad">
         <form
-          style={{ flex: "0 1 300px" }}
+          className="log-find"
           onSubmit={(event) => {
             event.preventDefault();
             jump(hit + 1);
@@ -121,14 +124,16 @@ export function Log({ task, file, node, other, onOther }: Props) {
           </>
         )}
         <span className="row" style={{ marginLeft: "auto" }}>
-          {more && lines.length > 0 && (
+          {more && size > tail * 0.9 && (
             <button type="button" className="button plain" onClick={() => setTail(more)}>
               Earlier lines
             </button>
           )}
-          <label className="row small" style={{ gap: 6 }}>
-            <input type="checkbox" checked={follows} onChange={(event) => setFollows(event.target.checked)} /> Follow
-          </label>
+          {!over && (
+            <label className="check">
+              <input type="checkbox" checked={follows} onChange={(event) => setFollows(event.target.checked)} /> Follow
+            </label>
+          )}
         </span>
       </div>
       <div

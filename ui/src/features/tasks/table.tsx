@@ -78,7 +78,7 @@ const rest = {
   },
   since: {
     key: "since",
-    head: "For",
+    head: "Age",
     right: true,
     wide: true,
     by: (task) => -begun(task),
@@ -117,6 +117,29 @@ const withWords = (column: Column<Task>): Column<Task> => ({
   ),
 });
 
+/** On a phone, where else. */
+const withMachine = (column: Column<Task>): Column<Task> => ({
+  ...column,
+  cell: (task) => (
+    <>
+      {column.cell(task)}
+      <span className="narrow">{[task.hostname, ...task.ports].join(" ")}</span>
+    </>
+  ),
+});
+
+/** On a phone there is place for a service only below its task. */
+const withService = (column: Column<Task>): Column<Task> => ({
+  ...column,
+  cell: (task) => (
+    <>
+      {column.cell(task)}
+      {task.app && <span className="narrow">{task.app}</span>}
+      {lastWords(task) && <span className="narrow">{lastWords(task)}</span>}
+    </>
+  ),
+});
+
 /** Of tasks that have ended, the newest first. */
 export function EndedTable(props: {
   label: string;
@@ -127,8 +150,9 @@ export function EndedTable(props: {
   const { without } = props;
   const columns = useMemo(
     () => [
-      rest.task,
-      ...(without === "app" ? [withWords(rest.state)] : [withWords(app), rest.state]),
+      ...(without === "app"
+        ? [rest.task, withWords(rest.state)]
+        : [withService(rest.task), { ...app, wide: true }, rest.state]),
       ...(without === "machine" ? [] : [node]),
       rest.last,
       rest.ended,
@@ -136,15 +160,17 @@ export function EndedTable(props: {
     [without],
   );
   return (
-    <Table
-      label={props.label}
-      columns={columns}
-      rows={props.tasks}
-      rowKey={(task) => task.id}
-      first="ended"
-      param="ended"
-      {...(props.short && { short: true })}
-    />
+    <div className="past">
+      <Table
+        label={props.label}
+        columns={columns}
+        rows={props.tasks}
+        rowKey={(task) => task.id}
+        first="ended"
+        param="ended"
+        {...(props.short && { short: true })}
+      />
+    </div>
   );
 }
 
@@ -158,8 +184,7 @@ export function TaskTable(props: {
   const { without } = props;
   const columns = useMemo(
     () => [
-      rest.task,
-      ...(without === "app" ? [] : [app]),
+      ...(without === "app" ? [withMachine(rest.task)] : [rest.task, app]),
       rest.state,
       ...(without === "machine" ? [] : [node]),
       rest.ports,

@@ -46,7 +46,7 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
       )}
       {missing && (
         <div className="notice">
-          <span>It has ended and is forgotten; its output may still be on its machine.</span>
+          <span>This task is not known, or no longer. What it wrote may still be on its machine, for some time:</span>
           <label className="row small">
             Machine
             <select value={on ?? ""} onChange={(event) => setOn(event.target.value || null)}>

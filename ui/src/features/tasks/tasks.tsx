@@ -85,7 +85,12 @@ export function Tasks({ picture }: { picture: Picture }) {
                 </Link>
               </>
             ) : (
-              <p>No task runs. Tasks are the instances of services; create one to see some.</p>
+              <>
+                <p>No task runs. Tasks are the instances of services.</p>
+                <Link to="create" className="button">
+                  Create a service
+                </Link>
+              </>
             )}
           </Empty>
         ) : (
