@@ -2,7 +2,7 @@
 
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { accessible, open, visit } from "./browser";
+import { accessible, addressOf, open, visit } from "./browser";
 import { clear, fill, tasksOf, web } from "./cluster";
 import { dialogs, pages } from "./pages";
 
@@ -34,6 +34,33 @@ test.concurrent.each(Object.entries(dialogs))("the dialog %s", async (_, { path,
   // Escape closes it, and nothing has happened.
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "hidden" });
+  await close();
+});
+
+test("a new page's field has the focus, and what opened a dialog has it again", async () => {
+  const { page, close } = await visit(browser, "services");
+  await page.getByRole("link", { name: "Create" }).focus();
+  await page.keyboard.press("Enter");
+  const name = page.getByLabel("Name", { exact: true });
+  await name.waitFor();
+  expect(await name.evaluate((field) => field === document.activeElement)).toBe(true);
+  // What is wrong with it has it, once it is sent.
+  await name.fill("/fine");
+  await page.getByRole("button", { name: "Create", exact: true }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("status").getByText("1 thing to be put right").waitFor();
+  const command = page.getByLabel("Command", { exact: true });
+  expect(await command.evaluate((field) => field === document.activeElement)).toBe(true);
+  await page.goto(addressOf(`service?id=${web}`));
+  for (const opener of ["Scale", "Delete"]) {
+    const button = page.getByRole("button", { name: opener, exact: true });
+    await button.focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    expect(await button.evaluate((button) => button === document.activeElement), opener).toBe(true);
+  }
   await close();
 });
 

@@ -234,7 +234,7 @@ test("tasks are filtered, and one's output is followed, searched and downloaded"
   const before = await newest();
   await eventually("it follows", async () => (await newest()) > before + 3);
   await page.getByRole("searchbox", { name: "Find in the output" }).fill("line 3");
-  await page.getByText(/1 of \d+/).waitFor();
+  await page.getByRole("region", { name: "Output" }).getByText(/1 of \d+/).waitFor();
   await page.getByRole("button", { name: "Next" }).click();
   expect(await page.getByRole("checkbox", { name: "Follow" }).isChecked()).toBe(false);
   const waiting = page.waitForEvent("download");

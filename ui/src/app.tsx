@@ -54,7 +54,8 @@ export function App() {
     shown.current = now;
     setDrawer(false);
     window.scrollTo(0, 0);
-    main.current?.focus({ preventScroll: true });
+    // Unless a field of the new page has it already.
+    if (!main.current?.contains(document.activeElement)) main.current?.focus({ preventScroll: true });
   }, [page, id]);
 
   useEffect(() => {
@@ -161,14 +162,18 @@ const isAt = (item: Item, page: Page | null) =>
 
 type Tallies = Partial<Record<Page, { words: string; bad?: boolean }>>;
 
+/** How many there are, and how many of them are in trouble if any is. */
+const tally = (bad: number, all: number) =>
+  bad > 0 ? { words: `${count(bad)} of ${count(all)}`, bad: true } : { words: count(all) };
+
 function useTallies(picture: Picture): Tallies {
   const { services, nodes, tasks, deployments } = picture;
   return useMemo(() => {
     const failing = [...services.values()].filter((service) => needsPerson(service, deployments)).length;
     const lost = [...nodes.values()].filter((node) => node.state === "unreachable").length;
     return {
-      services: failing ? { words: count(failing), bad: true } : { words: count(services.size) },
-      machines: lost ? { words: count(lost), bad: true } : { words: count(nodes.size) },
+      services: tally(failing, services.size),
+      machines: tally(lost, nodes.size),
       tasks: { words: count(tasks.size) },
       ...(deployments.size > 0 && { deployments: { words: count(deployments.size) } }),
     };
@@ -186,7 +191,7 @@ function Navigation({ items, page, tallies }: { items: readonly Item[]; page: Pa
               <Icon name={item.icon} />
               {item.name}
               {tally && (
-                <span className={`tally ${tally.bad ? "bad" : ""}`}>
+                <span className={`tally ${tally.bad ? "bad" : ""}`} title={tally.bad ? `${tally.words} in trouble` : undefined}>
                   {tally.words}
                   {tally.bad && <span className="hidden"> in trouble</span>}
                 </span>

@@ -8,12 +8,16 @@ use crate::sse::Events;
 use crate::text;
 use clap::Args;
 use hansa_api::hansa::{Deployments, Service, Services};
+use hansa_model::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Of a change of more services than this not all are looked at.
+const FAILURES_TOLD: usize = 10;
 
 /// Whether and how long to wait.
 #[derive(Clone, Debug, Args)]
@@ -71,6 +75,9 @@ impl Context {
         wait: &Wait,
     ) -> Result<(), Failure> {
         let state = self.settle(&started, &apps, wait).await?;
+        if state == "succeeded" && goal == Goal::Version {
+            self.tell_failures(&started, &apps).await;
+        }
         let report = Report { started, apps, state };
         self.format.print(&report, |report| {
             let apps = report.apps.join(", ");
@@ -86,6 +93,24 @@ impl Context {
                 (_, Goal::Version) => format!("{apps} deployed, version {}\n", report.started.version),
             }
         })
+    }
+
+    /// A deployment is done once its instances ran; that they did not run for long should not come as a surprise.
+    async fn tell_failures(&self, started: &Started, apps: &[String]) {
+        // A version is the time, by the master's clock, when it was made.
+        let Ok(begun) = started.version.parse::<Timestamp>() else { return };
+        for app in apps.iter().take(FAILURES_TOLD) {
+            let Ok(service) = self.client.get::<Service>(&format!("/hansa/v1/services{app}"), &[]).await
+            else {
+                continue;
+            };
+            let Some(words) = service.last_failure else { continue };
+            if service.last_failure_at.is_some_and(|at| at >= begun) {
+                note(&format!(
+                    "{app}: an instance failed meanwhile: {words}; `hansa logs {app}` shows what it wrote"
+                ));
+            }
+        }
     }
 
     /// Waits until a deployment is done unless told not to: `running` (not waited for), `paused` or `succeeded`.

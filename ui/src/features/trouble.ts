@@ -44,7 +44,7 @@ export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, n
       busy.push({
         ...base,
         tone: "busy",
-        why: node.tasks ? `${counted(node.tasks, "task")} still there` : "empty now",
+        why: node.tasks ? `${counted(node.tasks, "task")} there until others run elsewhere` : "empty now",
       });
     }
   }

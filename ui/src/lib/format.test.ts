@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { brief, bytes, clock, cpus, duration, every, legible, localTimes, percent, shortTask, taskState } from "./format";
+import { brief, bytes, clock, cpus, duration, every, legible, localTimes, natural, percent, shortTask, taskState } from "./format";
 
 test("amounts have three digits and a unit", () => {
   expect(bytes(0)).toBe("0 B");
@@ -15,6 +15,11 @@ test("amounts have three digits and a unit", () => {
     "4 machines: 3,999 to 3,999.3 cpus short, node 2026 has 12,288 MiB",
   );
   expect([every(1), every(3)]).toEqual(["its only instance", "all 3 instances"]);
+});
+
+test("names sort by their numbers", () => {
+  const names = ["node10", "node2", "a-1-9", "a-1-10"];
+  expect(names.sort((a, b) => (natural(a) < natural(b) ? -1 : 1))).toEqual(["a-1-9", "a-1-10", "node2", "node10"]);
 });
 
 test("shares of nothing are nothing", () => {

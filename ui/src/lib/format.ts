@@ -76,7 +76,7 @@ export const legible = (words: string) =>
 
 /** The point of what the master says about a failure or a wait, where there is one line for it. */
 export const brief = (words: string) =>
-  legible(words)
+  localTimes(legible(words))
     .replace(/^command exited with (status|signal) (\S+); it wrote to (stderr|stdout): /, "$1 $2: ")
     .replace(/^(.*, )?(\d+ instances?) waits? for a place: /, "no place for $2; ")
     .replace(/^(\d+) of (\d+) instances are not running yet/, (_, some: string, all: string) =>
@@ -86,6 +86,9 @@ export const brief = (words: string) =>
 /** `all 3 instances`, `its only instance`. */
 export const every = (instances: number) =>
   instances === 1 ? "its only instance" : `all ${counted(instances, "instance")}`;
+
+/** A name to sort by, so that `node2` stands before `node10`. */
+export const natural = (name: string) => name.replace(/\d+/g, (digits) => digits.padStart(12, "0"));
 
 /** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID. */
 export function shortTask(id: string): string {

@@ -1,5 +1,6 @@
 // Services as a tree of groups, flattened into the rows that are shown.
 
+import { natural } from "./format";
 import type { Service } from "../api/types";
 
 export interface GroupRow {
@@ -50,7 +51,10 @@ export function rows(services: Iterable<Service>, closed: ReadonlySet<string>): 
   return found;
 }
 
-const byName = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+const byName = (a: { id: string }, b: { id: string }) => {
+  const [one, other] = [natural(a.id), natural(b.id)];
+  return one < other ? -1 : one > other ? 1 : 0;
+};
 
 function collect(group: Group, depth: number, closed: ReadonlySet<string>, found: Row[]) {
   for (const one of [...group.groups.values()].sort(byName)) {

@@ -1,12 +1,13 @@
 // Dialogs, on the platform's own <dialog>: it holds the focus, closes on Escape and hides what is behind it.
 
-import { useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import { useLayoutEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
 
 export function Dialog(props: { label: string; className?: string; onClose: () => void; children: ReactNode }) {
   const element = useRef<HTMLDialogElement>(null);
   const close = useRef(props.onClose);
   close.current = props.onClose;
-  useEffect(() => {
+  // Before it leaves the page: one that is no longer there gives no focus back.
+  useLayoutEffect(() => {
     const dialog = element.current;
     if (!dialog) return;
     // Whoever opened it has the focus again afterwards; the browser sees to it only if the dialog is closed, not removed.

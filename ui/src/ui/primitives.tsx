@@ -54,7 +54,7 @@ export function PageHead(props: {
           <span className="count">{typeof props.count === "number" ? count(props.count) : props.count}</span>
         )}
       </h1>
-      {props.state}
+      {props.state && <span role="status">{props.state}</span>}
       {props.children && <div className="actions">{props.children}</div>}
     </div>
   );

@@ -56,8 +56,8 @@ pub async fn run(args: &LogsArgs, context: &Context) -> Result<(), Failure> {
     let mut tasks = match context.client.get::<Service>(&format!("/hansa/v1/services{id}"), &[]).await {
         Ok(service) => {
             let mut tasks = context.tasks(&[("app", &id)]).await?;
-            // Why they end stands in the output of those that have.
-            if service.failing.is_some() && !args.follow {
+            // Why they end stands in the output of those that have; it may fail and not yet count as failing.
+            if (service.failing.is_some() || tasks.is_empty()) && !args.follow {
                 tasks.extend(last_failed(&id, &tasks, context).await?);
             }
             tasks

@@ -83,7 +83,7 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
       {node.state === "draining" && (
         <p className="notice busy">
           {node.tasks
-            ? `${counted(node.tasks, "task")} still there; each leaves once its replacement runs.`
+            ? `${counted(node.tasks, "task")} still there; each leaves once its replacement runs elsewhere. Where none has a place, its service tells under Placement.`
             : "It is empty and can be taken away."}
         </p>
       )}

@@ -4,7 +4,7 @@ import { useMemo } from "react";
 import { useFreshUsage } from "../../api/live";
 import type { Picture } from "../../api/picture";
 import type { Node } from "../../api/types";
-import { amount, count, percent } from "../../lib/format";
+import { amount, count, natural, percent } from "../../lib/format";
 import { useParam } from "../../lib/route";
 import { has } from "../../lib/search";
 import { kindNames, kinds, totalOf, type Kind } from "../../lib/sums";
@@ -166,7 +166,7 @@ const columns: readonly Column<Node>[] = [
   {
     key: "name",
     head: "Machine",
-    by: (node) => node.hostname,
+    by: (node) => natural(node.hostname),
     cell: (node) => (
       <Link to="machine" params={{ id: node.hostname }}>
         {node.hostname}

@@ -63,7 +63,8 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
 }
 
 /** Only its failures hold it back, and those are told already. */
-const isDelayed = ({ failing, waiting_for }: Service) => failing !== null && !waiting_for?.includes("for a place");
+const isDelayed = ({ failing, waiting_for }: Service) =>
+  (failing !== null || /because of failures/.test(waiting_for ?? "")) && !/for a place/.test(waiting_for ?? "");
 
 function Tab(props: { tab: (typeof tabs)[number][0]; service: Service; tasks: readonly Task[]; picture: Picture }) {
   const { tab, service, tasks, picture } = props;
@@ -170,10 +171,14 @@ function Condition({ service }: { service: Service }) {
   const { failing, last_failure, last_failure_at, health } = service;
   if (failing) {
     return (
-      <div className="notice bad" role="status">
+      <div className="notice bad">
         <span>
-          Fails again and again: {counted(failing.count, "time")} in {duration(now - failing.since)}. Last:{" "}
-          <strong>{failing.last}</strong>. The next attempt waits {duration(failing.delay_ms)}.
+          {/* Only what changes seldom is read aloud. */}
+          <span role="status">
+            Fails again and again: <strong>{failing.last}</strong>.
+          </span>{" "}
+          {counted(failing.count, "time")} in {duration(now - failing.since)}; the next attempt waits{" "}
+          {duration(failing.delay_ms)}.
         </span>
         <span className="actions">
           <LastOutput service={service} />

@@ -3,7 +3,7 @@
 import { useMemo, useState } from "react";
 import type { Picture } from "../../api/picture";
 import type { Service } from "../../api/types";
-import { brief, bytes, count, counted, cpus } from "../../lib/format";
+import { brief, bytes, count, counted, cpus, natural } from "../../lib/format";
 import { useParam } from "../../lib/route";
 import { has } from "../../lib/search";
 import { rows as treeRows, type Row } from "../../lib/tree";
@@ -156,7 +156,7 @@ function columnsOf(
     {
       key: "name",
       head: "Service",
-      ...sortable((service) => service.id),
+      ...sortable((service) => natural(service.id)),
       cell: (row) => (
         <div className="tree-name" style={{ "--depth": row.depth } as React.CSSProperties}>
           {row.kind === "group" ? (

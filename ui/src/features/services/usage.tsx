@@ -131,7 +131,7 @@ function Hint({ service, usage }: { service: Service; usage: ServiceUsage }) {
                 total={Math.max(usage[kind], used[kind].max)}
               />
               <span className="small number">
-                asks for <strong>{show(usage[kind])}</strong>, uses {spread(used[kind], show)}
+                asks for <strong>{show(usage[kind])}</strong>, uses {spread(used[kind], kind === "mem" ? bytes : cpus)}
                 {suggestion && suggestion[kind] !== usage[kind] && (
                   <>
                     {" "}

@@ -18,9 +18,11 @@ interface Props {
   /** Where to look when there is nothing here. */
   other: Output;
   onOther: () => void;
+  /** Its task has ended: nothing is left to be followed. */
+  ended: boolean;
 }
 
-export function Log({ task, file, node, other, onOther }: Props) {
+export function Log({ task, file, node, other, onOther, ended }: Props) {
   const [tail, setTail] = useState<number>(tails[0]);
   const [log, setLog] = useState(noLines);
   const [problem, setProblem] = useState<string | null>(null);
@@ -129,7 +131,7 @@ export function Log({ task, file, node, other, onOther }: Props) {
               Earlier lines
             </button>
           )}
-          {!over && (
+          {!over && !ended && (
             <label className="check">
               <input type="checkbox" checked={follows} onChange={(event) => setFollows(event.target.checked)} /> Follow
             </label>

@@ -75,7 +75,7 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
                   </Link>
                 ))}
             </nav>
-            {tab === "output" && <Output id={id} node={node} crashed={task !== null && failed(task.state)} />}
+            {tab === "output" && <Output id={id} node={node} crashed={task !== null && failed(task.state)} ended={!live} />}
             {tab === "files" && <Files task={id} node={node} />}
             {tab === "terminal" && <TaskTerminal task={id} runs={task?.state === "TASK_RUNNING" && live} />}
             {tab === "usage" && task && <TaskUsage task={task} />}
@@ -256,7 +256,8 @@ function Checks({ results }: { results: readonly HealthResult[] }) {
 }
 
 /** Of one that failed the errors are looked at first. */
-function Output({ id, node, crashed }: { id: string; node: string | null; crashed: boolean }) {
+function Output(props: { id: string; node: string | null; crashed: boolean; ended: boolean }) {
+  const { id, node, crashed, ended } = props;
   const [param, setFile] = useParam("file");
   const file = param === "stderr" || param === "stdout" ? param : crashed ? "stderr" : "stdout";
   const other = file === "stderr" ? "stdout" : "stderr";
@@ -283,7 +284,15 @@ function Output({ id, node, crashed }: { id: string; node: string | null; crashe
         </span>
       }
     >
-      <Log key={`${id} ${file}`} task={id} file={file} node={node} other={other} onOther={() => setFile(other, true)} />
+      <Log
+        key={`${id} ${file}`}
+        task={id}
+        file={file}
+        node={node}
+        other={other}
+        onOther={() => setFile(other, true)}
+        ended={ended}
+      />
     </Panel>
   );
 }

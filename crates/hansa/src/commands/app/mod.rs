@@ -17,6 +17,8 @@ use clap::Subcommand;
 /// What can be done with services.
 #[derive(Clone, Debug, Subcommand)]
 pub enum AppCommand {
+    // What other tools call it.
+    #[command(aliases = ["create", "add"])]
     Run(run::RunArgs),
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
@@ -25,7 +27,7 @@ pub enum AppCommand {
     Update(update::UpdateArgs),
     Restart(restart::RestartArgs),
     Rollback(rollback::RollbackArgs),
-    #[command(visible_alias = "rm")]
+    #[command(visible_alias = "rm", alias = "delete")]
     Remove(remove::RemoveArgs),
     Diff(crate::commands::diff::DiffArgs),
     Explain(crate::commands::explain::ServiceArgs),

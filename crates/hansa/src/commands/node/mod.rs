@@ -20,6 +20,7 @@ pub enum NodeCommand {
     /// Keeps new tasks away from a machine; what runs there runs on
     Deactivate(steer::SteerArgs),
     /// Lets a machine take tasks again
+    #[command(alias = "activate")]
     Reactivate(steer::SteerArgs),
     /// Gives a machine up that will never come back: what ran there is started elsewhere
     Gone(steer::GoneArgs),

@@ -7,8 +7,13 @@ use crate::follow::{Progress, Wait};
 use crate::text;
 use clap::Args;
 use hansa_api::hansa::{Done, Node};
+use hansa_api::plans::Explained as Placement;
 use reqwest::Method;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+
+/// So long no task has left before it is asked why.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Which machine.
 #[derive(Clone, Debug, Args)]
@@ -93,12 +98,20 @@ pub async fn drain(args: &DrainArgs, context: &Context) -> Result<(), Failure> {
     let begun = Instant::now();
     let progress = Progress::new();
     let path = format!("/hansa/v1/nodes/{}", node.id);
+    let (mut left, mut moved, mut stuck) = (node.tasks, Instant::now(), None);
     loop {
         let now: Node = context.client.get(&path, &[]).await?;
         if now.tasks == 0 {
             break;
         }
-        progress.say(format!("{}: {} left", now.hostname, text::count(now.tasks.into(), "task")));
+        if now.tasks != left {
+            (left, moved, stuck) = (now.tasks, Instant::now(), None);
+        } else if stuck.is_none() && moved.elapsed() >= QUIET {
+            stuck = held(&now, context).await?;
+            moved = Instant::now();
+        }
+        let why = stuck.as_deref().unwrap_or_default();
+        progress.say(format!("{}: {} left{why}", now.hostname, text::count(now.tasks.into(), "task")));
         if args.wait.timeout.is_some_and(|limit| begun.elapsed() >= limit) {
             return Err(Failure::new(
                 Exit::TimedOut,
@@ -110,6 +123,23 @@ pub async fn drain(args: &DrainArgs, context: &Context) -> Result<(), Failure> {
     }
     progress.clear();
     context.format.print(&done, |_| format!("{} is empty\n", node.hostname))
+}
+
+/// Why the tasks stay, in words that go on after how many there are; None if some place is found for all of them.
+async fn held(node: &Node, context: &Context) -> Result<Option<String>, Failure> {
+    let tasks = context.tasks(&[("node", node.id.as_str())]).await?;
+    let apps: BTreeSet<_> = tasks.into_iter().filter_map(|task| task.app).collect();
+    for app in apps {
+        let found: Placement = context.client.get(&format!("/hansa/v1/explain{app}"), &[]).await?;
+        if found.explanation.fitting == 0 {
+            return Ok(Some(format!(
+                "; no place elsewhere for {app} ({}): they stay until there is one, or until `hansa node \
+                 reactivate {}`",
+                found.explanation.summary, node.hostname
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// The paths that change something take ids only: the name is looked up first.
