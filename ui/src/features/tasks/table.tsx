@@ -117,13 +117,17 @@ const withWords = (column: Column<Task>): Column<Task> => ({
   ),
 });
 
-/** Of tasks that have ended, the newest first. */
-export function EndedTable(props: {
+interface Listed {
   label: string;
   tasks: readonly Task[];
+  /** The page's own subject needs no column. */
   without?: "app" | "machine";
   short?: boolean;
-}) {
+  param?: string;
+}
+
+/** Of tasks that have ended, the newest first. */
+export function EndedTable(props: Listed) {
   const { without } = props;
   const columns = useMemo(
     () => [
@@ -135,26 +139,10 @@ export function EndedTable(props: {
     ],
     [without],
   );
-  return (
-    <Table
-      label={props.label}
-      columns={columns}
-      rows={props.tasks}
-      rowKey={(task) => task.id}
-      first="ended"
-      param="ended"
-      {...(props.short && { short: true })}
-    />
-  );
+  return <Listing param="ended" {...props} columns={columns} first="ended" />;
 }
 
-export function TaskTable(props: {
-  label: string;
-  tasks: readonly Task[];
-  without?: "app" | "machine";
-  short?: boolean;
-  param?: string;
-}) {
+export function TaskTable(props: Listed) {
   const { without } = props;
   const columns = useMemo(
     () => [
@@ -169,15 +157,9 @@ export function TaskTable(props: {
     ],
     [without],
   );
-  return (
-    <Table
-      label={props.label}
-      columns={columns}
-      rows={props.tasks}
-      rowKey={(task) => task.id}
-      first={without === "app" ? "since" : "app"}
-      {...(props.short && { short: true })}
-      {...(props.param && { param: props.param })}
-    />
-  );
+  return <Listing {...props} columns={columns} first={without === "app" ? "since" : "app"} />;
+}
+
+function Listing({ tasks, without: _, ...table }: Listed & { columns: Column<Task>[]; first: string }) {
+  return <Table {...table} rows={tasks} rowKey={(task) => task.id} />;
 }
