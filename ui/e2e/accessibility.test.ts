@@ -1,34 +1,22 @@
 // Every page, in light and dark, wide and narrow: no violation of accessibility's rules, no complaint on the console.
 
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { accessible, addressOf, open, visit } from "./browser";
-import { clear, fill, tasksOf, web } from "./cluster";
+import { expect, test } from "vitest";
+import { accessible, addressOf, visit } from "./browser";
+import { web } from "./cluster";
+import { filled } from "./filled";
 import { dialogs, pages } from "./pages";
 
-let browser: Browser;
-let task: Awaited<ReturnType<typeof tasksOf>>[number] | undefined;
-
-beforeAll(async () => {
-  browser = await open();
-  await fill();
-  [task] = await tasksOf(web);
-});
-
-afterAll(async () => {
-  await clear();
-  await browser?.close();
-});
+const all = filled();
 
 test.concurrent.each(Object.entries(pages))("%s", async (_, { path, filled }) => {
-  const { page, close } = await visit(browser, path(task));
+  const { page, close } = await visit(all.browser, path(all.task));
   await filled(page);
   await accessible(page);
   await close();
 });
 
 test.concurrent.each(Object.entries(dialogs))("the dialog %s", async (_, { path, opens }) => {
-  const { page, close } = await visit(browser, path(task));
+  const { page, close } = await visit(all.browser, path(all.task));
   await opens(page);
   await accessible(page);
   // Escape closes it, and nothing has happened.
@@ -38,7 +26,7 @@ test.concurrent.each(Object.entries(dialogs))("the dialog %s", async (_, { path,
 });
 
 test("a new page's field has the focus, and what opened a dialog has it again", async () => {
-  const { page, close } = await visit(browser, "services");
+  const { page, close } = await visit(all.browser, "services");
   await page.getByRole("link", { name: "Create" }).focus();
   await page.keyboard.press("Enter");
   const name = page.getByLabel("Name", { exact: true });
@@ -65,7 +53,7 @@ test("a new page's field has the focus, and what opened a dialog has it again", 
 });
 
 test("all of a page is reached by the Tab key, and where one is can be seen", async () => {
-  const { page, close } = await visit(browser, `service?id=${web}`);
+  const { page, close } = await visit(all.browser, `service?id=${web}`);
   await page.getByRole("table").first().waitFor();
   await page.keyboard.press("Tab");
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Skip to content");

@@ -1,27 +1,18 @@
 // Every flow of the console, in a real browser against a real cluster.
 
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { addressOf, ask, eventually, open, phone, refusals, visit } from "./browser";
-import { big, broken, clear, fill, group, role, service, tasksOf, web } from "./cluster";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import { addressOf, ask, eventually, phone, refusals, visit } from "./browser";
+import { big, broken, group, role, service, tasksOf, web } from "./cluster";
+import { filled } from "./filled";
 
-let browser: Browser;
-
-beforeAll(async () => {
-  browser = await open();
-  await fill();
-});
-
-afterAll(async () => {
-  await clear();
-  await browser?.close();
-});
+const all = filled();
 
 const heading = (page: Page, name: string | RegExp) => page.getByRole("heading", { level: 1, name }).waitFor();
 const toast = (page: Page, words: string | RegExp) => page.locator(".toast").getByText(words).waitFor();
 
 test("the overview tells what is wrong and leads there", async () => {
-  const { page, close } = await visit(browser, "");
+  const { page, close } = await visit(all.browser, "");
   await heading(page, "Overview");
   for (const name of ["CPU", "Memory", "Disk"]) await page.getByRole("region", { name, exact: true }).waitFor();
   await page.getByText(/would be enough for what is given out|all machines are needed/).waitFor();
@@ -34,7 +25,7 @@ test("the overview tells what is wrong and leads there", async () => {
 });
 
 test("the palette finds and does, by keyboard alone", async () => {
-  const { page, close } = await visit(browser, "events");
+  const { page, close } = await visit(all.browser, "events");
   await heading(page, /Events/);
   await page.keyboard.press("Control+k");
   await page.getByRole("combobox").waitFor();
@@ -56,7 +47,7 @@ test("the palette finds and does, by keyboard alone", async () => {
 });
 
 test("the tree of services opens, closes, filters and keeps it in the address", async () => {
-  const { page, close } = await visit(browser, "services");
+  const { page, close } = await visit(all.browser, "services");
   const table = page.getByRole("region", { name: "Services" }).getByRole("table");
   await table.getByRole("link", { name: "web", exact: true }).first().waitFor();
   const link = (id: string) => table.locator(`a[href="/ui/service?id=${id}"]`);
@@ -76,7 +67,7 @@ test("the tree of services opens, closes, filters and keeps it in the address", 
 });
 
 test("why a service is pending, in words and as a table", async () => {
-  const { page, close } = await visit(browser, `service?id=${big}`);
+  const { page, close } = await visit(all.browser, `service?id=${big}`);
   const panel = page.getByRole("region", { name: "Why it is pending" });
   await panel.getByText(/None of \d+ machines? can take it/).waitFor();
   await panel.getByText("4,000 cpus").waitFor();
@@ -98,7 +89,7 @@ test("why a service is pending, in words and as a table", async () => {
 
 test("a service is created by form, checked while it is typed, scaled, suspended and deleted", async () => {
   const id = `${group}/made`;
-  const { page, close } = await visit(browser, `create?group=${group}`);
+  const { page, close } = await visit(all.browser, `create?group=${group}`);
   await page.getByLabel("Name", { exact: true }).fill(`${group}/Made`);
   await page
     .getByText(/lower-case letters/)
@@ -123,6 +114,11 @@ test("a service is created by form, checked while it is typed, scaled, suspended
   await page.getByRole("button", { name: "Scale", exact: true }).click();
   await page.getByRole("textbox", { name: "Instances" }).fill("2");
   await page.getByText("1 instance more: 0.05 cpus and 32 MiB on top.").waitFor();
+  await page.getByRole("dialog").getByText(/There is room: 1 on \S+\./).waitFor();
+  // More than all machines together have.
+  await page.getByRole("textbox", { name: "Instances" }).fill("90001");
+  await page.getByRole("dialog").getByText(/Only \d+ of 1000 fit now/).waitFor();
+  await page.getByRole("textbox", { name: "Instances" }).fill("2");
   await page.getByRole("dialog").getByRole("button", { name: "Scale" }).click();
   await toast(page, "is asked for 2 instances");
   await eventually("two run", async () => (await service(id))?.running === 2);
@@ -152,7 +148,7 @@ test("a service is created by form, checked while it is typed, scaled, suspended
 });
 
 test("a service is created as JSON, and the server's refusal stands at its field", async () => {
-  const { page, close } = await visit(browser, "create?as-json=yes");
+  const { page, close } = await visit(all.browser, "create?as-json=yes");
   const definition = page.getByLabel("Definition", { exact: true });
   await definition.fill('{\n  "id": "/x",\n  "cpus": \n}');
   await page.getByText(/Line [34]:/).waitFor();
@@ -173,7 +169,7 @@ test("a service is created as JSON, and the server's refusal stands at its field
 });
 
 test("a change shows its difference before it is applied, and a version goes back", async () => {
-  const { page, close } = await visit(browser, `edit?id=${web}`);
+  const { page, close } = await visit(all.browser, `edit?id=${web}`);
   await page.getByText("Nothing is changed yet.").waitFor();
   await page.getByLabel("Memory").fill("48");
   await page.getByRole("button", { name: "Review the change" }).click();
@@ -202,7 +198,7 @@ test("a change shows its difference before it is applied, and a version goes bac
 });
 
 test("a deployment is rolled back", async () => {
-  const { page, close } = await visit(browser, "deployments");
+  const { page, close } = await visit(all.browser, "deployments");
   const item = page
     .getByRole("listitem")
     .filter({ hasText: big })
@@ -218,7 +214,7 @@ test("a deployment is rolled back", async () => {
 });
 
 test("tasks are filtered, and one's output is followed, searched and downloaded", async () => {
-  const { page, close } = await visit(browser, `tasks?service=${web}`);
+  const { page, close } = await visit(all.browser, `tasks?service=${web}`);
   await page.getByRole("region", { name: "Tasks" }).getByRole("link", { name: web }).first().waitFor();
   const [first] = await tasksOf(web);
   await page.getByRole("searchbox").fill(first?.id ?? "");
@@ -245,7 +241,7 @@ test("tasks are filtered, and one's output is followed, searched and downloaded"
 });
 
 test("a crash is found in the output of a task that has ended", async () => {
-  const { page, close } = await visit(browser, `service?id=${broken}&tab=events`);
+  const { page, close } = await visit(all.browser, `service?id=${broken}&tab=events`);
   const events = page.getByRole("region", { name: "Events, newest first" });
   await page.getByRole("button", { name: "Try again now" }).click({ timeout: 60_000 });
   await events.getByText("an instance failed: command exited with status 3").first().waitFor();
@@ -257,7 +253,7 @@ test("a crash is found in the output of a task that has ended", async () => {
 
 test("a task is killed, and another takes its place", async () => {
   const [task] = await tasksOf(web);
-  const { page, close } = await visit(browser, `task?id=${task?.id}`);
+  const { page, close } = await visit(all.browser, `task?id=${task?.id}`);
   await page.getByRole("button", { name: "Kill", exact: true }).click();
   await page.getByRole("dialog").getByText("starts another in its place").waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Kill" }).click();
@@ -274,14 +270,17 @@ test("a task is killed, and another takes its place", async () => {
 test("a machine is drained with a preview of what moves, and comes back", async () => {
   const [task] = await tasksOf(web);
   const name = task?.hostname ?? "";
-  const { page, close } = await visit(browser, "machines");
+  const { page, close } = await visit(all.browser, "machines");
   await page.getByRole("searchbox").fill(name);
   await page.getByRole("region", { name: "Machines", exact: true }).getByRole("link", { name, exact: true }).click();
   await heading(page, name);
   await page.getByRole("button", { name: "Drain" }).click();
   const preview = page.getByRole("region", { name: "What will move" });
-  await preview.getByRole("cell", { name: web }).waitFor();
-  await preview.getByText("asking…").first().waitFor({ state: "detached" });
+  const row = preview.getByRole("row").filter({ hasText: web });
+  await row.getByRole("cell", { name: /^(to \S+|nowhere yet .*)$/ }).first().waitFor();
+  // The dialog and the server say the same.
+  const said = await ask<{ summary: string }>("GET", `/hansa/v1/nodes/${name}/drain-preview`);
+  await page.getByRole("dialog").getByText(said.summary).waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Drain" }).click();
   await toast(page, `${name} drains`);
   await page.getByText("draining").first().waitFor();
@@ -297,7 +296,7 @@ test("a machine is drained with a preview of what moves, and comes back", async 
 });
 
 test("the heat map and the table of machines", async () => {
-  const { page, close } = await visit(browser, "machines");
+  const { page, close } = await visit(all.browser, "machines");
   const cells = page.getByRole("region", { name: "How full" }).getByRole("link");
   await cells.first().waitFor();
   const { nodes } = await ask<{ nodes: unknown[] }>("GET", "/hansa/v1/nodes");
@@ -318,7 +317,7 @@ test("the heat map and the table of machines", async () => {
 });
 
 test("a role is set, with what is wrong told at its field", async () => {
-  const { page, close } = await visit(browser, "roles");
+  const { page, close } = await visit(all.browser, "roles");
   await heading(page, /Roles/);
   await page.getByRole("button", { name: "Set up a role" }).click();
   const dialog = page.getByRole("dialog");
@@ -335,11 +334,16 @@ test("a role is set, with what is wrong told at its field", async () => {
   expect(roles.find(({ name }) => name === role)?.weight_milli).toBe(2000);
   await page.getByRole("button", { name: role, exact: true }).click();
   await page.getByRole("region", { name: `Services of ${role}` }).waitFor();
+  const past = page.getByRole("region", { name: `Use of ${role} over time` });
+  await past.getByRole("img", { name: /CPU/ }).waitFor();
+  await past.getByText("of at most 1 cpus").waitFor();
+  await past.getByRole("button", { name: "1 day" }).click();
+  expect(page.url()).toContain("span=1d");
   await close();
 });
 
 test("what others set of a role shows at once, and its settings are deleted once that is asked", async () => {
-  const { page, close } = await visit(browser, "roles");
+  const { page, close } = await visit(all.browser, "roles");
   const row = page.getByRole("row", { name: new RegExp(role) });
   await row.waitFor();
   const asked: string[] = [];
@@ -360,7 +364,7 @@ test("what others set of a role shows at once, and its settings are deleted once
 });
 
 test("events are told as they happen, searched and held", async () => {
-  const { page, close } = await visit(browser, "events");
+  const { page, close } = await visit(all.browser, "events");
   await heading(page, /Events/);
   // What happened before is there only once all is read.
   const list = page.getByRole("region", { name: "Events, newest first" });
@@ -379,7 +383,7 @@ test("events are told as they happen, searched and held", async () => {
 });
 
 test("a phone has everything in reach, and nothing is wider than it", async () => {
-  const { page, close } = await visit(browser, "", { viewport: phone });
+  const { page, close } = await visit(all.browser, "", { viewport: phone });
   await heading(page, "Overview");
   await page.getByRole("button", { name: "More" }).click();
   await page.getByRole("dialog", { name: "All pages" }).getByRole("link", { name: "Events" }).click();
@@ -404,7 +408,7 @@ test("a phone has everything in reach, and nothing is wider than it", async () =
 });
 
 test("what is not there is told, with a way on", async () => {
-  const { page, close } = await visit(browser, "service?id=/none/such");
+  const { page, close } = await visit(all.browser, "service?id=/none/such");
   await page.getByText("There is no service /none/such").waitFor();
   await page.goto(new URL("/ui/nonsense", page.url()).href);
   await heading(page, "There is no such page");

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | GET `/hansa/v1/cluster` | [`Cluster`] |
 //! | GET `/hansa/v1/nodes`, `/hansa/v1/nodes/{id or host name}` | [`Nodes`], [`Node`] |
+//! | GET `/hansa/v1/nodes/{id}/drain-preview` | [`crate::plans::DrainPreview`] |
 //! | POST `/hansa/v1/nodes/{id}/deactivate`, `/reactivate`, `/drain`, `/gone` | [`Done`] |
 //! | GET `/hansa/v1/services`, `/hansa/v1/services/{path}` | [`Services`], [`Service`] |
 //! | GET `/hansa/v1/tasks?app=&framework=&node=&state=&ended=` | [`Tasks`] |
@@ -12,7 +13,7 @@
 //! | GET `/hansa/v1/tasks/{id}/files`, `/files/content` | [`crate::files`] |
 //! | GET `/hansa/v1/tasks/{id}/terminal` | a WebSocket, see [`crate::terminal`] |
 //! | GET `/hansa/v1/tasks/{id}/logs/{stdout or stderr}?offset=&limit=&follow=` | the bytes as `text/plain`; `offset` negative: from the end; `follow=true`: stays open |
-//! | GET `/hansa/v1/explain/{app path}` | [`crate::plans::Explained`] |
+//! | GET `/hansa/v1/explain/{app path}?instances=` | [`crate::plans::Explained`] |
 //! | GET `/hansa/v1/usage/{app path}?span=` | [`crate::past::ServiceUsage`] |
 //! | GET `/hansa/v1/history?of=&span=` | [`crate::past::History`] |
 //! | GET `/hansa/v1/deployments`, `/hansa/v1/deployments/{id}` | [`Deployments`], [`Deployment`] |

@@ -4,6 +4,7 @@ use crate::codec::{self, DecodeError, Decoded};
 use crate::outsider::Outsider;
 use crate::pipeline::{self, Pipeline};
 use crate::sessions::{Sessions, Verdict};
+use crate::trial;
 use hansa_kernel::{self as kernel, Effect, Kernel, ToStream};
 use hansa_link::{ToAgent, ToAgentBody, ToMaster, ToMasterBody};
 use hansa_model::agent::Usage;
@@ -16,6 +17,7 @@ use hansa_model::record::{Mutation, Table};
 use hansa_model::role::Role;
 use hansa_model::scheduler::{self, Call, Notice};
 use hansa_model::service::{ServiceAnswer, ServiceCommand, ServiceRefusal};
+use hansa_model::trial::{DrainTrial, MoreInstances};
 use hansa_model::{AgentId, AppId, ClusterId, FrameworkId, Owner, Principal, RoleName, Term, Timestamp};
 use hansa_schedulers::services::{self, Services};
 use std::collections::{BTreeMap, VecDeque};
@@ -150,6 +152,20 @@ pub enum Request {
     Queue,
     /// Where one more instance of the app would go, or why nowhere.
     Explain(AppId),
+    /// Where so many more instances of the app would go.
+    TryMore {
+        /// The app.
+        app: AppId,
+        /// How many; the answer takes as long as there are.
+        instances: u32,
+    },
+    /// What would become of the tasks of a machine if it were drained.
+    TryDrain {
+        /// The machine.
+        agent: AgentId,
+        /// So many groups of tasks are looked at, at most.
+        most: usize,
+    },
     /// Why a framework is offered what it is offered, or nothing.
     ExplainFramework(FrameworkId),
     /// How many refusals of frameworks hold, by role.
@@ -169,6 +185,10 @@ pub enum Answer {
     Queue(Vec<QueueItem>),
     /// The explanation.
     Explanation(Box<Explanation>),
+    /// Where more instances would go.
+    More(Box<MoreInstances>),
+    /// What a drain would lead to.
+    Drain(Box<DrainTrial>),
     /// How a framework stands with the allocator.
     Framework(Box<FrameworkExplanation>),
     /// So many refusals in each role that has a framework.
@@ -496,6 +516,8 @@ impl Cell {
                 Some(explanation) => Ok(Answer::Explanation(Box::new(explanation))),
                 None => Err(Failure::Service(ServiceRefusal::UnknownApp(app))),
             },
+            Request::TryMore { app, instances } => trial::more(&self.kernel, &self.services, app, instances),
+            Request::TryDrain { agent, most } => trial::drain(&self.kernel, &self.services, agent, most),
             Request::CountFilters => Ok(Answer::Filters(self.kernel.filters_in_force())),
             Request::ExplainFramework(id) => match self.kernel.explain_framework(&id) {
                 Some(explanation) => Ok(Answer::Framework(Box::new(explanation))),

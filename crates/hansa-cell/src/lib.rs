@@ -15,6 +15,7 @@ pub mod codec;
 pub mod outsider;
 mod pipeline;
 mod sessions;
+mod trial;
 
 pub use cell::{Answer, Cell, Failure, Input, OpenError, Output, Request, RequestId, SessionId, Settings};
 pub use hansa_kernel::{AgentOrder, Refusal, ToStream};

@@ -13,7 +13,7 @@ use hansa_placement::{Cluster, Node};
 use std::collections::BTreeSet;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
     cluster: Cluster,
     capacity: Totals,

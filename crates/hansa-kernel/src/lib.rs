@@ -8,7 +8,7 @@
 //!
 //! Where to start: [`Command`] and [`Outcome`] (the boundary); then a file for each family of commands: `hello` (master
 //! and agent converge), `reach` (machines get lost), `claims`, `updates`, `kills`, `roles`, `frameworks`, `restore`. `groups`
-//! and `agents` hold the state, `book` what is free; [`Kernel::check`] says what must always hold.
+//! and `agents` hold the state, `book` what is free; [`Kernel::check`] says what must always hold. `trial` says what would be.
 
 mod agents;
 mod allocator;
@@ -28,12 +28,14 @@ mod restore;
 mod roles;
 mod set_roles;
 mod specs;
+mod trial;
 mod updates;
 
 pub use allocator::AllocatorSettings;
 pub use command::{AgentOrder, Command, Effect, Outcome, Refusal, ToStream};
 pub use frameworks::{FrameworkRecord, PotRecord};
 pub use record::{AgentRecord, AssignmentRecord, GivenUpRecord, GoneRecord, Record};
+pub use trial::{Resident, Trial};
 
 use hansa_model::event::Event;
 use hansa_model::framework::StreamId;

@@ -31,7 +31,7 @@ use tree::Tree;
 pub(crate) const DEFAULT_WEIGHT: u64 = 1000;
 
 /// A role as it stands, without those below it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RoleState {
     /// Its settings.
     pub role: Role,
@@ -97,7 +97,7 @@ fn parts_totals(parts: &[Part]) -> (Totals, Totals) {
 }
 
 /// All roles that were ever named.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Roles {
     tree: Tree,
 }

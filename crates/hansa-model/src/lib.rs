@@ -27,6 +27,7 @@ pub mod service;
 pub mod spec;
 pub mod task;
 pub mod time;
+pub mod trial;
 
 pub use id::{
     AgentId, AppId, BootId, ClusterId, DeploymentId, FrameworkId, InstanceId, OfferId, Owner, Principal,

@@ -74,8 +74,9 @@ pub struct Choice {
     pub allocation: Allocation,
 }
 
-/// All machines. Ordered by agent id wherever it is iterated.
-#[derive(Debug, Default)]
+/// All machines. Ordered by agent id wherever it is iterated. A clone chooses as the original does, and is of its own:
+/// things can be tried out on it.
+#[derive(Clone, Debug, Default)]
 pub struct Cluster {
     /// Machines by slot; a slot is used again when its machine was removed.
     seats: Vec<Option<Seat>>,

@@ -22,7 +22,7 @@ use std::sync::Arc;
 const MOST_HOST_ANSWERS: usize = 256;
 
 /// A machine in the book, with what the engine remembers of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Seat {
     pub(crate) node: Node,
     /// How many ports are free.
@@ -40,7 +40,7 @@ struct Standing {
 }
 
 /// The structures.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Engine {
     pub(crate) policy: Policy,
     pub(crate) rules: Rules,

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 const PATIENCE: u32 = 32;
 
 /// One kind of task.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Kind {
     key: Key,
     /// The demand that stands for all of the kind: the commonest of late.
@@ -36,7 +36,7 @@ struct Key {
 }
 
 /// All kinds, in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Mix {
     kinds: Vec<Kind>,
     index: FxHashMap<Key, usize>,

@@ -63,7 +63,7 @@ impl Amounts {
 }
 
 /// Memory for the steps of one evaluation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Scratch {
     /// For each GPU demand of the mix: tasks that fit as far as GPUs go.
     by_demand: Vec<f64>,
@@ -73,7 +73,7 @@ struct Scratch {
 }
 
 /// A GPU demand of the mix.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Gpus {
     demand: GpuDemand,
     /// What a device with so many thousandths free is worth: tasks that share it, or one device of several.
@@ -106,7 +106,7 @@ impl Gpus {
 }
 
 /// The kinds as columns, and their prices.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Prices {
     /// Rises when the kinds change: rooms computed under another version mean something else.
     version: u64,

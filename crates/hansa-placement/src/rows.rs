@@ -38,7 +38,7 @@ pub(crate) struct Entry {
 }
 
 /// Requests that see the same states in the same order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Row {
     cpus: u64,
     mem: u64,
@@ -148,7 +148,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// All rows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
     by_key: FxHashMap<u64, Row>,
     clock: u64,

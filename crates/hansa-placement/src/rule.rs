@@ -14,13 +14,13 @@ use std::sync::Arc;
 const CACHED_RULES: usize = 10_000;
 
 /// One constraint, ready to be asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) constraint: Constraint,
     test: Test,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Test {
     Like(Regex),
     Unlike(Regex),
@@ -188,7 +188,7 @@ fn is(wanted: &str, value: &str) -> bool {
 }
 
 /// Rules by constraint, so that nothing is compiled twice.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     compiled: FxHashMap<Constraint, Arc<Rule>>,
 }

@@ -26,7 +26,7 @@ struct Class {
 }
 
 /// All classes, and the fields that constraints have asked for, host names excepted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Classes {
     fields: Vec<String>,
     list: Vec<Class>,
@@ -115,7 +115,7 @@ pub(crate) struct StateKey {
 }
 
 /// A state and the machines in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) key: StateKey,
     /// Tells this state from others that had its number. 0: nobody lives here.
@@ -137,7 +137,7 @@ impl State {
 }
 
 /// All states.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct States {
     pub(crate) slab: Vec<State>,
     vacant: Vec<u32>,

@@ -21,6 +21,7 @@ mod failure;
 mod follow;
 mod logging;
 mod mesos;
+mod ordered;
 mod output;
 mod paint;
 mod plan;

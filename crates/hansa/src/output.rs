@@ -1,6 +1,7 @@
 //! Where commands put what they found: data on stdout, for people or for programs; everything else goes to stderr.
 
 use crate::failure::{Exit, Failure};
+use crate::ordered::Ordered;
 use crate::table::{Table, terminal_width};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,8 @@ impl Format {
             }
             Format::Yaml => {
                 // By way of JSON, so that both say the same.
-                let value = serde_json::to_value(data).map_err(|error| broken(&error))?;
+                let json = serde_json::to_string(data).map_err(|error| broken(&error))?;
+                let value: Ordered = serde_json::from_str(&json).map_err(|error| broken(&error))?;
                 let yaml = serde_saphyr::to_string(&value).map_err(|error| broken(&error))?;
                 write_stdout(&format!("{}\n", yaml.trim_end()))
             }

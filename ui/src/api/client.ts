@@ -23,7 +23,12 @@ export async function usages(node: string | null): Promise<Used[]> {
 export const services = async () => (await get("/hansa/v1/services")).services;
 export const deployments = async () => (await get("/hansa/v1/deployments")).deployments;
 export const roles = async () => (await get("/hansa/v1/roles")).roles;
-export const explain = (service: string) => get("/hansa/v1/explain/{path}", { path: { path: service } });
+/** Where one more instance would go; where several would, if their number is given. */
+export const explain = (service: string, instances?: number) =>
+  get("/hansa/v1/explain/{path}", { path: { path: service }, query: { instances: instances ?? null } });
+/** So many can be asked about at once. */
+export const mostInstances = 1000;
+export const drainPreview = (node: string) => get("/hansa/v1/nodes/{node}/drain-preview", { path: { node } });
 export const task = (task: string) => get("/hansa/v1/tasks/{task}", { path: { task } });
 export const images = (node: string) => get("/hansa/v1/images", { query: { node } });
 

@@ -68,6 +68,31 @@ export interface Schemas {
   Done: {
     index: number;
   };
+  /** What would become of a machine's tasks if it were drained now. */
+  DrainPreview: {
+    ending: number;
+    hostname: string;
+    killed: number;
+    left_out: number;
+    moving: number;
+    node: string;
+    state: "active" | "deactivated" | "draining" | "disconnected" | "unreachable";
+    staying: number;
+    summary: string;
+    tasks: Schemas["DrainedTask"][];
+    waiting: number;
+  };
+  /** A task of a machine that would be drained. */
+  DrainedTask: {
+    fate: "waits" | "stays" | "killed" | "ends" | "moves";
+    framework: string | null;
+    framework_name: string | null;
+    hostname: string | null;
+    node: string | null;
+    service: string | null;
+    task: string;
+    why: string | null;
+  };
   /** What went wrong. */
   Error: {
     code: string;
@@ -88,6 +113,17 @@ export interface Schemas {
   Explained: {
     choice: string | null;
     choice_hostname: string | null;
+    demand: Schemas["Demand"];
+    fitting: number;
+    groups: Schemas["ObstacleGroup"][];
+    machines: number;
+    nearest: string | null;
+    several: Schemas["Several"] | null;
+    summary: string;
+  };
+  /** A placement pass, explained. */
+  Explanation: {
+    choice: string | null;
     demand: Schemas["Demand"];
     fitting: number;
     groups: Schemas["ObstacleGroup"][];
@@ -358,6 +394,12 @@ export interface Schemas {
     reason: string | null;
     state: string;
   };
+  /** Instances on one machine. */
+  Places: {
+    hostname: string;
+    instances: number;
+    node: string;
+  };
   /** The average over one step. */
   Point: {
     allocated: Schemas["Totals"] | null;
@@ -462,6 +504,13 @@ export interface Schemas {
   Services: {
     next: string | null;
     services: Schemas["Service"][];
+  };
+  /** Where several more instances would go. */
+  Several: {
+    fitting: number;
+    instances: number;
+    obstacle: Schemas["Explanation"] | null;
+    places: Schemas["Places"][];
   };
   /** A machine that did not answer. */
   SilentNode: {
@@ -718,7 +767,10 @@ export interface Paths {
       path: {
         path: string;
       };
-      query: undefined;
+      query: {
+        /** Also where so many more would go, in `several`. */
+        instances?: number;
+      };
       body: undefined;
       answer: Schemas["Explained"];
     };
@@ -841,6 +893,17 @@ export interface Paths {
       query: undefined;
       body: undefined;
       answer: Schemas["Node"];
+    };
+  };
+  "/hansa/v1/nodes/{node}/drain-preview": {
+    /** What would become of a machine's tasks if it were drained now. Nothing is changed. */
+    get: {
+      path: {
+        node: string;
+      };
+      query: undefined;
+      body: undefined;
+      answer: Schemas["DrainPreview"];
     };
   };
   "/hansa/v1/nodes/{node}/{order}": {

@@ -24,6 +24,7 @@ export type Role = Schemas["RoleStatus"];
 export type RoleSettings = Schemas["RoleSettings"];
 export type Image = Schemas["ImageOnNode"];
 export type Explanation = Schemas["Explained"];
+export type DrainedTask = Schemas["DrainedTask"];
 export type Framework = Schemas["FrameworkSummary"];
 export type FrameworkDetail = Schemas["FrameworkDetail"];
 export type FrameworkExplanation = Schemas["FrameworkExplanation"];

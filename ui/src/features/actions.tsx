@@ -3,7 +3,6 @@
 
 import * as api from "../api/client";
 import { ApiError, wordsOf } from "../api/client";
-import { pictureNow } from "../api/live";
 import type { Framework, Node, Role, Service, Task } from "../api/types";
 import { counted, shortTask } from "../lib/format";
 import { go, href } from "../lib/route";
@@ -143,8 +142,6 @@ export async function kill(task: Task, scale: boolean) {
   if (yes) await attempt("The task is being killed", () => api.killTask(task.id, scale));
 }
 
-const liveOn = (node: Node) => [...pictureNow().tasks.values()].filter((task) => task.node === node.id);
-
 const orders = {
   drain: {
     verb: "Drain",
@@ -176,7 +173,7 @@ export async function orderMachine(node: Node, order: api.MachineOrder) {
       body: (
         <>
           <p>{what}</p>
-          {moves && <MovePreview node={node} tasks={liveOn(node)} />}
+          {moves && <MovePreview node={node} />}
         </>
       ),
       verb,

@@ -16,6 +16,7 @@ import { Link } from "../ui/link";
 import { Bar, Empty, Field, PageHead, Panel, Waiting } from "../ui/primitives";
 import { toast } from "../ui/toast";
 import { removeRole } from "./actions";
+import { RolePast } from "./role-past";
 
 const fresh: Role = {
   name: "",
@@ -53,6 +54,7 @@ export function Roles({ picture }: { picture: Picture }) {
           <Waiting height={80} />
         )}
       </Panel>
+      {shown && <RolePast key={shown.name} role={shown} />}
       {shown && <Users role={shown.name} />}
       {edited && (
         <EditRole
@@ -67,8 +69,8 @@ export function Roles({ picture }: { picture: Picture }) {
 }
 
 /**
- * The roles that count: the master also lists those that once were something. These have settings, or something of the pool, or
- * somebody is in them.
+ * The roles that count: they have settings, or something of the pool, or somebody is in them. The master lists no others, but a role
+ * can come to be nothing while the page is open.
  */
 function inUse({ roles, services, frameworks }: Picture, chosen: string | null): Role[] {
   const named = new Set(["*", chosen]);

@@ -28,8 +28,6 @@ pub(super) fn operations() -> Vec<Operation> {
             &["id", "health", "instances", "cpus", "mem", "version"],
         ),
         get("/hansa/v1/services/{path}", "A service.").gives(200, "Service"),
-        get("/hansa/v1/explain/{path}", "Where one more instance of a service would go, or why nowhere.")
-            .gives(200, "Explained"),
         searched(
             page(get("/hansa/v1/tasks", "Tasks, by id, in pages.").gives(200, "Tasks"), "id"),
             "id, service, host name, state and message",
@@ -112,6 +110,11 @@ fn searched(operation: Operation, where_: &str, labels: &str, sorts: &[&str]) ->
             ),
         )
         .query("sort", text(), &format!("By one of {}; `-` in front: the largest first.", sorts.join(", ")))
+}
+
+/// How a machine is.
+pub(super) fn agent_state() -> Value {
+    one_of(&["active", "deactivated", "draining", "disconnected", "unreachable"])
 }
 
 pub(super) fn time() -> Value {
@@ -263,7 +266,7 @@ fn machines(put: &mut impl FnMut(&str, Value)) {
                 ("id", text()),
                 ("hostname", text()),
                 ("address", text()),
-                ("state", one_of(&["active", "deactivated", "draining", "disconnected", "unreachable"])),
+                ("state", agent_state()),
                 ("since", time()),
                 ("total", reference("Resources")),
                 ("allocated", totals()),
@@ -485,13 +488,10 @@ fn frames() -> Vec<Value> {
 mod tests {
     use crate::hansa::{Cluster, ErrorBody, StreamEvent};
     use crate::openapi::{faults, hansa};
-    use crate::plans::Explained;
+    use hansa_model::Timestamp;
     use hansa_model::event::AgentState;
-    use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup};
-    use hansa_model::resources::{GpuDemand, PortDemand};
     use hansa_model::role::{Role, Totals};
     use hansa_model::task::{Exit, HealthResult, TaskState};
-    use hansa_model::{Demand, Timestamp};
     use serde_json::{Value, json, to_value};
 
     #[track_caller]
@@ -672,38 +672,6 @@ mod tests {
         ] {
             check("StreamEvent", event);
         }
-    }
-
-    #[test]
-    fn explanations_are_as_described() {
-        let obstacles = vec![
-            Obstacle::Role { reserved: "r".into() },
-            Obstacle::Constraint { constraint: "c".into(), words: "w".into() },
-            Obstacle::NotActive { state: "s".into() },
-            Obstacle::Cpus { short: 1 },
-            Obstacle::Mem { short: 1 },
-            Obstacle::Disk { short: 1 },
-            Obstacle::Gpus { short: 1 },
-            Obstacle::Ports { short: 1, taken: vec![80] },
-            Obstacle::Quota { words: "w".into() },
-        ];
-        let group = ObstacleGroup { machines: 1, examples: vec!["h".into()], obstacles, words: "w".into() };
-        let explanation = Explanation {
-            demand: Demand {
-                cpus_milli: 1,
-                mem: 1,
-                disk: 1,
-                gpus: GpuDemand { count: 1, milli: 500 },
-                ports: vec![PortDemand::Any, PortDemand::Exact(80)],
-            },
-            machines: 1,
-            fitting: 0,
-            choice: Some("a".into()),
-            groups: vec![group],
-            nearest: None,
-            summary: "s".into(),
-        };
-        check("Explained", Explained { explanation, choice_hostname: Some("h".into()) });
     }
 
     #[test]

@@ -27,7 +27,10 @@ pub fn hansa() -> Value {
         "Hansa's own API. Ids of services are paths: they begin with a slash and may contain more of them, also in a \
          URL. Times are milliseconds since 1970-01-01T00:00:00Z, amounts of memory and disk are bytes. Every answer that is \
          JSON takes `fields`: of an object, or of the objects in a list, only these fields are given.",
-        [hansa::operations(), frameworks::operations(), past::operations()].into_iter().flatten().collect(),
+        [hansa::operations(), plans::operations(), frameworks::operations(), past::operations()]
+            .into_iter()
+            .flatten()
+            .collect(),
         [hansa::schemas(), frameworks::schemas(), past::schemas(), plans::schemas()].concat(),
         "ErrorBody",
     )

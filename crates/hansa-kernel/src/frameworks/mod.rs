@@ -30,7 +30,7 @@ pub use pots::PotRecord;
 pub use remove::FrameworkRecord;
 
 pub(crate) use executors::Executor;
-pub(crate) use offers::Offers;
+pub(crate) use offers::{Offers, offers_in_the_way};
 pub(crate) use pots::{Held, Pots};
 pub(crate) use tasks::Launched;
 

@@ -7,6 +7,8 @@
 //! goes away, when its machine takes no more work, or when somebody else needs it.
 
 use super::seam::idle;
+use crate::book::Book;
+use crate::roles::Roles;
 use crate::{Kernel, Step, Timer};
 use hansa_model::event::{Event, OfferEnd};
 use hansa_model::framework::{Amount, FrameworkEvent, Offer, OfferFilter, Part, parts};
@@ -211,52 +213,61 @@ impl Kernel {
         self.show_framework(step, id);
     }
 
-    /// The offers on a machine that a claim, which fits into what is free, has to take from; those of the roles with the
-    /// highest shares first. Refused if some of them are of roles that are better entitled.
+    /// See [`offers_in_the_way`].
     pub(crate) fn offers_in_the_way(
         &self,
         agent: &AgentId,
         role: &RoleName,
         allocation: &Allocation,
     ) -> Result<Vec<u64>, Rejection> {
-        let mut offers: Vec<(u64, &Arc<Offer>)> = self.frameworks.offers.on(agent).collect();
-        let Some(node) = self.book.cluster().node(agent).filter(|_| !offers.is_empty()) else {
-            return Ok(Vec::new());
-        };
-        let mut free = node.free.clone();
-        if free.take(allocation).is_err() {
-            return Ok(Vec::new());
-        }
-        let left = Amount::offerable(&free);
-        let fits = |offers: &[(u64, &Arc<Offer>)]| {
-            left.contains(&open_of(offers.iter().map(|(_, offer)| *offer))).is_ok()
-        };
-        if fits(&offers) {
-            return Ok(Vec::new());
-        }
-        let capacity = self.book.capacity();
-        let share_of = |role: &RoleName| {
-            let at = self.roles.tree().find(role.as_str());
-            at.map_or(0, |at| self.roles.share_at(at, capacity))
-        };
-        let guaranteed = self.roles.is_guaranteed(role, allocation);
-        offers.retain(|(_, offer)| offer.parts.iter().any(|part| part.reservations.is_empty()));
-        offers.sort_by_cached_key(|(number, offer)| (share_of(&offer.role), std::cmp::Reverse(*number)));
-        let mut rescinded = Vec::new();
-        while let Some((number, offer)) = offers.pop() {
-            if !guaranteed && self.roles.compare(role, &offer.role, capacity).is_ge() {
-                return Err(Rejection::Offered {
-                    framework: offer.framework.clone(),
-                    role: offer.role.clone(),
-                });
-            }
-            rescinded.push(number);
-            if fits(&offers) {
-                break;
-            }
-        }
-        Ok(rescinded)
+        let offers = self.frameworks.offers.on(agent).collect();
+        offers_in_the_way(offers, &self.book, &self.roles, agent, role, allocation)
     }
+}
+
+/// The offers on a machine that a claim, which fits into what is free, has to take from; those of the roles with the
+/// highest shares first. Refused if some of them are of roles that are better entitled.
+pub(crate) fn offers_in_the_way(
+    mut offers: Vec<(u64, &Arc<Offer>)>,
+    book: &Book,
+    roles: &Roles,
+    agent: &AgentId,
+    role: &RoleName,
+    allocation: &Allocation,
+) -> Result<Vec<u64>, Rejection> {
+    let Some(node) = book.cluster().node(agent).filter(|_| !offers.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let mut free = node.free.clone();
+    if free.take(allocation).is_err() {
+        return Ok(Vec::new());
+    }
+    let left = Amount::offerable(&free);
+    let fits = |offers: &[(u64, &Arc<Offer>)]| {
+        left.contains(&open_of(offers.iter().map(|(_, offer)| *offer))).is_ok()
+    };
+    if fits(&offers) {
+        return Ok(Vec::new());
+    }
+    let capacity = book.capacity();
+    let share_of = |role: &RoleName| {
+        let at = roles.tree().find(role.as_str());
+        at.map_or(0, |at| roles.share_at(at, capacity))
+    };
+    let guaranteed = roles.is_guaranteed(role, allocation);
+    offers.retain(|(_, offer)| offer.parts.iter().any(|part| part.reservations.is_empty()));
+    offers.sort_by_cached_key(|(number, offer)| (share_of(&offer.role), std::cmp::Reverse(*number)));
+    let mut rescinded = Vec::new();
+    while let Some((number, offer)) = offers.pop() {
+        if !guaranteed && roles.compare(role, &offer.role, capacity).is_ge() {
+            return Err(Rejection::Offered { framework: offer.framework.clone(), role: offer.role.clone() });
+        }
+        rescinded.push(number);
+        if fits(&offers) {
+            break;
+        }
+    }
+    Ok(rescinded)
 }
 
 /// What of these offers is not reserved.

@@ -75,7 +75,7 @@ struct Kept {
 }
 
 /// A node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Node {
     /// The role.
     pub state: RoleState,
@@ -88,7 +88,7 @@ pub(crate) struct Node {
 }
 
 /// All roles that were ever named, and all that they are below.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tree {
     by_name: BTreeMap<RoleName, RoleAt>,
     nodes: Vec<Node>,

@@ -32,6 +32,7 @@ mod methods;
 mod nodes;
 mod openapi;
 mod past;
+mod plans;
 mod roles;
 mod services;
 mod tags;
@@ -60,10 +61,11 @@ fn own_routes() -> Vec<(&'static str, MethodRouter<Master>)> {
         ("/hansa/v1/cluster", get(views::cluster)),
         ("/hansa/v1/nodes", get(nodes::list)),
         ("/hansa/v1/nodes/{node}", get(nodes::show)),
+        ("/hansa/v1/nodes/{node}/drain-preview", get(plans::drain)),
         ("/hansa/v1/nodes/{node}/{order}", post(nodes::order)),
         ("/hansa/v1/services", get(services::list)),
         ("/hansa/v1/services/{*path}", get(services::show)),
-        ("/hansa/v1/explain/{*path}", get(services::explain)),
+        ("/hansa/v1/explain/{*path}", get(plans::explain)),
         ("/hansa/v1/usage/{*path}", get(history::usage)),
         ("/hansa/v1/history", get(history::show)),
         ("/hansa/v1/tasks", get(tasks::list)),

@@ -1,16 +1,14 @@
-//! `/hansa/v1/services` and `/hansa/v1/explain`: services as they are, and why an instance is not placed.
+//! `/hansa/v1/services`: services as they are.
 
 use super::error::ApiError;
 use super::extract::{Query, app_id};
 use super::lists::{Key, Order, Selector, SortBy, Words, page};
 use super::views;
 use crate::Master;
-use crate::cell::{Answer, Request};
 use axum::Json;
 use axum::extract::{Path, State};
 use hansa_api::hansa::{Service, Services};
-use hansa_api::plans::Explained;
-use hansa_model::{AppId, Principal};
+use hansa_model::AppId;
 use serde::Deserialize;
 
 /// The most services in one answer.
@@ -77,23 +75,4 @@ pub(super) async fn show(
     let id = app_id(&path);
     let app = model.app(&id).ok_or_else(|| ApiError::not_found(format!("there is no service '{id}'")))?;
     Ok(Json(views::service(&model, app)))
-}
-
-/// `GET /hansa/v1/explain/{path}`: a placement pass for one more instance, made now.
-pub(super) async fn explain(
-    State(master): State<Master>,
-    Path(path): Path<String>,
-) -> Result<Json<Explained>, ApiError> {
-    let explanation = match master.submit(Principal::loopback(), Request::Explain(app_id(&path))).await? {
-        (_, Answer::Explanation(explanation)) => *explanation,
-        (_, other) => {
-            let words = format!("an explanation was asked for, and this came: {other:?}");
-            return Err(ApiError::internal(words));
-        }
-    };
-    let choice_hostname = explanation.choice.as_ref().map(|id| {
-        let model = master.read();
-        model.agent(id.as_str()).map_or_else(|| id.to_string(), |agent| agent.view.hostname.to_string())
-    });
-    Ok(Json(Explained { explanation, choice_hostname }))
 }

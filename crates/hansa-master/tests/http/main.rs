@@ -6,6 +6,7 @@ mod events;
 mod logs;
 mod mesos;
 mod past;
+mod plans;
 mod port;
 mod robust;
 mod services;

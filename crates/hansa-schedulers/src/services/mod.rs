@@ -6,7 +6,8 @@
 //!
 //! Where to start: [`balance`] (how many to start and kill, pure arithmetic), then `reconcile` (what is done with it),
 //! `launch` (the queue for places and the calls to the kernel), `commands` and `deployments` (what clients ask),
-//! `notices` (what the kernel tells), `restore`, `check` (the invariants).
+//! `notices` (what the kernel tells), `restore`, `check` (the invariants),
+//! `trial` (what would be).
 //!
 //! Not here: what stands where and what is free (the kernel's book, read through [`Cluster`]), executing health checks
 //! (the agents do), Marathon's JSON.
@@ -35,6 +36,7 @@ mod steer;
 mod streak;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use hansa_model::app::AppVersion;
 use hansa_model::event::Event;
@@ -43,13 +45,13 @@ use hansa_model::group::GroupVersion;
 use hansa_model::scheduler::{Answer, Call, Notice};
 use hansa_model::service::{Deploy, ServiceAnswer, ServiceCommand, ServiceRefusal};
 use hansa_model::{AppId, Demand, DeploymentId, InstanceId, Owner, Principal, RoleName, SpecId, Timestamp};
-use hansa_placement::Cluster;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use streak::FailingRecord;
+pub use trial::{Books, Choice, Cluster};
 
 /// What can be fixed about the scheduler.
 #[derive(Clone, Debug)]

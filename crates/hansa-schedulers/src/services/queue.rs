@@ -241,7 +241,7 @@ fn counted_words(app: &App) -> Vec<String> {
 }
 
 /// The kernel said no to what fits: the machines that would do stand under that reason.
-fn refused(explanation: &mut Explanation, words: &str) {
+pub(super) fn refused(explanation: &mut Explanation, words: &str) {
     let fitting = std::mem::take(&mut explanation.fitting);
     if fitting == 0 {
         return;
@@ -256,9 +256,11 @@ fn refused(explanation: &mut Explanation, words: &str) {
     explanation.groups.sort_by_key(|group| std::cmp::Reverse(group.machines));
     let machines = if fitting == 1 { "machine" } else { "machines" };
     let rest = std::mem::take(&mut explanation.summary);
+    // What would fit comes first in it, if anything would.
+    let rest = rest.split_once("; ").map_or("", |(_, rest)| rest);
     explanation.summary = format!("{fitting} {machines}: {words}");
     if !rest.is_empty() {
         explanation.summary.push_str("; ");
-        explanation.summary.push_str(&rest);
+        explanation.summary.push_str(rest);
     }
 }

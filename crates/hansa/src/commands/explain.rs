@@ -13,7 +13,7 @@ use crate::text;
 use clap::{Args, ValueEnum};
 use hansa_api::framework::Frameworks;
 use hansa_api::hansa::{Deployments, Node, Nodes, Service, Services, Task};
-use hansa_api::plans::Explained as Placement;
+use hansa_api::plans::{Explained as Placement, MOST_INSTANCES};
 use serde::Serialize;
 
 /// Says why something is as it is, and what would help
@@ -34,6 +34,9 @@ pub struct ExplainArgs {
 pub struct ServiceArgs {
     /// The service's path
     pub id: String,
+    /// Also say whether so many more instances would fit, and where
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_INSTANCES)))]
+    pub instances: Option<u32>,
 }
 
 /// What an id can name.
@@ -83,7 +86,7 @@ struct Explained {
 /// Does it.
 pub async fn run(args: &ExplainArgs, context: &Context) -> Result<(), Failure> {
     let explained = match find(args, context).await? {
-        Found::Service(service) => explain_service(*service, false, context).await?,
+        Found::Service(service) => explain_service(*service, None, context).await?,
         Found::Task(task) => words::task(&task, text::now()),
         Found::Node(node) => words::node(&node, text::now()),
         Found::Framework(id) => {
@@ -102,7 +105,7 @@ pub async fn service(args: &ServiceArgs, context: &Context) -> Result<(), Failur
         Ok(service) => service,
         Err(failure) => return Err(context.explain_missing_app(&id, failure).await),
     };
-    context.format.print(&explain_service(service, true, context).await?, render)
+    context.format.print(&explain_service(service, Some(args.instances), context).await?, render)
 }
 
 enum Found {
@@ -204,13 +207,20 @@ async fn missing(args: &ExplainArgs, context: &Context, mut names: Vec<String>) 
     }
 }
 
-async fn explain_service(service: Service, whole: bool, context: &Context) -> Result<Explained, Failure> {
+/// With where more instances would go, if that is asked; of how many at once, if of several.
+async fn explain_service(
+    service: Service,
+    more: Option<Option<u32>>,
+    context: &Context,
+) -> Result<Explained, Failure> {
     let tasks = context.tasks(&[("app", service.id.as_str())]).await?;
     let all: Deployments = context.client.get("/hansa/v1/deployments", &[]).await?;
     let path = format!("/hansa/v1/explain{}", service.id);
-    let placement: Option<Placement> = there(context.client.get(&path, &[]).await)?;
+    let instances = more.flatten().map(|instances| instances.to_string());
+    let query = instances.as_deref().map(|instances| ("instances", instances));
+    let placement: Option<Placement> = there(context.client.get(&path, query.as_slice()).await)?;
     let mut explained = words::service(&service, &tasks, &all.deployments, placement.as_ref(), text::now());
-    if whole {
+    if more.is_some() {
         explained.placement = placement;
     }
     Ok(explained)

@@ -9,7 +9,7 @@ use hansa_api::hansa::{
     Cluster, Deployment, Deployments, Done, Health, ImageOnNode, Images, Node, Nodes, Pruned, PrunedNode,
     RoleStatus, Roles, Service, Services, SilentNode, Steered, Task, Tasks,
 };
-use hansa_api::plans::Explained;
+use hansa_api::plans::{DrainPreview, DrainedTask, Explained, Fate, Places, Several};
 use hansa_model::Timestamp;
 use hansa_model::event::{AgentState, Failing, Standstill};
 use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup};
@@ -118,13 +118,23 @@ fn get(path: &str, query: &str) -> Option<Value> {
     if let Some(id) = below("/hansa/v1/services") {
         return value(&services().into_iter().find(|service| service.id.as_str() == id)?);
     }
+    if path.ends_with("/drain-preview") {
+        return value(&drain_preview());
+    }
     if let Some(id) = below("/hansa/v1/nodes/") {
         return value(&nodes().into_iter().find(|node| node.id.as_str() == id || node.hostname == id)?);
     }
     if let Some(id) = below("/hansa/v1/explain") {
         let explanation = explanation(id)?;
         let choice_hostname = explanation.choice.is_some().then(|| "node1.example.org".to_owned());
-        return value(&Explained { explanation, choice_hostname });
+        let instances = query.strip_prefix("instances=").and_then(|number| number.parse().ok());
+        let several = instances.map(|instances| Several {
+            instances,
+            fitting: 1,
+            places: vec![Places { node: "n1".into(), hostname: "node1.example.org".into(), instances: 1 }],
+            obstacle: Some(explanation.clone()),
+        });
+        return value(&Explained { explanation, choice_hostname, several });
     }
     if let Some(id) = below("/v2/apps") {
         if let Some(id) = id.strip_suffix("/versions") {
@@ -403,6 +413,48 @@ fn deployment() -> Deployment {
         paused: None,
         failing: Some(Standstill { since: ago(1), words: "no progress for 1 h".into() }),
         rolls_back: None,
+    }
+}
+
+fn drain_preview() -> DrainPreview {
+    let task = |number: u32, service: &str, fate, target: Option<&str>, why: Option<&str>| DrainedTask {
+        task: format!("{}.instance-5f0c8f6e-0000-4000-8000-0a1b2c3d4e{number:02}._app.1", &service[1..])
+            .into(),
+        service: Some(service.into()),
+        framework: None,
+        framework_name: None,
+        fate,
+        node: target.map(|_| "n2".into()),
+        hostname: target.map(str::to_owned),
+        why: why.map(str::to_owned),
+    };
+    let spark = DrainedTask {
+        task: "spark-executor-0".into(),
+        service: None,
+        framework: Some("5f0c8f6e-0009-4000-8000-0123456789ab-0000".into()),
+        framework_name: Some("spark".into()),
+        ..task(0, "/spark", Fate::Killed, None, Some("its framework decides what comes after it"))
+    };
+    DrainPreview {
+        node: "n1".into(),
+        hostname: "node1.example.org".into(),
+        state: AgentState::Active,
+        summary:
+            "1 task moves to another machine, 2 tasks find no place and stay until there is one, 1 task of \
+                  frameworks is killed"
+                .into(),
+        moving: 1,
+        waiting: 2,
+        killed: 1,
+        ending: 0,
+        staying: 0,
+        tasks: vec![
+            task(6, "/big", Fate::Waits, None, Some("2 machines: 12.5 cpus short; 1: draining")),
+            task(7, "/big", Fate::Waits, None, Some("2 machines: 12.5 cpus short; 1: draining")),
+            spark,
+            task(1, "/web", Fate::Moves, Some("node2"), None),
+        ],
+        left_out: 0,
     }
 }
 

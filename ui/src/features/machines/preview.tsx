@@ -1,66 +1,93 @@
-// What will move when a machine is emptied, and where each could go: asked of the master, service by service.
+// What becomes of a machine's tasks when it is emptied, and where each goes: as the master itself works it out.
 
-import { useEffect, useState } from "react";
-import { explain } from "../../api/client";
-import type { Explanation, Node, Task } from "../../api/types";
+import { useAsked } from "../../api/asked";
+import { drainPreview } from "../../api/client";
+import type { DrainedTask, Node } from "../../api/types";
 import { counted } from "../../lib/format";
-import { State } from "../../ui/primitives";
+import { State, Waiting } from "../../ui/primitives";
 
-/** Services that are asked about; each answer is a placement pass. */
-const most = 12;
+interface Row {
+  owner: string;
+  task: DrainedTask;
+  number: number;
+}
 
-export function MovePreview({ node, tasks }: { node: Node; tasks: readonly Task[] }) {
-  const counts = new Map<string, number>();
-  for (const task of tasks) counts.set(task.app ?? "", (counts.get(task.app ?? "") ?? 0) + 1);
-  const services = [...counts].sort((a, b) => b[1] - a[1]).slice(0, most);
-  const [answers, setAnswers] = useState<ReadonlyMap<string, Explanation | null>>(new Map());
-  useEffect(() => {
-    let current = true;
-    for (const [id] of services) {
-      if (!id) continue;
-      const put = (answer: Explanation | null) => current && setAnswers((known) => new Map(known).set(id, answer));
-      explain(id).then(put, () => put(null));
-    }
-    return () => {
-      current = false;
-    };
-    // What is on the machine when it is asked, not what comes and goes meanwhile.
-  }, []);
-  if (tasks.length === 0) return <p className="soft">No task runs there.</p>;
+/** Tasks with the same owner and fate are one row; those that need a person come first, as the master has them. */
+function rowsOf(tasks: readonly DrainedTask[]): Row[] {
+  const rows = new Map<string, Row>();
+  for (const task of tasks) {
+    const owner = task.service ?? task.framework_name ?? task.framework ?? "";
+    const key = JSON.stringify([owner, task.fate, task.node, task.why]);
+    const row = rows.get(key);
+    if (row) row.number += 1;
+    else rows.set(key, { owner, task, number: 1 });
+  }
+  return [...rows.values()];
+}
+
+export function MovePreview({ node }: { node: Node }) {
+  const { value: preview, problem } = useAsked(node.id, () => drainPreview(node.id));
+  if (problem) return <p className="fault">What would become of its tasks cannot be told: {problem}</p>;
+  if (!preview) return <Waiting words="Asking the scheduler…" height={120} />;
+  if (preview.tasks.length === 0) return <p className="soft">No task runs there.</p>;
   return (
-    <div className="scroll" style={{ maxHeight: 260 }} tabIndex={0} role="region" aria-label="What will move">
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">{counted(tasks.length, "task")} there</th>
-            <th scope="col" className="right">
-              How many
-            </th>
-            <th scope="col">Could go to</th>
-          </tr>
-        </thead>
-        <tbody>
-          {services.map(([id, number]) => (
-            <tr key={id}>
-              <td className="wrap">{id || "tasks of frameworks"}</td>
-              <td className="right number">{number}</td>
-              <td>{id ? <Target answer={answers.get(id)} node={node} /> : "its framework decides"}</td>
+    <>
+      <p>
+        As things are: <strong>{preview.summary}</strong>.
+      </p>
+      <div className="scroll" style={{ maxHeight: 260 }} tabIndex={0} role="region" aria-label="What will move">
+        <table className="table">
+          <thead>
+            <tr>
+              <th scope="col">{counted(preview.tasks.length + preview.left_out, "task")} there</th>
+              <th scope="col" className="right">
+                How many
+              </th>
+              <th scope="col">What becomes of them</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
-      {counts.size > most && <p className="pad soft">and {counted(counts.size - most, "service")} more</p>}
-    </div>
+          </thead>
+          <tbody>
+            {rowsOf(preview.tasks).map(({ owner, task, number }) => (
+              <tr key={task.task}>
+                <td className="wrap">{owner}</td>
+                <td className="right number">{number}</td>
+                <td className="wrap">
+                  <Fate task={task} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
   );
 }
 
-/** Where the next instance would go, this machine left out as far as the answer allows. */
-function Target({ answer, node }: { answer: Explanation | null | undefined; node: Node }) {
-  if (answer === undefined) return <span className="soft">asking…</span>;
-  if (answer === null) return <span className="soft">not known</span>;
-  if (answer.choice && answer.choice !== node.id) return <span>{answer.choice_hostname ?? answer.choice}</span>;
-  // The answer takes this machine for one like any other: it may be one of those that fit, or the best of them.
-  const others = answer.fitting - (answer.choice === node.id ? 1 : 0);
-  if (others > 0) return <span>one of {counted(others, "other machine")}</span>;
-  return <State tone="bad">nowhere yet</State>;
+function Fate({ task }: { task: DrainedTask }) {
+  const why = task.why && <span className="soft"> {task.why}</span>;
+  switch (task.fate) {
+    case "moves":
+      return <>to {task.hostname}</>;
+    case "waits":
+      return (
+        <>
+          <State tone="bad">nowhere yet</State>
+          {why}
+        </>
+      );
+    case "killed":
+      return (
+        <>
+          <State tone="busy">killed</State>
+          {why}
+        </>
+      );
+    default:
+      return (
+        <>
+          {task.fate}
+          {why}
+        </>
+      );
+  }
 }

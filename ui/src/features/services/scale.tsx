@@ -1,8 +1,8 @@
 // Asking how many instances there should be.
 
-import { useState, useSyncExternalStore } from "react";
+import { useEffect, useState, useSyncExternalStore } from "react";
 import { useAsked } from "../../api/asked";
-import { explain } from "../../api/client";
+import { explain, mostInstances } from "../../api/client";
 import type { Explanation, Service } from "../../api/types";
 import { bytes, counted, cpus } from "../../lib/format";
 import { Dialog } from "../../ui/dialog";
@@ -35,7 +35,10 @@ function Ask({ service, onClose }: { service: Service; onClose: () => void }) {
   const [text, setText] = useState(String(service.instances));
   const number = /^\d+$/.test(text.trim()) ? Number(text) : null;
   const more = (number ?? 0) - service.instances;
-  const { value: answer } = useAsked(service.id, () => explain(service.id));
+  const asking = useSettled(Math.min(Math.max(more, 0), mostInstances));
+  const { value: answer } = useAsked(`${service.id} ${asking}`, async () =>
+    asking > 0 ? explain(service.id, asking) : null,
+  );
   const apply = () => {
     if (number === null) return;
     onClose();
@@ -73,7 +76,7 @@ function Ask({ service, onClose }: { service: Service; onClose: () => void }) {
         />
         <p className="soft" style={{ minHeight: "3em" }}>
           {words(service, number, more)}
-          {more > 0 && answer && <> {place(answer)}</>}
+          {more > 0 && <> {answer ? place(answer, more) : "Whether there is room is being asked…"}</>}
         </p>
         <div className="buttons">
           <button type="button" className="button" onClick={onClose}>
@@ -88,10 +91,32 @@ function Ask({ service, onClose }: { service: Service; onClose: () => void }) {
   );
 }
 
-/** Where the next would go; of those after it nothing is known yet. */
-function place({ fitting, summary, choice_hostname }: Explanation) {
-  if (fitting === 0) return <span className="fault">None fits now: {summary}.</span>;
-  return `The next would go to ${choice_hostname ?? "a machine with room"}.`;
+/** The number once it has stood for a moment: a slider that is drawn asks once. */
+function useSettled(number: number): number {
+  const [settled, settle] = useState(number);
+  useEffect(() => {
+    const timer = setTimeout(() => settle(number), 200);
+    return () => clearTimeout(timer);
+  }, [number]);
+  return settled;
+}
+
+/** Machines that are named; the others are counted. */
+const named = 3;
+
+/** Whether they fit, and where they would go. */
+function place({ several }: Explanation, more: number) {
+  if (!several) return null;
+  const { instances, fitting, places, obstacle } = several;
+  const on = places.slice(0, named).map(({ hostname, instances }) => `${instances} on ${hostname}`);
+  if (places.length > named) on.push(`the others on ${counted(places.length - named, "more machine")}`);
+  const where = on.join(", ");
+  if (!obstacle) return `There is room${more > instances ? ` for the first ${instances}` : ""}: ${where}.`;
+  return (
+    <span className="fault">
+      {fitting === 0 ? "None fits now" : `Only ${fitting} of ${instances} fit now (${where})`}: {obstacle.summary}.
+    </span>
+  );
 }
 
 function words(service: Service, number: number | null, more: number): string {

@@ -140,13 +140,17 @@ const withService = (column: Column<Task>): Column<Task> => ({
   ),
 });
 
-/** Of tasks that have ended, the newest first. */
-export function EndedTable(props: {
+interface Listed {
   label: string;
   tasks: readonly Task[];
+  /** The page's own subject needs no column. */
   without?: "app" | "machine";
   short?: boolean;
-}) {
+  param?: string;
+}
+
+/** Of tasks that have ended, the newest first. */
+export function EndedTable(props: Listed) {
   const { without } = props;
   const columns = useMemo(
     () => [
@@ -161,26 +165,12 @@ export function EndedTable(props: {
   );
   return (
     <div className="past">
-      <Table
-        label={props.label}
-        columns={columns}
-        rows={props.tasks}
-        rowKey={(task) => task.id}
-        first="ended"
-        param="ended"
-        {...(props.short && { short: true })}
-      />
+      <Listing param="ended" {...props} columns={columns} first="ended" />
     </div>
   );
 }
 
-export function TaskTable(props: {
-  label: string;
-  tasks: readonly Task[];
-  without?: "app" | "machine";
-  short?: boolean;
-  param?: string;
-}) {
+export function TaskTable(props: Listed) {
   const { without } = props;
   const columns = useMemo(
     () => [
@@ -194,15 +184,9 @@ export function TaskTable(props: {
     ],
     [without],
   );
-  return (
-    <Table
-      label={props.label}
-      columns={columns}
-      rows={props.tasks}
-      rowKey={(task) => task.id}
-      first={without === "app" ? "since" : "app"}
-      {...(props.short && { short: true })}
-      {...(props.param && { param: props.param })}
-    />
-  );
+  return <Listing {...props} columns={columns} first={without === "app" ? "since" : "app"} />;
+}
+
+function Listing({ tasks, without: _, ...table }: Listed & { columns: Column<Task>[]; first: string }) {
+  return <Table {...table} rows={tasks} rowKey={(task) => task.id} />;
 }

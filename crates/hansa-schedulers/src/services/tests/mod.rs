@@ -9,6 +9,7 @@ mod older;
 mod properties;
 mod speed;
 mod steering;
+mod trial;
 mod waiting;
 mod world;
 

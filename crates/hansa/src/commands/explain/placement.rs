@@ -1,8 +1,8 @@
 //! Where a service's next instance would go, or why it goes nowhere, for people.
 
-use crate::table::{Table, terminal_width};
+use crate::table::{Table, terminal_width, wrap};
 use crate::text;
-use hansa_api::plans::Explained;
+use hansa_api::plans::{Explained, Several};
 use hansa_model::resources::PortDemand;
 
 /// What it asks for, where it fits, and what is in the way.
@@ -51,6 +51,37 @@ pub fn render(id: &str, explained: &Explained) -> String {
     if let (Some(nearest), None) = (&explanation.nearest, &explanation.choice) {
         lines.push_str(&format!("\nnearest: {nearest}\n"));
     }
+    if let Some(several) = &explained.several {
+        lines.push('\n');
+        lines.push_str(&more(several));
+    }
+    lines
+}
+
+/// Whether several fit, and where.
+fn more(several: &Several) -> String {
+    let (asked, fitting) = (several.instances, several.fitting);
+    let instances = text::count(asked.into(), "more instance");
+    let mut lines = match fitting {
+        0 => format!("of {instances}, none fits\n"),
+        _ if fitting == asked => format!("{instances} would fit\n"),
+        _ => format!("of {instances}, {fitting} would fit\n"),
+    };
+    if !several.places.is_empty() {
+        let mut table = Table::new(&["~NODE", ">INSTANCES"]);
+        for place in &several.places {
+            table.row([place.hostname.clone(), place.instances.to_string()]);
+        }
+        lines.push('\n');
+        lines.push_str(&table.render(terminal_width()));
+    }
+    if let Some(obstacle) = &several.obstacle {
+        let text = format!("the next one finds no place: {}", obstacle.summary);
+        lines.push('\n');
+        for line in wrap(&text, terminal_width().unwrap_or(usize::MAX)) {
+            lines.push_str(&format!("{line}\n"));
+        }
+    }
     lines
 }
 
@@ -61,6 +92,7 @@ fn machines(number: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hansa_api::plans::Places;
     use hansa_model::Demand;
     use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup};
 
@@ -84,7 +116,7 @@ mod tests {
             nearest: Some("node3 lacks 0.5 cpus".into()),
             summary: "3 machines: 1.5 cpus short".into(),
         };
-        Explained { explanation, choice_hostname: None }
+        Explained { explanation, choice_hostname: None, several: None }
     }
 
     #[test]
@@ -96,6 +128,24 @@ mod tests {
              MACHINES  WHY NOT         SUCH AS\n       3  1.5 cpus short  node1, node2\n\n\
              nearest: node3 lacks 0.5 cpus\n"
         );
+    }
+
+    #[test]
+    fn several_are_told_by_machine() {
+        let place =
+            |node: &str, instances| Places { node: node.into(), hostname: format!("{node}.test"), instances };
+        let obstacle = Some(explanation().explanation);
+        let places = vec![place("a", 2), place("b", 1)];
+        let several = Several { instances: 5, fitting: 3, places, obstacle };
+        assert_eq!(
+            more(&several),
+            "of 5 more instances, 3 would fit\n\nNODE    INSTANCES\na.test          2\nb.test          1\n\n\
+             the next one finds no place: 3 machines: 1.5 cpus short\n"
+        );
+        let all = Several { instances: 3, obstacle: None, places: Vec::new(), ..several.clone() };
+        assert_eq!(more(&all), "3 more instances would fit\n");
+        let none = Several { instances: 1, fitting: 0, places: Vec::new(), ..several };
+        assert!(more(&none).starts_with("of 1 more instance, none fits\n"), "{}", more(&none));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `hansa node`: machines.
 
 pub mod list;
+mod preview;
 pub mod show;
 pub mod steer;
 

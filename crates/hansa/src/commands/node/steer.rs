@@ -1,5 +1,6 @@
 //! `hansa node drain|deactivate|reactivate|gone`: whether a machine takes work.
 
+use super::preview;
 use crate::confirm::confirm;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -7,7 +8,7 @@ use crate::follow::{Progress, Wait};
 use crate::text;
 use clap::Args;
 use hansa_api::hansa::{Done, Node};
-use hansa_api::plans::Explained as Placement;
+use hansa_api::plans::{DrainPreview, Explained as Placement};
 use reqwest::Method;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -27,6 +28,9 @@ pub struct SteerArgs {
 pub struct DrainArgs {
     /// Its name or id
     pub node: String,
+    /// Only say what would become of its tasks
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub wait: Wait,
 }
@@ -91,6 +95,11 @@ pub async fn gone(args: &GoneArgs, context: &Context) -> Result<(), Failure> {
 /// Drains and waits until nothing runs there.
 pub async fn drain(args: &DrainArgs, context: &Context) -> Result<(), Failure> {
     let node = find(&args.node, context).await?;
+    if args.dry_run {
+        let path = format!("/hansa/v1/nodes/{}/drain-preview", node.id);
+        let preview: DrainPreview = context.client.get(&path, &[]).await?;
+        return context.format.print(&preview, preview::render);
+    }
     let done = order(&node, Steering::Drain, context).await?;
     if args.wait.no_wait {
         return context.format.print(&done, |_| format!("{} is draining\n", node.hostname));
