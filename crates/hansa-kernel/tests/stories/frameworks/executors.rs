@@ -85,7 +85,12 @@ fn a_group_is_launched_as_a_whole_or_not_at_all() {
     world.show = "t";
     check(world.kill_task("f", "u"), &format!("to a kill {}", launch.instance));
     world.show = "s";
-    check(world.says("a", "t", 1, Killed), "stream 1 update t TASK_KILLED !");
+    // What was its alone is offered at once.
+    check(
+        world.says("a", "t", 1, Killed),
+        "stream 1 update t TASK_KILLED !
+         stream 1 offers L1-O3 on a for r: 2.9 3936",
+    );
     let heard = world.says("a", "u", 1, Killed);
     assert!(heard.starts_with("stream 1 update u TASK_KILLED !\n"), "{heard}");
     world.show = "t";
