@@ -224,7 +224,7 @@ async fn pod_frees(world: &World) {
 }
 
 /// Waits until the framework has been offered all that was in an offer, but for so many CPUs.
-async fn is_offered(framework: &mut Scheduler<'_>, offer: &Value, but_for: f64) {
+pub async fn is_offered(framework: &mut Scheduler<'_>, offer: &Value, but_for: f64) {
     let left = amount(&offer["resources"], "cpus") - but_for;
     let begun = std::time::Instant::now();
     loop {
