@@ -85,12 +85,7 @@ fn a_group_is_launched_as_a_whole_or_not_at_all() {
     world.show = "t";
     check(world.kill_task("f", "u"), &format!("to a kill {}", launch.instance));
     world.show = "s";
-    // What was its alone is offered at once.
-    check(
-        world.says("a", "t", 1, Killed),
-        "stream 1 update t TASK_KILLED !
-         stream 1 offers L1-O3 on a for r: 2.9 3936",
-    );
+    check(world.says("a", "t", 1, Killed), "stream 1 update t TASK_KILLED !");
     let heard = world.says("a", "u", 1, Killed);
     assert!(heard.starts_with("stream 1 update u TASK_KILLED !\n"), "{heard}");
     world.show = "t";
@@ -99,40 +94,6 @@ fn a_group_is_launched_as_a_whole_or_not_at_all() {
         world.ack("f", "u"),
         &format!("to a acknowledge {} 1\nto a release {}", launch.tasks[1], launch.instance),
     );
-}
-
-#[test]
-fn what_was_a_tasks_alone_is_free_when_it_ends() {
-    let mut world = offered();
-    let group = Operation::LaunchGroup {
-        executor: Box::new(executor("e", ExecutorKind::Default)),
-        tasks: vec![task("t", "a"), task("u", "a")],
-    };
-    world.accept("f", "L1-O1", vec![group]);
-    let cpus = |world: &World| world.free("a").split(';').next().map(str::to_owned);
-    world.says("a", "t", 1, Running);
-    world.says("a", "u", 1, Running);
-    assert_eq!(cpus(&world).as_deref(), Some("cpus:1.9"));
-    world.show = "e";
-    let heard = world.says("a", "t", 2, Finished);
-    assert!(heard.contains("event offer"), "it is offered at once: {heard}");
-    assert_eq!(cpus(&world).as_deref(), Some("cpus:2.9"));
-    // Said again, it is free once.
-    world.says("a", "t", 2, Finished);
-    assert_eq!(cpus(&world).as_deref(), Some("cpus:2.9"));
-    // A new leader counts it the same way.
-    let (mut held, executor) = (world.held("u", 1, Running), report(&world, "u"));
-    let ended = world.said("t", 2, Finished);
-    held.statuses = vec![ended.clone(), world.said("u", 1, Running)];
-    held.unacknowledged = vec![ended];
-    world.restart();
-    let mut hello = agent("a");
-    hello.groups = vec![held];
-    hello.executors = vec![executor];
-    world.hello(hello);
-    assert_eq!(cpus(&world).as_deref(), Some("cpus:2.9"));
-    world.says("a", "u", 2, Finished);
-    assert_eq!(cpus(&world).as_deref(), Some("cpus:3.9"));
 }
 
 #[test]
