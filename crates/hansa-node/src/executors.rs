@@ -8,7 +8,7 @@ use crate::env;
 use crate::groups::End;
 use crate::io::{ExecutorEvent, Found, Output, ShimPlan};
 use crate::node::Node;
-use crate::saved::{Ending, KillCause, Record, SavedExecutor, SavedGroup};
+use crate::saved::{Ending, KillCause, MadeWith, Record, SavedExecutor, SavedGroup};
 use crate::timers::Timer;
 use hansa_link::ToMasterBody;
 use hansa_model::framework::ExecutorKind;
@@ -77,6 +77,14 @@ impl Node {
             let end = End::new(TaskState::Dropped, Some(Reason::ReasonExecutorTerminated), message);
             return self.end_all(now, instance, &end);
         }
+        if let Some(what) = self.lacks(container, instance) {
+            let message = format!(
+                "executor {} runs already, and its container was made without {what}: give the task another executor_id",
+                run.id
+            );
+            let end = End::new(TaskState::Failed, Some(Reason::ReasonContainerLaunchFailed), message);
+            return self.end_all(now, instance, &end);
+        }
         let is_new = !self.saved.executors().contains_key(container);
         self.executors.entry(container.clone()).or_default().groups.push(instance.clone());
         if is_new {
@@ -85,6 +93,32 @@ impl Node {
             self.resize(container);
         }
         self.deliver(now, container);
+    }
+
+    /// What a group needs that the container of its executor, a custom one, does not see; None: nothing. A task that ran
+    /// without it would write its data elsewhere, or use the devices of others.
+    fn lacks(&self, container: &InstanceId, instance: &InstanceId) -> Option<String> {
+        let held = self.saved.executors().get(container).filter(|held| held.is_custom())?;
+        let made = held.made_with.as_ref()?;
+        let needs = self.made_with(instance)?;
+        let volume = needs.volumes.iter().find(|volume| !made.volumes.contains(volume));
+        let gpu = needs.gpus.iter().find(|gpu| !made.gpus.contains(gpu));
+        let volume = volume.map(|(role, id)| format!("the volume {id} of {role}"));
+        volume.or_else(|| gpu.map(|gpu| format!("the GPU {gpu}")))
+    }
+
+    /// What a group and its executor see of the machine.
+    fn made_with(&self, instance: &InstanceId) -> Option<MadeWith> {
+        let launch = &self.saved.groups().get(instance)?.launch;
+        let of = launch.framework.as_ref()?;
+        let run = of.executor.as_ref()?;
+        let parts = of.tasks.iter().flat_map(|task| &task.parts).chain(&run.parts);
+        let volumes = crate::volumes::seen(parts, &launch.role);
+        let gpus = launch.allocation.gpus.iter().chain(&run.allocation.gpus);
+        Some(MadeWith {
+            volumes: volumes.into_iter().map(|volume| (volume.role, volume.id)).collect(),
+            gpus: gpus.map(|(device, _)| *device).collect(),
+        })
     }
 
     fn start_executor(&mut self, now: Timestamp, instance: &InstanceId) {
@@ -100,6 +134,7 @@ impl Node {
             running_since: None,
             addresses: Vec::new(),
             registered: false,
+            made_with: self.made_with(instance),
             ending: None,
             ended: None,
         };

@@ -517,7 +517,8 @@ impl Node {
             status.check = live.check;
         }
         if !group.is_custom() {
-            let check = group.launch.group.tasks[index].check.as_ref();
+            // What came over the wire may have fewer specs than tasks: such a group ends at once, and says so.
+            let check = group.launch.group.tasks.get(index).and_then(|task| task.check.as_ref());
             status.check_kind = check.map(|check| check.question.kind());
         }
         let custom = group.executor().filter(|_| group.is_custom());

@@ -46,17 +46,9 @@ impl Node {
         };
         let groups = self.saved.groups().values().filter(|group| !group.is_terminal());
         let mut launches =
-            groups.filter_map(|group| Some((group, group.launch.framework.as_ref()?, &group.launch.role)));
-        launches.any(|(group, of, owner)| {
-            // Of several tasks, those that have ended use nothing any more.
-            let lives = |index: usize| {
-                let status = group.statuses.get(index).and_then(Option::as_ref);
-                status.is_none_or(|status| !status.state.is_terminal())
-            };
-            let live = of.tasks.iter().enumerate().filter(|(index, _)| lives(*index));
-            let parts = live.flat_map(|(_, task)| &task.parts);
-            has(&mut parts.chain(of.executor.iter().flat_map(|run| &run.parts)), owner)
-        }) || self.saved.executors().values().any(|held| has(&mut held.run.parts.iter(), &held.role))
+            groups.filter_map(|group| Some((group.launch.framework.as_ref()?, &group.launch.role)));
+        launches.any(|(of, owner)| has(&mut all_parts(of), owner))
+            || self.saved.executors().values().any(|held| has(&mut held.run.parts.iter(), &held.role))
     }
 
     pub(crate) fn remove_volume(&mut self, role: RoleName, id: String) {

@@ -499,3 +499,38 @@ fn volumes_are_known_until_they_are_removed() {
     check(&stage.hear(remove()), "store volume removed db/v1\nremove volume db/v1");
     check(&stage.hear(remove()), "");
 }
+
+#[test]
+fn a_running_executor_is_not_given_tasks_whose_volumes_or_gpus_it_cannot_see() {
+    let with = |name: &str, id: &str, volume: &str, gpus: &[u16]| {
+        let reservation = Reservation { role: "db".into(), principal: None, labels: vec![], fixed: false };
+        let volume = PersistentVolume { id: volume.into(), principal: None, container_path: "data".into() };
+        let amount = Amount { disk: MIB, ..Amount::default() };
+        let part = Part { reservations: vec![reservation], volume: Some(volume), amount };
+        let mut launch = custom(name, id);
+        let mut of = (**launch.framework.as_ref().unwrap()).clone();
+        of.tasks[0].parts = vec![part];
+        launch.framework = Some(of.into());
+        launch.allocation.gpus = gpus.iter().map(|device| (*device, 1_000)).collect();
+        launch
+    };
+    let mut stage = connected();
+    stage.hear(launch_message(with("x", "one", "v1", &[0])));
+    stage.input(started("run"));
+    stage.input(subscribed(1, &[], vec![]));
+    let fails = |shown: String, what: &str| {
+        let words = format!(
+            "TASK_FAILED REASON_CONTAINER_LAUNCH_FAILED 'executor default runs already, and its container was made without {what}: \
+             give the task another executor_id'"
+        );
+        assert!(shown.contains(&words) && !shown.contains("launch"), "{shown}");
+    };
+    fails(stage.hear(launch_message(with("y", "two", "v2", &[]))), "the volume v2 of db");
+    // After a restart that is still known.
+    let (mut stage, _) = stage.restart("b1", &[("run", Found::Running { addresses: vec![] })]);
+    stage.connect();
+    stage.input(subscribed(1, &["one"], vec![]));
+    fails(stage.hear(launch_message(with("z", "three", "v1", &[1]))), "the GPU 1");
+    let shown = stage.hear(launch_message(with("w", "four", "v1", &[0])));
+    assert!(!shown.contains("TASK_FAILED"), "it sees all of that: {shown}");
+}

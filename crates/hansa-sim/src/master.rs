@@ -7,7 +7,7 @@ use hansa_cell::{Cell, Input, Output, RequestId, SessionId, Settings};
 use hansa_link::ToAgent;
 use hansa_model::app::AppVersion;
 use hansa_model::event::{AgentState, Event, ExecutorView, Published, TaskView};
-use hansa_model::framework::{Amount, ExecutorKind, Offer, Part, StreamId};
+use hansa_model::framework::{ExecutorKind, Offer, Part, StreamId};
 use hansa_model::record::{Mutation, Table};
 use hansa_model::task::TaskState;
 use hansa_model::{
@@ -50,7 +50,7 @@ pub struct Over {
 }
 
 /// What a group has on a machine, and its tasks that have not ended.
-type Given = (Allocation, BTreeSet<TaskId>);
+type Given = (Arc<Allocation>, BTreeSet<TaskId>);
 
 /// What the published events add up to, as far as the checks need it.
 #[derive(Debug, Default)]
@@ -77,8 +77,6 @@ pub struct Picture {
     pub totals: BTreeMap<AgentId, Resources>,
     /// What groups have, by machine.
     given: BTreeMap<AgentId, BTreeMap<InstanceId, Given>>,
-    /// What tasks had that were over when they were shown first, by group.
-    spent: BTreeMap<InstanceId, Vec<Amount>>,
     /// Frameworks' executors.
     pub executors: BTreeMap<InstanceId, Arc<ExecutorView>>,
     /// What is reserved, by machine.
@@ -188,7 +186,7 @@ impl Picture {
     /// What groups have on a machine.
     pub fn groups_on(&self, agent: &AgentId) -> impl Iterator<Item = (&InstanceId, &Allocation)> {
         let groups = self.given.get(agent).into_iter().flatten();
-        groups.map(|(instance, (allocation, _))| (instance, allocation))
+        groups.map(|(instance, (allocation, _))| (instance, &**allocation))
     }
 
     /// What executors have on a machine, besides their tasks.
@@ -197,34 +195,15 @@ impl Picture {
         own.map(|(container, view)| (container, &view.run.allocation))
     }
 
-    /// A group has what it has until the last of its tasks has ended; what is a task's alone (but for GPUs), until that has.
+    /// A group has what it has until the last of its tasks has ended.
     fn is_given(&mut self, view: &TaskView) {
         let task = &view.status.task;
-        let own = view.framework.iter().flat_map(|of| &of.task().parts).filter(|part| part.amount.gpus == 0);
-        let own: Vec<&Amount> = own.map(|part| &part.amount).collect();
-        let groups = self.given.entry(view.agent.clone()).or_default();
         if view.status.state.is_terminal() {
-            // Of its own accord a master gives nothing back: it does not know what still runs.
-            if view.status.sequence > 0 {
-                match groups.get_mut(&view.instance) {
-                    Some((allocation, tasks)) if tasks.contains(task) => {
-                        own.into_iter().for_each(|amount| less(allocation, amount));
-                    }
-                    Some(_) => {}
-                    // Shown for the first time, and over already; others of its group may follow.
-                    None => {
-                        self.spent.entry(view.instance.clone()).or_default().extend(own.into_iter().cloned());
-                    }
-                }
-            }
             return self.is_given_back(task);
         }
-        let spent = self.spent.get(&view.instance);
-        let (_, tasks) = groups.entry(view.instance.clone()).or_insert_with(|| {
-            let mut allocation = Allocation::clone(&view.allocation);
-            spent.into_iter().flatten().for_each(|amount| less(&mut allocation, amount));
-            (allocation, BTreeSet::new())
-        });
+        let groups = self.given.entry(view.agent.clone()).or_default();
+        let (_, tasks) =
+            groups.entry(view.instance.clone()).or_insert_with(|| (view.allocation.clone(), BTreeSet::new()));
         tasks.insert(task.clone());
     }
 
@@ -236,13 +215,6 @@ impl Picture {
             });
         }
     }
-}
-
-fn less(allocation: &mut Allocation, amount: &Amount) {
-    allocation.cpus_milli = allocation.cpus_milli.saturating_sub(amount.cpus_milli);
-    allocation.mem = allocation.mem.saturating_sub(amount.mem);
-    allocation.disk = allocation.disk.saturating_sub(amount.disk);
-    allocation.ports.retain(|&port| !amount.ports.contains(port));
 }
 
 /// A master process.

@@ -1,7 +1,6 @@
 //! What agents hold of frameworks, when their streams begin: unknown groups are taken over with their frameworks, unless
 //! these are gone; volumes that nobody knows are removed.
 
-use super::pots::take_out;
 use super::{FrameworkRecord, Launched};
 use crate::command::Effect;
 use crate::groups::{Group, Task};
@@ -10,9 +9,8 @@ use crate::{Kernel, Step};
 use hansa_model::agent::GroupReport;
 use hansa_model::event::{AgentState, Event, TaskChange, TaskView};
 use hansa_model::framework::{FrameworkInfo, FrameworkLaunch, Part};
-use hansa_model::spec::Launch;
 use hansa_model::task::{TaskState, TaskStatus};
-use hansa_model::{AgentId, Allocation, Principal, RoleName};
+use hansa_model::{AgentId, Principal, RoleName};
 use std::sync::Arc;
 
 impl Kernel {
@@ -48,13 +46,14 @@ impl Kernel {
         over: bool,
     ) -> Option<u64> {
         let launch = report.launch;
-        let of_framework = launch.framework.clone()?;
+        let of_framework = launch.framework?;
         self.know_framework(step, &of_framework.framework);
         let number = self.new_number();
         let spec = self.specs.pass(launch.group.clone());
         let held = (!over).then(|| {
-            let (parts, allocation) = what_is_left(&of_framework, &launch, &report.statuses);
-            self.take_reported(step, id, &allocation, &parts)
+            let parts: Vec<Part> =
+                of_framework.tasks.iter().flat_map(|task| task.parts.iter().cloned()).collect();
+            self.take_reported(step, id, &launch.allocation, &parts)
         });
         let role = match &held {
             Some(held) => self.charge(&of_framework.framework.id, &launch.role, held),
@@ -127,21 +126,4 @@ impl Kernel {
             }
         }
     }
-}
-
-/// What a group that an agent tells of still has: not what was its ended tasks' alone. (As when they end under one leader.)
-fn what_is_left(of: &FrameworkLaunch, launch: &Launch, statuses: &[TaskStatus]) -> (Vec<Part>, Allocation) {
-    let mut allocation = launch.allocation.clone();
-    let mut parts = Vec::new();
-    for (id, task) in launch.tasks.iter().zip(&of.tasks) {
-        let over = statuses.iter().any(|status| status.task == *id && status.state.is_terminal());
-        for part in &task.parts {
-            if over && part.amount.gpus == 0 {
-                take_out(&mut allocation, &part.amount, &mut Allocation::default());
-            } else {
-                parts.push(part.clone());
-            }
-        }
-    }
-    (parts, allocation)
 }

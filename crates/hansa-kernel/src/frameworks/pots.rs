@@ -246,20 +246,6 @@ impl Held {
         Self { open, pots: Vec::new() }
     }
 
-    /// Takes out what one of several has that hold this together, and gives it: all of its parts but those with GPUs, as which
-    /// devices were whose only the agent knows.
-    pub fn release(&mut self, parts: &[Part]) -> Held {
-        let mut freed = Held::default();
-        for part in parts.iter().filter(|part| part.amount.gpus == 0) {
-            if part.reservations.is_empty() {
-                take_out(&mut self.open, &part.amount, &mut freed.open);
-            } else if let Some(at) = self.pots.iter().position(|taken| taken.part == *part) {
-                freed.pots.push(self.pots.remove(at));
-            }
-        }
-        freed
-    }
-
     /// As parts, for shares and quota: ports do not count.
     pub fn parts(&self) -> Vec<Part> {
         let gpus = u16::try_from(self.open.gpus.len()).unwrap_or(u16::MAX);
@@ -267,17 +253,6 @@ impl Held {
         let open = Part::unreserved(Amount { cpus_milli, mem, disk, gpus, ..Amount::default() });
         std::iter::once(open).chain(self.pots.iter().map(|taken| taken.part.clone())).collect()
     }
-}
-
-/// Moves an amount without devices from one allocation to another.
-pub(crate) fn take_out(from: &mut Allocation, amount: &Amount, to: &mut Allocation) {
-    let cpus_milli = amount.cpus_milli.min(from.cpus_milli);
-    let (mem, disk) = (amount.mem.min(from.mem), amount.disk.min(from.disk));
-    (from.cpus_milli, to.cpus_milli) = (from.cpus_milli - cpus_milli, to.cpus_milli + cpus_milli);
-    (from.mem, to.mem) = (from.mem - mem, to.mem + mem);
-    (from.disk, to.disk) = (from.disk - disk, to.disk + disk);
-    to.ports.extend(from.ports.iter().filter(|port| amount.ports.contains(**port)));
-    from.ports.retain(|&port| !amount.ports.contains(port));
 }
 
 /// An amount with devices by name; the ports ascending.
@@ -346,32 +321,6 @@ mod tests {
         pots.give_back(&taken);
         assert_eq!(pots.free().collect::<Vec<_>>(), [kept("a", 400, 1)]);
         assert!(!pots.take(&taken));
-    }
-
-    #[test]
-    fn one_of_several_gives_back_its_own() {
-        let ports = |low, high| PortSet::from_ranges([(low, high)]);
-        let open = |cpus_milli, low| {
-            Part::unreserved(Amount { cpus_milli, ports: ports(low, low), ..Amount::default() })
-        };
-        let mut held = Held {
-            open: Allocation {
-                cpus_milli: 300,
-                gpus: vec![(1, 1000)],
-                ports: vec![5, 6],
-                ..Allocation::default()
-            },
-            pots: vec![
-                Taken { part: kept("a", 400, 0), devices: vec![] },
-                Taken { part: kept("a", 400, 0), devices: vec![] },
-            ],
-        };
-        let with_gpu = Part::unreserved(Amount { cpus_milli: 50, gpus: 1, ..Amount::default() });
-        let freed = held.release(&[open(100, 6), kept("a", 400, 0), with_gpu]);
-        assert_eq!((freed.open.cpus_milli, freed.open.ports.as_slice()), (100, [6].as_slice()));
-        assert_eq!((freed.pots.len(), freed.open.gpus.len()), (1, 0));
-        assert_eq!((held.open.cpus_milli, held.open.ports.as_slice()), (200, [5].as_slice()));
-        assert_eq!((held.pots.len(), held.open.gpus.as_slice()), (1, [(1, 1000)].as_slice()));
     }
 
     #[test]

@@ -129,11 +129,7 @@ impl Kernel {
                 }
             }
             let first = launched.waiting[at].updates.len() == 1;
-            let ended = status.state.is_terminal();
             self.show_status(step, number, at, status);
-            if ended {
-                self.free_task(step, number, at);
-            }
             if let Some(container) = container.filter(|_| runs) {
                 self.executor_confirmed(&container);
             }
@@ -231,19 +227,6 @@ impl Kernel {
         let (id, agent, role) = (launched.id.clone(), group.agent().clone(), group.role().clone());
         self.unhold(step, &agent, &held);
         self.discharge(&id, &role, &held);
-        self.use_changed(step.now, &agent, &role);
-    }
-
-    /// A task of a group has ended by the word of its agent, which has nothing of it any more: what was its own is free,
-    /// though others of the group go on.
-    fn free_task(&mut self, step: &mut Step, number: u64, at: usize) {
-        let Some(group) = self.groups.get_mut(number).filter(|group| !group.is_over()) else { return };
-        let Some(launched) = &mut group.framework else { return };
-        let Some(held) = &mut launched.held else { return };
-        let freed = held.release(&launched.launch.tasks[at].parts);
-        let (id, agent, role) = (launched.id.clone(), group.agent().clone(), group.role().clone());
-        self.unhold(step, &agent, &freed);
-        self.discharge(&id, &role, &freed);
         self.use_changed(step.now, &agent, &role);
     }
 

@@ -2,7 +2,7 @@
 
 use crate::World;
 use crate::cases;
-use crate::containers::output;
+use crate::containers::{is_offered, output};
 use crate::images::image::TestImage;
 use crate::images::registry::Registry;
 use crate::scheduler::{Scheduler, amount, info, info_with, launch, scalar, task};
@@ -217,8 +217,7 @@ async fn registration(world: &World) {
     let failure = framework.event("FAILURE").await;
     assert_eq!(failure["failure"]["executor_id"], json!({"value": "says-nothing"}), "{failure}");
     // It is gone, and all that it had is offered again.
-    let whole = |offer: &Value| amount(&offer["resources"], "cpus") == 2.0;
-    framework.offer_where("all of it", whole).await;
+    is_offered(&mut framework, &offer, 0.0).await;
     let address = &offer["url"]["address"];
     let agent = format!("{}:{}", address["ip"].as_str().expect("an ip"), address["port"]);
     let flags = Request::get("/flags").send(&agent).await.json();

@@ -97,40 +97,6 @@ fn a_group_is_launched_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn what_was_a_tasks_alone_is_free_when_it_ends() {
-    let mut world = offered();
-    let group = Operation::LaunchGroup {
-        executor: Box::new(executor("e", ExecutorKind::Default)),
-        tasks: vec![task("t", "a"), task("u", "a")],
-    };
-    world.accept("f", "L1-O1", vec![group]);
-    let cpus = |world: &World| world.free("a").split(';').next().map(str::to_owned);
-    world.says("a", "t", 1, Running);
-    world.says("a", "u", 1, Running);
-    assert_eq!(cpus(&world).as_deref(), Some("cpus:1.9"));
-    world.show = "e";
-    let heard = world.says("a", "t", 2, Finished);
-    assert!(heard.contains("event offer"), "it is offered at once: {heard}");
-    assert_eq!(cpus(&world).as_deref(), Some("cpus:2.9"));
-    // Said again, it is free once.
-    world.says("a", "t", 2, Finished);
-    assert_eq!(cpus(&world).as_deref(), Some("cpus:2.9"));
-    // A new leader counts it the same way.
-    let (mut held, executor) = (world.held("u", 1, Running), report(&world, "u"));
-    let ended = world.said("t", 2, Finished);
-    held.statuses = vec![ended.clone(), world.said("u", 1, Running)];
-    held.unacknowledged = vec![ended];
-    world.restart();
-    let mut hello = agent("a");
-    hello.groups = vec![held];
-    hello.executors = vec![executor];
-    world.hello(hello);
-    assert_eq!(cpus(&world).as_deref(), Some("cpus:2.9"));
-    world.says("a", "u", 2, Finished);
-    assert_eq!(cpus(&world).as_deref(), Some("cpus:3.9"));
-}
-
-#[test]
 fn messages_go_both_ways() {
     let mut world = offered();
     world.accept("f", "L1-O1", vec![launch([with(custom("e"), task("t", "a"))])]);

@@ -112,7 +112,7 @@ fn a_machine_that_booted_or_is_gone() {
     world.restart();
     world.subscribe(info("f", "r"));
     let heard = world.reconcile("f", &[("t", Some("a"))]);
-    assert!(heard.ends_with(" update t TASK_GONE_BY_OPERATOR REASON_RECONCILIATION"), "{heard}");
+    check(heard, "stream 2 update t TASK_GONE_BY_OPERATOR REASON_RECONCILIATION");
 }
 
 #[test]
