@@ -153,7 +153,7 @@ test("a service is created as JSON, and the server's refusal stands at its field
   await definition.fill('{\n  "id": "/x",\n  "cpus": \n}');
   await page.getByText(/Line [34]:/).waitFor();
   await definition.fill(JSON.stringify({ id: `${group}/json`, cmd: "sleep 1", instnaces: 1 }));
-  await page.getByText("is not known; did you mean instances?").waitFor();
+  await page.getByText("is not known; did you mean instances?").first().waitFor();
   // The schema lets this pass, the server does not.
   await definition.fill(JSON.stringify({ id: `${group}/json`, cmd: "sleep 1", constraints: [["hostname", "NEAR"]] }));
   await page.getByRole("button", { name: "Create", exact: true }).click();

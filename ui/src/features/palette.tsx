@@ -61,7 +61,7 @@ function items(query: string): Item[] {
   }
   // What there is comes before what can be done with it.
   const [things, deeds] = [list.filter(({ kind }) => kind !== "action"), list.filter(({ kind }) => kind === "action")];
-  const found = [things, deeds].flatMap((list) => best(query, list, (item) => item.words, shown));
+  const found = (query.trim() ? [things, deeds] : [list]).flatMap((list) => best(query, list, (item) => item.words, shown));
   if (query.trim().length < tasksFrom) return found;
   const fits = has(query);
   let tasks = 0;

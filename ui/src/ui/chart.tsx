@@ -30,14 +30,14 @@ interface Props {
   show: (value: number) => string;
 }
 
-/** Lines through those points that are known, broken where one is missing. */
+/** Lines through those points that are known, broken where more than one is missing: one is a machine's busy moment. */
 function pieces(points: readonly Point[], of: (point: Point) => number | null, stepMs: number) {
   const all: { at: number; value: number }[][] = [];
   let last = Number.NEGATIVE_INFINITY;
   for (const point of points) {
     const value = of(point);
     if (value === null) continue;
-    if (point.at - last > 1.5 * stepMs) all.push([]);
+    if (point.at - last > 2.5 * stepMs) all.push([]);
     all.at(-1)?.push({ at: point.at, value });
     last = point.at;
   }

@@ -14,6 +14,11 @@ export function Json(props: {
   const area = useRef<HTMLTextAreaElement>(null);
   const [field, setField] = useState<string | null>(null);
   const broken = jsonFault(text);
+  // All of them are listed below; on a phone that is far away.
+  const [first, ...others] = props.faults;
+  const fault = broken
+    ? `Line ${broken.line}: ${broken.words}`
+    : first && `${first.path || "It"} ${first.words}${others.length > 0 ? ` (and ${others.length} more)` : ""}`;
   const look = () => {
     const at = area.current?.selectionStart ?? 0;
     const before = text.slice(0, at).split("\n");
@@ -37,10 +42,8 @@ export function Json(props: {
           onChange={(event) => props.onChange(event.target.value)}
           onSelect={look}
         />
-        <span id="definition-fault" className={broken ? "fault" : "help"} style={{ minHeight: 20 }}>
-          {broken
-            ? `Line ${broken.line}: ${broken.words}`
-            : "Marathon's format; a whole app definition can be pasted here."}
+        <span id="definition-fault" className={fault ? "fault" : "help"} style={{ minHeight: 20 }}>
+          {fault ?? "Marathon's format; a whole app definition can be pasted here."}
         </span>
       </div>
       <Panel title="What can stand here">

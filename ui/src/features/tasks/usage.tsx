@@ -33,7 +33,7 @@ export function TaskUsage({ task }: { task: Task }) {
                   <span className="soft small number">
                     {last === undefined
                       ? "nothing measured yet"
-                      : `${show(last)} now, ${show(most)} at most, of ${show(task[kind])}`}
+                      : `${show(last)} now, ${show(most)} at most of ${show(task[kind])}`}
                   </span>
                 </div>
                 <UsageChart
