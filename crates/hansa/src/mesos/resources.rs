@@ -329,7 +329,7 @@ mod tests {
             (format!("[{}]", disk(1, r#"{"type": "BLOCK"}"#, "")), "BLOCK disks are not supported"),
             (format!("[{}]", disk(1, r#"{"type": "RAW"}"#, "")), "RAW disks are not supported"),
             (format!("[{}]", disk(1, r#"{"type": "MOUNT"}"#, "")), "root' is not set"),
-            (disk(1, mount, "").replace("disk\", \"type", "mem\", \"type"), "not"),
+            (format!("[{}]", disk(1, mount, "").replacen("disk", "mem", 1)), "DiskInfo is set on 'mem'"),
             (
                 format!("[{}]", disk(1, path, r#", "reservations": [{"type": "DYNAMIC", "role": "a"}]"#)),
                 "STATIC",
