@@ -7,6 +7,7 @@ use crate::cgroup::Driver;
 use crate::clock::Clock;
 use crate::containers::{Containers, Place};
 use crate::data_dir::{self, DataDir};
+use crate::disks;
 use crate::executors::{ExecutorStream, Streams};
 use crate::fetch::Fetcher;
 use crate::http;
@@ -20,11 +21,13 @@ use crate::prepare::HeldImages;
 use crate::probe;
 use crate::secrets::Secrets;
 use crate::shim::{self, Client};
+use crate::volumes;
 use anyhow::{Context, Result, bail};
 use hansa_images::Images;
 use hansa_images::web::Trust;
 use hansa_mesos::logging::Verbosity;
 use hansa_model::agent::Usage;
+use hansa_model::framework::DiskSource;
 use hansa_model::{InstanceId, RoleName, TaskId, Timestamp};
 use hansa_node::env::CONTAINER_IP;
 use hansa_node::{Config, ExecutorUpdate, Input, Node, Output, ProbeOrder, Record};
@@ -167,7 +170,6 @@ impl Agent {
                 .context("cannot make the fetcher's directory")?,
             secrets,
             sandboxes: data_dir.sandboxes(),
-            volumes: data_dir.volumes(),
             images: images.clone(),
             network,
         };
@@ -285,6 +287,8 @@ fn config(
     config.address = SocketAddr::new(ip, address.port()).to_string();
     config.ip = ip.to_string();
     config.resources = options.resources.clone().unwrap_or_else(|| machine::whole(data_dir.root()));
+    disks::prepare(&options.parts, data_dir.root())?;
+    config.parts.clone_from(&options.parts);
     config.attributes = options.attributes.clone();
     config.region = options.region.clone();
     config.zone = options.zone.clone();
@@ -378,7 +382,7 @@ impl Shell {
                 let held = self.node.saved().executors().get(&container);
                 self.executors.say(self.node.config(), held, &container, stream, event);
             }
-            Output::RemoveVolume { role, id } => self.remove_volume(&role, &id),
+            Output::RemoveVolume { role, id, source } => self.remove_volume(&role, &id, source.as_ref()),
             Output::RemoveSandbox { task } => self.remove_sandbox(&task),
             Output::RunProbe(order) => self.probe(*order),
             Output::SampleUsage => self.sample(),
@@ -434,9 +438,14 @@ impl Shell {
         tokio::spawn(async move { events.send(Event::Node(Input::Sampled(usage))).await });
     }
 
-    fn remove_volume(&self, role: &RoleName, id: &str) {
-        if let Some(path) = self.containers.volume(role, id) {
-            tokio::task::spawn_blocking(move || remove_tree(&path));
+    fn remove_volume(&self, role: &RoleName, id: &str, source: Option<&DiskSource>) {
+        let Some(path) = volumes::directory(self.data_dir.root(), role, id, source) else { return };
+        match source {
+            Some(DiskSource::Mount(_)) => match volumes::sweep_up(&path) {
+                Ok(rubbish) => drop(tokio::task::spawn_blocking(move || remove_tree(&rubbish))),
+                Err(error) => tracing::error!(path = %path.display(), %error, "cannot empty a disk"),
+            },
+            _ => drop(tokio::task::spawn_blocking(move || remove_tree(&path))),
         }
     }
 

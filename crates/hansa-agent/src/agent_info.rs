@@ -3,8 +3,7 @@
 use hansa_mesos::offer;
 use hansa_mesos::proto::v1;
 use hansa_mesos::resources::{self, Form};
-use hansa_model::framework::{Amount, Part};
-use hansa_model::resources::Resources;
+use hansa_model::framework::{Amount, Part, parts};
 use hansa_node::Config;
 
 /// What clients take this for: dotted integers only, since they are compared as such.
@@ -15,8 +14,11 @@ pub(crate) const CAPABILITIES: [&str; 5] =
     ["MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT", "AGENT_DRAINING", "TASK_RESOURCE_LIMITS"];
 
 /// The whole of what a machine offers, as parts.
-pub(crate) fn parts(resources: &Resources) -> Vec<Part> {
-    vec![Part::unreserved(Amount::offerable(resources))]
+pub(crate) fn parts(config: &Config) -> Vec<Part> {
+    let open = Amount::offerable(&config.resources).without(&parts::sum(&config.parts));
+    let mut all = vec![Part::unreserved(open)];
+    parts::give(&mut all, &config.parts);
+    all
 }
 
 /// As protobuf.
@@ -25,7 +27,7 @@ pub(crate) fn write(config: &Config) -> v1::AgentInfo {
     v1::AgentInfo {
         hostname: config.hostname.clone(),
         port,
-        resources: resources::write(&parts(&config.resources), Form::default()),
+        resources: resources::write(&parts(config), Form::default()),
         attributes: offer::attributes(&config.attributes),
         id: Some(v1::AgentId { value: config.agent.to_string() }),
         domain: offer::domain(config.region.as_deref(), config.zone.as_deref()),

@@ -14,10 +14,10 @@ use crate::secrets::Secrets;
 use crate::shim::{self, Attached, Cause, Client, ExitRecord, Pool, ShimLost, ShimSpec};
 use crate::volumes;
 use futures_util::StreamExt;
+use hansa_model::InstanceId;
 use hansa_model::container::NetworkSpec;
 use hansa_model::resources::Allocation;
 use hansa_model::task::{Exit, Limitation};
-use hansa_model::{InstanceId, RoleName};
 use hansa_node::env::CONTAINER_IP;
 use hansa_node::{Found, Input, Saved, ShimPlan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,8 +55,6 @@ pub struct Place {
     pub fetcher: Fetcher,
     /// One directory for each task.
     pub sandboxes: PathBuf,
-    /// Persistent volumes, by role and id.
-    pub volumes: PathBuf,
     /// What containers are made of.
     pub images: Arc<HeldImages>,
     /// Gives containers addresses of their own.
@@ -230,11 +228,6 @@ impl Containers {
         }
     }
 
-    /// Where a persistent volume is.
-    pub fn volume(&self, role: &RoleName, id: &str) -> Option<PathBuf> {
-        volumes::directory(&self.place.volumes, role, id)
-    }
-
     /// SIGTERM, and SIGKILL after the grace.
     pub fn stop(&mut self, instance: &InstanceId, grace: Duration) {
         match self.states.get_mut(instance) {
@@ -368,7 +361,7 @@ async fn launch(
         .or(joined)
         .or(alone.is_some().then_some(OwnNetwork::LOOPBACK));
     furnish(&mut spec, &plan, &place.secrets.for_container(&dir), own)?;
-    volumes::mount(&mut spec, &plan, &place.volumes)?;
+    volumes::mount(&mut spec, &plan, &place.data_dir)?;
     let spawned = match pool {
         Some(pool) => pool.spawn(&dir, &spec).await,
         None => shim::spawn(&dir, &spec, &place.program).await,

@@ -87,11 +87,6 @@ impl DataDir {
         self.root.join("sandboxes")
     }
 
-    /// Persistent volumes of frameworks, by role and id.
-    pub fn volumes(&self) -> PathBuf {
-        self.root.join("volumes").join("roles")
-    }
-
     /// One directory for each container's shim.
     pub fn runtime(&self) -> PathBuf {
         self.root.join("runtime")

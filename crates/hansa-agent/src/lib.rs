@@ -8,7 +8,7 @@
 //! - [`network`]: containers with addresses of their own.
 //! - [`agent`]: start, loop, stop. [`containers`]: the core's groups as shims.
 //! - [`prepare`]: what must be there before a container can be made, images above all.
-//! - [`data_dir`], [`journal`]: what is on disk. [`machine`]: what the machine has and uses.
+//! - [`data_dir`], [`journal`]: what is on disk. [`disks`]: other disks than that. [`machine`]: what the machine has and uses.
 //! - [`furnish`]: what an app says of its container, as a shim is told it. [`secrets`], [`fetch`], [`volumes`]: what that
 //!   takes.
 //! - [`executors`], [`agent_info`]: what executors of frameworks are told, and by whom.
@@ -23,6 +23,7 @@ pub mod cgroup;
 mod clock;
 mod containers;
 mod data_dir;
+mod disks;
 mod executors;
 mod fetch;
 mod furnish;

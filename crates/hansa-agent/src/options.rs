@@ -2,6 +2,7 @@
 
 use crate::network::Subnet;
 use hansa_mesos::logging::Verbosity;
+use hansa_model::framework::Part;
 use hansa_model::resources::Resources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,6 +22,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// What it offers; None: the whole machine, which no other agent may then share.
     pub resources: Option<Resources>,
+    /// What of that is kept for roles from the beginning, or is on disks of their own.
+    pub parts: Vec<Part>,
     /// Attributes for constraints.
     pub attributes: BTreeMap<String, String>,
     /// Region.
@@ -77,6 +80,7 @@ impl Options {
             hostname: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5051)),
             resources: None,
+            parts: Vec::new(),
             attributes: BTreeMap::new(),
             region: None,
             zone: None,

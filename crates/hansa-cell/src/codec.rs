@@ -440,11 +440,11 @@ mod tests {
         let gpus = Amount { gpus: 2, cpus_milli: 1, ..Amount::default() };
         vec![
             kernel::PotRecord {
-                part: Part { reservations: stack.clone(), volume: Some(volume), amount },
+                part: Part { reservations: stack.clone(), volume: Some(volume), amount, ..Part::default() },
                 devices: Vec::new(),
             },
             kernel::PotRecord {
-                part: Part { reservations: stack, volume: None, amount: gpus },
+                part: Part { reservations: stack, amount: gpus, ..Part::default() },
                 devices: vec![0, 7],
             },
         ]

@@ -78,6 +78,7 @@ impl Kernel {
             }
         }
         self.converge_volumes(step, &id, volumes);
+        self.configure_pots(step, &id);
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.settling = false;
         }

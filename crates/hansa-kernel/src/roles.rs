@@ -96,6 +96,18 @@ fn parts_totals(parts: &[Part]) -> (Totals, Totals) {
     sums
 }
 
+/// What an offer of parts counts for.
+fn offered(parts: &[Part]) -> Sums {
+    let (offered, reserved) = parts_totals(parts);
+    let open = parts.iter().filter(|part| part.is_open()).map(|part| part.amount.totals());
+    Sums {
+        offered,
+        offered_plain: crate::book::minus(offered, reserved),
+        offered_open: open.fold(Totals::default(), plus),
+        ..Sums::default()
+    }
+}
+
 /// All roles that were ever named.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roles {
@@ -183,17 +195,13 @@ impl Roles {
 
     /// The same, by the role's place.
     pub fn offer_at(&mut self, at: RoleAt, parts: &[Part]) {
-        let (offered, reserved) = parts_totals(parts);
-        let offered_plain = crate::book::minus(offered, reserved);
-        self.tree.change(at, false, &Sums { offered, offered_plain, ..Sums::default() });
+        self.tree.change(at, false, &offered(parts));
     }
 
     /// And no longer.
     pub fn unoffer(&mut self, name: &RoleName, parts: &[Part]) {
         let at = self.tree.enter(name);
-        let (offered, reserved) = parts_totals(parts);
-        let offered_plain = crate::book::minus(offered, reserved);
-        self.tree.change(at, true, &Sums { offered, offered_plain, ..Sums::default() });
+        self.tree.change(at, true, &offered(parts));
     }
 
     /// Whether the role may have this too by a claim, of what is free in the pool.

@@ -60,6 +60,15 @@ pub fn full(some: &[Part]) -> Value {
     old.into_iter().zip(new).map(both).collect()
 }
 
+/// What is reserved, by role, as lists of messages: see [`full`].
+pub fn reserved_full(some: &[Part]) -> Value {
+    let mut roles: BTreeMap<&RoleName, Vec<Part>> = BTreeMap::new();
+    for (role, part) in some.iter().filter_map(|part| Some((part.role()?, part))) {
+        roles.entry(role).or_default().push(part.clone());
+    }
+    roles.into_iter().map(|(role, parts)| (role.to_string(), full(&parts))).collect::<Map<_, _>>().into()
+}
+
 /// Ports as text: `[31000-31009, 32000-32000]`.
 pub fn ranges(ports: &PortSet) -> String {
     let all: Vec<String> = ports.ranges().iter().map(|(begin, end)| format!("{begin}-{end}")).collect();
@@ -193,7 +202,7 @@ mod tests {
             labels: Vec::new(),
             fixed: false,
         };
-        let kept = |reservations| Part { reservations, volume: None, amount: cpus(500) };
+        let kept = |reservations| Part { reservations, amount: cpus(500), ..Part::default() };
         let all = [
             Part::unreserved(cpus(1_000)),
             kept(vec![reservation("a")]),

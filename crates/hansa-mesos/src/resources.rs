@@ -6,13 +6,16 @@
 
 use crate::Invalid;
 use crate::names::{check_id, check_role, is_below, labels_in, labels_out};
-use crate::proto::v1::resource::disk_info::Persistence;
+use crate::proto::v1::resource::disk_info::source::{Mount, Path, Type as SourceType};
+use crate::proto::v1::resource::disk_info::{Persistence, Source};
 use crate::proto::v1::resource::reservation_info::Type as ReservationType;
 use crate::proto::v1::resource::{AllocationInfo, DiskInfo, ReservationInfo};
 use crate::proto::v1::value::{Range, Ranges, Scalar, Type};
 use crate::proto::v1::{self, volume};
 use hansa_model::RoleName;
-use hansa_model::framework::{Amount, Capability, FrameworkInfo, Part, PersistentVolume, Reservation, parts};
+use hansa_model::framework::{
+    Amount, Capability, DiskSource, FrameworkInfo, Part, PersistentVolume, Reservation, parts,
+};
 use hansa_model::resources::{MIB, PortSet};
 
 /// More thousandths than this are a mistake, and would not survive being a double.
@@ -142,7 +145,6 @@ fn read_one(resource: &v1::Resource) -> Result<Part, Invalid> {
         (resource.revocable.is_some(), "revocable resources are"),
         (resource.shared.is_some(), "shared volumes are"),
         (resource.provider_id.is_some(), "resource providers (CSI) are"),
-        (resource.disk.as_ref().is_some_and(|disk| disk.source.is_some()), "disks with a source are"),
     ] {
         if given {
             return Err(Invalid(format!("{feature} not supported")));
@@ -167,11 +169,17 @@ fn read_one(resource: &v1::Resource) -> Result<Part, Invalid> {
         }
     }
     let reservations = read_reservations(resource)?;
-    let volume = resource.disk.as_ref().map(|disk| read_volume(resource, disk)).transpose()?;
+    let (source, volume) = match &resource.disk {
+        Some(_) if resource.name != "disk" => {
+            return Err(Invalid(format!("DiskInfo is set on '{}'", resource.name)));
+        }
+        Some(disk) => (disk.source.as_ref().map(read_source).transpose()?, read_volume(disk)?),
+        None => (None, None),
+    };
     if volume.is_some() && reservations.is_empty() {
         return Err(Invalid::new("Persistent volumes cannot be created from unreserved resources"));
     }
-    Ok(Part { reservations, volume, amount })
+    Ok(Part { reservations, source, volume, amount })
 }
 
 fn read_ports(ranges: &Ranges) -> Result<PortSet, Invalid> {
@@ -240,14 +248,48 @@ fn read_reservations(resource: &v1::Resource) -> Result<Vec<Reservation>, Invali
     Ok(stack)
 }
 
-fn read_volume(resource: &v1::Resource, disk: &DiskInfo) -> Result<PersistentVolume, Invalid> {
-    if resource.name != "disk" {
-        return Err(Invalid(format!("DiskInfo is set on '{}'", resource.name)));
+/// A disk of its own, if it is of a kind that there is.
+fn read_source(source: &Source) -> Result<DiskSource, Invalid> {
+    let named = |root: Option<&String>, field: &str| match root {
+        Some(root) if !root.is_empty() && !root.contains('\0') => Ok(root.clone()),
+        _ => Err(Invalid(format!("'disk.source.{field}.root' is not set; name the disk's directory"))),
+    };
+    if source.id.is_some() || source.profile.is_some() {
+        return Err(Invalid::new(
+            "disks of resource providers ('disk.source' with an id or profile) are not supported",
+        ));
     }
+    match source.r#type() {
+        SourceType::Path => {
+            named(source.path.as_ref().and_then(|path| path.root.as_ref()), "path").map(DiskSource::Path)
+        }
+        SourceType::Mount => {
+            named(source.mount.as_ref().and_then(|mount| mount.root.as_ref()), "mount").map(DiskSource::Mount)
+        }
+        SourceType::Block => Err(Invalid::new("BLOCK disks are not supported; PATH and MOUNT are")),
+        SourceType::Raw => Err(Invalid::new("RAW disks are not supported; PATH and MOUNT are")),
+        SourceType::Unknown => Err(Invalid::new("'disk.source.type' is none of PATH and MOUNT")),
+    }
+}
+
+fn write_source(source: &DiskSource) -> Source {
+    let root = Some(source.root().to_owned());
+    match source {
+        DiskSource::Path(_) => {
+            Source { r#type: SourceType::Path as i32, path: Some(Path { root }), ..Source::default() }
+        }
+        DiskSource::Mount(_) => {
+            Source { r#type: SourceType::Mount as i32, mount: Some(Mount { root }), ..Source::default() }
+        }
+    }
+}
+
+fn read_volume(disk: &DiskInfo) -> Result<Option<PersistentVolume>, Invalid> {
     let (persistence, volume) = match (&disk.persistence, &disk.volume) {
         (Some(persistence), Some(volume)) => (persistence, volume),
         (Some(_), None) => return Err(Invalid::new("Expecting 'volume' to be set for persistent volume")),
         (None, Some(_)) => return Err(Invalid::new("Non-persistent volume not supported")),
+        (None, None) if disk.source.is_some() => return Ok(None),
         (None, None) => return Err(Invalid::new("DiskInfo is set but empty")),
     };
     check_id(&persistence.id)
@@ -261,11 +303,11 @@ fn read_volume(resource: &v1::Resource, disk: &DiskInfo) -> Result<PersistentVol
     if volume.container_path.is_empty() || volume.container_path.split('/').any(|part| part == "..") {
         return Err(Invalid::new("the 'container_path' of a persistent volume is empty or has '..'"));
     }
-    Ok(PersistentVolume {
+    Ok(Some(PersistentVolume {
         id: persistence.id.clone(),
         principal: persistence.principal.clone(),
         container_path: volume.container_path.clone(),
-    })
+    }))
 }
 
 fn write_one(part: &Part, form: Form<'_>) -> Vec<v1::Resource> {
@@ -313,15 +355,22 @@ fn written(name: &str, part: &Part, form: Form<'_>) -> v1::Resource {
                 ReservationInfo { r#type: None, role: None, ..write_reservation(reservation) }
             });
     }
-    resource.disk = part.volume.as_ref().filter(|_| name == "disk").map(|volume| DiskInfo {
-        persistence: Some(Persistence { id: volume.id.clone(), principal: volume.principal.clone() }),
-        volume: Some(v1::Volume {
-            mode: volume::Mode::Rw as i32,
-            container_path: volume.container_path.clone(),
-            ..v1::Volume::default()
-        }),
-        source: None,
-    });
+    let persistence = |volume: &PersistentVolume| Persistence {
+        id: volume.id.clone(),
+        principal: volume.principal.clone(),
+    };
+    let seen = |volume: &PersistentVolume| v1::Volume {
+        mode: volume::Mode::Rw as i32,
+        container_path: volume.container_path.clone(),
+        ..v1::Volume::default()
+    };
+    if name == "disk" && (part.volume.is_some() || part.source.is_some()) {
+        resource.disk = Some(DiskInfo {
+            persistence: part.volume.as_ref().map(persistence),
+            volume: part.volume.as_ref().map(seen),
+            source: part.source.as_ref().map(write_source),
+        });
+    }
     resource
 }
 
@@ -353,7 +402,7 @@ mod tests {
     fn kept(role: &str, amount: Amount) -> Part {
         let reservation =
             Reservation { role: role.into(), principal: Some("p".into()), labels: Vec::new(), fixed: false };
-        Part { reservations: vec![reservation], volume: None, amount }
+        Part { reservations: vec![reservation], amount, ..Part::default() }
     }
 
     #[test]
@@ -439,6 +488,25 @@ mod tests {
     }
 
     #[test]
+    fn disks_of_their_own_in_both_forms() {
+        let amount = |mib: u64| Amount { disk: mib * MIB, ..Amount::default() };
+        let on = |source: DiskSource, part: Part| Part { source: Some(source), ..part };
+        let (path, mount) = (DiskSource::Path("/p".into()), DiskSource::Mount("/m".into()));
+        let volume = PersistentVolume { id: "v".into(), principal: None, container_path: "data".into() };
+        let all = vec![
+            Part::unreserved(amount(1)),
+            on(path.clone(), Part::unreserved(amount(2))),
+            on(path, Part { volume: Some(volume), ..kept("a", amount(3)) }),
+            on(mount, kept("a", amount(4))),
+        ];
+        for form in [Form::default(), Form::whole(None)] {
+            let text = json(&all, form);
+            assert!(text.contains(r#""disk":{"source":{"type":"MOUNT","mount":{"root":"/m"}}}"#), "{text}");
+            assert_eq!(parts(&format!("[{text}]")), Ok(all.clone()));
+        }
+    }
+
+    #[test]
     fn zeros_are_legal_and_fractions_are_thousandths() {
         let json = r#"[{"name":"gpus","type":"SCALAR","scalar":{"value":0}},
             {"name":"cpus","type":"SCALAR","scalar":{"value":0.1}},{"name":"cpus","type":"SCALAR","scalar":{"value":0.2}},
@@ -485,7 +553,25 @@ mod tests {
             ),
             (
                 r#"{"name":"disk","type":"SCALAR","scalar":{"value":1},"disk":{"source":{"type":"MOUNT"}}}"#,
-                "resource 'disk': disks with a source are not supported",
+                "resource 'disk': 'disk.source.mount.root' is not set",
+            ),
+            (
+                r#"{"name":"disk","type":"SCALAR","scalar":{"value":1},"disk":{"source":{"type":"BLOCK"}}}"#,
+                "resource 'disk': BLOCK disks are not supported",
+            ),
+            (
+                r#"{"name":"disk","type":"SCALAR","scalar":{"value":1},"disk":{"source":{"type":"RAW"}}}"#,
+                "resource 'disk': RAW disks are not supported",
+            ),
+            (
+                r#"{"name":"disk","type":"SCALAR","scalar":{"value":1},
+                    "disk":{"source":{"type":"MOUNT","id":"i","mount":{"root":"/m"}}}}"#,
+                "resource 'disk': disks of resource providers",
+            ),
+            (
+                r#"{"name":"mem","type":"SCALAR","scalar":{"value":1},
+                    "disk":{"source":{"type":"PATH","path":{"root":"/p"}}}}"#,
+                "resource 'mem': DiskInfo is set on 'mem'",
             ),
             (
                 r#"{"name":"cpus","type":"SCALAR","scalar":{"value":1},"role":"a b"}"#,

@@ -37,7 +37,7 @@ fn offer(number: usize) -> Arc<Offer> {
         address: format!("10.0.{}.{}:5051", number / 256, number % 256),
         parts: vec![
             Part::unreserved(amount.clone()),
-            Part { reservations: vec![kept], volume: None, amount },
+            Part { reservations: vec![kept], amount, ..Part::default() },
         ],
         attributes: [("rack", "r12"), ("speed", "2.5")].map(|(name, text)| (name.into(), text.into())).into(),
         region: Some("eu".into()),

@@ -1,5 +1,6 @@
 //! What an agent says about itself and its machine.
 
+use crate::framework::Part;
 use crate::framework::launch::ExecutorReport;
 use crate::id::{AgentId, BootId, RoleName};
 use crate::resources::Resources;
@@ -23,6 +24,10 @@ pub struct Hello {
     pub address: String,
     /// What it offers.
     pub resources: Resources,
+    /// What of that its configuration sets apart: kept for roles ([`Reservation::fixed`]), on disks of their own, or both.
+    ///
+    /// [`Reservation::fixed`]: crate::framework::Reservation::fixed
+    pub parts: Vec<Part>,
     /// Attributes as text.
     pub attributes: BTreeMap<String, String>,
     /// Region.

@@ -1,6 +1,7 @@
 //! What an agent is told about itself before it starts.
 
 use hansa_link::session::Timing;
+use hansa_model::framework::Part;
 use hansa_model::resources::Resources;
 use hansa_model::{AgentId, BootId};
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ pub struct Config {
     pub ip: String,
     /// What it offers.
     pub resources: Resources,
+    /// What of that is kept for roles from the beginning, or is on disks of their own.
+    pub parts: Vec<Part>,
     /// Attributes.
     pub attributes: BTreeMap<String, String>,
     /// Region.
@@ -62,6 +65,7 @@ impl Config {
             address: String::new(),
             ip: "127.0.0.1".into(),
             resources: Resources::default(),
+            parts: Vec::new(),
             attributes: BTreeMap::new(),
             region: None,
             zone: None,

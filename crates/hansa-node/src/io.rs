@@ -4,7 +4,7 @@ use crate::saved::Record;
 use hansa_link::{ToAgent, ToMaster};
 use hansa_model::agent::Usage;
 use hansa_model::container::{Artifact, ContainerSpec, NetworkSpec};
-use hansa_model::framework::Raw;
+use hansa_model::framework::{DiskSource, Raw};
 use hansa_model::resources::Allocation;
 use hansa_model::spec::{Command, Limits};
 use hansa_model::task::{CheckResponse, CheckResult, Exit, Limitation};
@@ -197,6 +197,8 @@ pub enum Output {
         role: RoleName,
         /// Its id.
         id: String,
+        /// The disk that it is on; None: the agent's own.
+        source: Option<DiskSource>,
     },
     /// Remove a task's sandbox.
     RemoveSandbox {
@@ -295,6 +297,8 @@ pub struct KeptVolume {
     pub role: RoleName,
     /// Its id; unique for the role.
     pub id: String,
+    /// The disk that it is on; None: the agent's own.
+    pub source: Option<DiskSource>,
     /// Where it is seen; relative: below the sandbox.
     pub container_path: String,
 }

@@ -206,6 +206,7 @@ impl Node {
             hostname: config.hostname.clone(),
             address: config.address.clone(),
             resources: config.resources.clone(),
+            parts: config.parts.clone(),
             attributes: config.attributes.clone(),
             region: config.region.clone(),
             zone: config.zone.clone(),
@@ -232,7 +233,7 @@ impl Node {
                     run: held.run.clone(),
                 })
                 .collect(),
-            volumes: self.saved.volumes().iter().cloned().collect(),
+            volumes: self.saved.volumes().keys().cloned().collect(),
             generation: Generation { process: self.saved.process(), stream: self.session.stream() },
         }
     }

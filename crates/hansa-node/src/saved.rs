@@ -3,6 +3,7 @@
 //! The core keeps a [`Saved`] and changes it only through records, each of which also goes out to be stored: what the
 //! core knows and what is on disk cannot drift apart. Applying a record twice in a row changes nothing more.
 
+use hansa_model::framework::DiskSource;
 use hansa_model::spec::Launch;
 use hansa_model::task::{TaskState, TaskStatus};
 use hansa_model::{BootId, ClusterId, InstanceId, RoleName, TaskId, Term, Timestamp};
@@ -67,6 +68,9 @@ pub enum Record {
         role: RoleName,
         /// Its id.
         id: String,
+        /// The disk that it is on; None: the agent's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<DiskSource>,
     },
     /// A persistent volume is removed.
     VolumeRemoved {
@@ -194,7 +198,7 @@ pub struct Saved {
     process: u64,
     groups: BTreeMap<InstanceId, SavedGroup>,
     executors: BTreeMap<InstanceId, SavedExecutor>,
-    volumes: BTreeSet<(RoleName, String)>,
+    volumes: BTreeMap<(RoleName, String), Option<DiskSource>>,
     /// Oldest first.
     released: VecDeque<Released>,
     released_ids: BTreeSet<InstanceId>,
@@ -228,8 +232,8 @@ impl Saved {
         &self.executors
     }
 
-    /// Every persistent volume that was used: the role it is kept for, and its id.
-    pub fn volumes(&self) -> &BTreeSet<(RoleName, String)> {
+    /// Every persistent volume that was used: the role it is kept for, and its id; and on which disk it is.
+    pub fn volumes(&self) -> &BTreeMap<(RoleName, String), Option<DiskSource>> {
         &self.volumes
     }
 
@@ -283,8 +287,8 @@ impl Saved {
                     self.release(&Released { instance: container.clone(), tasks, at: *at });
                 }
             }
-            Record::Volume { role, id } => {
-                self.volumes.insert((role.clone(), id.clone()));
+            Record::Volume { role, id, source } => {
+                self.volumes.insert((role.clone(), id.clone()), source.clone());
             }
             Record::VolumeRemoved { role, id } => {
                 self.volumes.remove(&(role.clone(), id.clone()));
@@ -361,8 +365,10 @@ impl Saved {
         records.extend(self.released.iter().cloned().map(Record::Released));
         let without = self.released.iter().take(self.released.len() - self.sandboxes);
         records.extend(without.map(|kept| Record::SandboxRemoved { instance: kept.instance.clone() }));
-        let volume = |(role, id): &(RoleName, String)| Record::Volume { role: role.clone(), id: id.clone() };
-        records.extend(self.volumes.iter().map(volume));
+        records.extend(self.volumes.iter().map(|((role, id), source)| {
+            let (role, id, source) = (role.clone(), id.clone(), source.clone());
+            Record::Volume { role, id, source }
+        }));
         records.extend(self.executors.values().cloned().map(Box::new).map(Record::Executor));
         records.extend(self.groups.values().cloned().map(Box::new).map(Record::Group));
         records

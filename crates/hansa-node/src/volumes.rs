@@ -16,8 +16,8 @@ pub(crate) fn seen<'a>(parts: impl Iterator<Item = &'a Part>, role: &RoleName) -
         let Some(volume) = &part.volume else { continue };
         let role = part.role().unwrap_or(role).clone();
         if !seen.iter().any(|other| other.role == role && other.id == volume.id) {
-            let container_path = volume.container_path.clone();
-            seen.push(KeptVolume { role, id: volume.id.clone(), container_path });
+            let (id, container_path) = (volume.id.clone(), volume.container_path.clone());
+            seen.push(KeptVolume { role, id, source: part.source.clone(), container_path });
         }
     }
     seen
@@ -33,9 +33,9 @@ impl Node {
     pub(crate) fn use_volumes(&mut self, launch: &Launch) {
         let Some(of) = &launch.framework else { return };
         for volume in seen(all_parts(of), &launch.role) {
-            let KeptVolume { role, id, .. } = volume;
-            if !self.saved.volumes().contains(&(role.clone(), id.clone())) {
-                self.save(Record::Volume { role, id });
+            let KeptVolume { role, id, source, .. } = volume;
+            if self.saved.volumes().get(&(role.clone(), id.clone())) != Some(&source) {
+                self.save(Record::Volume { role, id, source });
             }
         }
     }
@@ -56,9 +56,9 @@ impl Node {
             return self
                 .warn(format!("the master removes the volume {id} of {role}, which is in use: ignored"));
         }
-        if self.saved.volumes().contains(&(role.clone(), id.clone())) {
+        if let Some(source) = self.saved.volumes().get(&(role.clone(), id.clone())).cloned() {
             self.save(Record::VolumeRemoved { role: role.clone(), id: id.clone() });
-            self.out.push(Output::RemoveVolume { role, id });
+            self.out.push(Output::RemoveVolume { role, id, source });
         }
     }
 }

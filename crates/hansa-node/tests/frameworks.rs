@@ -6,7 +6,7 @@ use common::*;
 use hansa_link::ToAgentBody;
 use hansa_model::framework::launch::{ExecutorRun, FrameworkLaunch, FrameworkTask};
 use hansa_model::framework::{
-    Amount, Capability, ExecutorKind, FrameworkInfo, Part, PersistentVolume, Raw, Reservation,
+    Amount, Capability, DiskSource, ExecutorKind, FrameworkInfo, Part, PersistentVolume, Raw, Reservation,
 };
 use hansa_model::resources::{Allocation, MIB};
 use hansa_model::spec::{Command, GroupSpec, Launch, TaskSpec};
@@ -482,7 +482,8 @@ fn volumes_are_known_until_they_are_removed() {
     let reservation = Reservation { role: "db".into(), principal: None, labels: vec![], fixed: false };
     let volume = PersistentVolume { id: "v1".into(), principal: None, container_path: "data".into() };
     let amount = Amount { disk: MIB, ..Amount::default() };
-    let part = Part { reservations: vec![reservation], volume: Some(volume), amount };
+    let source = Some(DiskSource::Mount("/mnt/data".into()));
+    let part = Part { reservations: vec![reservation], source, volume: Some(volume), amount };
     let mut launch = group("x", &["one"], &[], None);
     let mut of = (**launch.framework.as_ref().unwrap()).clone();
     of.tasks[0].parts = vec![part];
@@ -496,7 +497,10 @@ fn volumes_are_known_until_they_are_removed() {
     assert!(hello.contains("volume db/v1"), "{hello}");
     check(&stage.hear(remove()), "warn: the master removes the volume v1 of db, which is in use: ignored");
     stage.input(exited("x", Exit::Code(0)));
-    check(&stage.hear(remove()), "store volume removed db/v1\nremove volume db/v1");
+    check(
+        &stage.hear(remove()),
+        "store volume removed db/v1\nremove volume db/v1 on the MOUNT disk /mnt/data",
+    );
     check(&stage.hear(remove()), "");
 }
 

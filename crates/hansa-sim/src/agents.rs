@@ -103,7 +103,9 @@ impl World {
                 Output::ToExecutor { container, stream, event } => {
                     self.executor_hears(number, container, stream, event);
                 }
-                Output::RemoveVolume { role, id } => self.volume_is_removed(number, &role, &id),
+                Output::RemoveVolume { role, id, source } => {
+                    self.volume_is_removed(number, &role, &id, source.as_ref());
+                }
                 Output::RunProbe(order) => {
                     let ms = self.random.u64(1..10);
                     self.after(ms, Event::Probed { machine: number, epoch, order });

@@ -2,9 +2,9 @@
 //! there, once, for its role alone, on the machine that it was made on.
 
 use crate::world::World;
-use hansa_model::framework::{Offer, Part};
+use hansa_model::framework::{Amount, DiskSource, Offer, Part};
 use hansa_model::{AgentId, RoleName};
-use hansa_node::ShimPlan;
+use hansa_node::{KeptVolume, ShimPlan};
 use std::collections::BTreeMap;
 
 /// One reservation (by its label) or volume (by its id).
@@ -22,12 +22,15 @@ struct Thing {
 #[derive(Debug, Default)]
 pub struct Kept {
     things: BTreeMap<String, Thing>,
+    /// Whether the store was ever replaced: then machines may keep more than they have until somebody lets go of it.
+    restored: bool,
 }
 
 impl Kept {
     /// The store was replaced by an older copy: what was made since is lost.
     pub fn forget(&mut self) {
         self.things.clear();
+        self.restored = true;
     }
 }
 
@@ -76,13 +79,40 @@ impl World {
         for volume in volumes {
             let agent = self.machines[number].id.clone();
             self.thing_seen(&volume.id, &agent, &volume.role, true);
-            self.machines[number].volumes.insert((volume.role, volume.id));
+            let KeptVolume { role, id, source, .. } = volume;
+            if let Some(source @ DiskSource::Mount(_)) = source {
+                let other = self.machines[number].mounted.replace((role.clone(), id.clone()));
+                if let Some((of, other)) = other.filter(|other| *other != (role.clone(), id.clone())) {
+                    self.broke(format!(
+                        "the {source} of node{number} is {id} of {role}, and was {other} of {of}"
+                    ));
+                }
+            }
+            self.machines[number].volumes.insert((role, id));
         }
     }
 
     /// An agent removes a volume and what is in it: somebody has asked for that.
-    pub fn volume_is_removed(&mut self, number: usize, role: &RoleName, id: &str) {
-        self.machines[number].volumes.remove(&(role.clone(), id.to_owned()));
+    pub fn volume_is_removed(
+        &mut self,
+        number: usize,
+        role: &RoleName,
+        id: &str,
+        source: Option<&DiskSource>,
+    ) {
+        let key = (role.clone(), id.to_owned());
+        self.machines[number].volumes.remove(&key);
+        let mounted = &mut self.machines[number].mounted;
+        let other = match source {
+            // It may never have been seen by anybody: then nothing is on the disk.
+            Some(DiskSource::Mount(_)) => mounted.take().filter(|other| *other != key),
+            _ => None,
+        };
+        if let Some((of, other)) = other {
+            self.broke(format!(
+                "{id} of {role} is removed from a disk of node{number} that is {other} of {of}"
+            ));
+        }
         if self.kept.things.get(id).is_some_and(|thing| thing.used && !thing.let_go) {
             self.broke(format!(
                 "volume {id} of {role} is removed from node{number}, and nobody asked for it"
@@ -105,6 +135,51 @@ impl World {
                     let (made_on, made_for) = (&thing.agent, &thing.role);
                     return Some(format!(
                         "{name} was made on {made_on} for {made_for}, and is kept on {agent} for {role}"
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    /// What machines set apart by their configuration, and is not there, or there twice: whatever was made of it is it.
+    pub fn set_apart_is_confused(&self) -> Option<String> {
+        let picture = &self.master.as_ref()?.picture;
+        for (agent, kept) in &picture.reserved {
+            let machine = &self.machines[self.machine_of(agent)?];
+            for part in &machine.parts {
+                let origin = part.origin();
+                let here = kept.iter().filter(|part| part.origin() == origin);
+                let sizes: Vec<&Amount> = here.map(|part| &part.amount).collect();
+                let mut sum = Amount::default();
+                sizes.iter().for_each(|amount| sum.add(amount));
+                let whole = !part.is_whole() || sizes.len() == 1;
+                let good = if self.kept.restored {
+                    sum.contains(&part.amount).is_ok()
+                } else {
+                    sum == part.amount && whole
+                };
+                if !good {
+                    return Some(format!("{agent} sets {part:?} apart, and there are {sizes:?}"));
+                }
+            }
+        }
+        None
+    }
+
+    /// What of machines' disks of their own is offered, and not as it is: a part of one that cannot be divided, or twice.
+    pub fn disk_is_divided(&self) -> Option<String> {
+        let picture = &self.master.as_ref()?.picture;
+        for (agent, kept) in &picture.reserved {
+            let offers = picture.offers.values().filter(|offer| offer.agent == *agent);
+            let offered: Vec<&Part> =
+                offers.flat_map(|offer| &offer.parts).filter(|part| part.source.is_some()).collect();
+            for part in offered.iter().filter(|part| part.is_whole()) {
+                let all = kept.iter().find(|other| other.is_like(part));
+                let twice = offered.iter().filter(|other| other.is_like(part)).count() > 1;
+                if twice || all.is_none_or(|all| all.amount != part.amount) {
+                    return Some(format!(
+                        "{part:?} of {agent} is offered, twice: {twice}, and there is {all:?}"
                     ));
                 }
             }

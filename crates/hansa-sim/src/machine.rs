@@ -2,7 +2,8 @@
 
 use crate::executors::Player;
 use hansa_model::app::AppSpec;
-use hansa_model::resources::Allocation;
+use hansa_model::framework::{Amount, DiskSource, Part, Reservation, parts};
+use hansa_model::resources::{Allocation, MIB};
 use hansa_model::task::Exit;
 use hansa_model::{AgentId, BootId, InstanceId, Resources, RoleName, TaskId, Timestamp};
 use hansa_node::{Config, Found, Node, Saved};
@@ -46,6 +47,8 @@ pub struct Machine {
     pub id: AgentId,
     /// What it has.
     pub resources: Resources,
+    /// What of that its configuration sets apart.
+    pub parts: Vec<Part>,
     /// The agent process; None: it is not running.
     pub node: Option<Node>,
     /// Counts agent processes, so that what was meant for an earlier one is not given to a later.
@@ -62,6 +65,8 @@ pub struct Machine {
     pub players: BTreeMap<InstanceId, Player>,
     /// Persistent volumes that are there, by role and id.
     pub volumes: BTreeSet<(RoleName, String)>,
+    /// The volume that is on a disk that cannot be divided.
+    pub mounted: Option<(RoleName, String)>,
     /// Whether its shims have a stop deadline.
     pub fenced: bool,
     /// Milliseconds that its clock is ahead of the world's.
@@ -92,6 +97,7 @@ impl Machine {
             number,
             id: AgentId::from(format!("agent-{number}")),
             resources,
+            parts: Vec::new(),
             node: None,
             epoch: 0,
             boots: 0,
@@ -100,6 +106,7 @@ impl Machine {
             processes: BTreeMap::new(),
             players: BTreeMap::new(),
             volumes: BTreeSet::new(),
+            mounted: None,
             fenced,
             skew,
             cut_until: Timestamp(0),
@@ -107,11 +114,30 @@ impl Machine {
         }
     }
 
+    /// Its configuration sets something apart, which it has besides everything else: some for a role, and disks of their
+    /// own, of which one cannot be divided and the other is that role's.
+    pub fn sets_apart(&mut self, role: &str) {
+        let amount = Amount { cpus_milli: 300, mem: 96 * MIB, ..Amount::default() };
+        let disk = |mib: u64| Part::unreserved(Amount { disk: mib * MIB, ..Amount::default() });
+        let fixed = Reservation { role: role.into(), principal: None, labels: Vec::new(), fixed: true };
+        let fixed = vec![fixed];
+        self.parts = vec![
+            Part { reservations: fixed.clone(), ..Part::unreserved(amount) },
+            Part { source: Some(DiskSource::Mount("/mnt".into())), ..disk(64) },
+            Part { reservations: fixed, source: Some(DiskSource::Path("/path".into())), ..disk(32) },
+        ];
+        let all = parts::sum(&self.parts);
+        self.resources.cpus_milli += all.cpus_milli;
+        self.resources.mem += all.mem;
+        self.resources.disk += all.disk;
+    }
+
     /// What its agent is told about itself.
     pub fn config(&self) -> Config {
         let boot = BootId::from(format!("boot-{}-{}", self.number, self.boots));
         let mut config = Config::new(self.id.clone(), boot, format!("node{}", self.number));
         config.resources = self.resources.clone();
+        config.parts.clone_from(&self.parts);
         config.address = format!("node{}:5051", self.number);
         config.attributes.insert("rack".into(), format!("r{}", self.number % 3));
         config.timing.stop_deadline_ms = self.fenced.then_some(STOP_DEADLINE_MS);

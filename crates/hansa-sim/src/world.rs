@@ -169,9 +169,13 @@ impl World {
     pub fn new(seed: u64, machines: usize, keep_trace: bool) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let resources = if random.u8(0..3) == 0 { narrow() } else { roomy() };
-        let machines = (0..machines)
+        let mut machines: Vec<Machine> = (0..machines)
             .map(|number| Machine::new(number, random.u8(0..3) == 0, random.u64(0..2_000), resources.clone()))
             .collect();
+        for machine in machines.iter_mut().filter(|machine| !(seed + machine.number as u64).is_multiple_of(3))
+        {
+            machine.sets_apart(ROLES[seed as usize % ROLES.len()]);
+        }
         Self {
             now: BEGINNING,
             random,

@@ -96,7 +96,8 @@ pub struct AgentArgs {
     /// Where its own HTTP port listens [default: 127.0.0.1:5051]
     #[arg(long, env = "HANSA_AGENT_LISTEN", hide_env_values = true, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
-    /// What it offers, such as 'cpus:8;mem:16384;disk:100000;gpus:2;ports:[31000-32000]', mem and disk in MiB
+    /// What it offers, such as 'cpus:8;mem:16384;disk:100000;gpus:2;ports:[31000-32000]', mem and disk in MiB;
+    /// 'cpus(role):2' keeps some for a Mesos role; JSON as Mesos' agents take it can also name PATH and MOUNT disks
     /// [default: the whole machine]
     #[arg(long, env = "HANSA_AGENT_RESOURCES", hide_env_values = true, value_name = "LIST")]
     pub resources: Option<String>,

@@ -4,8 +4,10 @@ use crate::config::{AgentArgs, MasterArgs};
 use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
 use crate::logging;
+use crate::mesos::resources::Said;
 use hansa_master::options::Origin;
 use hansa_model::Resources;
+use hansa_model::framework::Part;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -113,8 +115,7 @@ fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, 
         options.listen = address(&listen, 5051)?;
     }
     if let Some(text) = args.resources {
-        let wrong = |error| Failure::new(Exit::Usage, format!("{error}"));
-        options.resources = Some(text.parse::<Resources>().map_err(wrong)?);
+        (options.resources, options.parts) = resources(&text)?;
     }
     options.attributes = attributes(args.attributes.as_deref().unwrap_or_default())?.into_iter().collect();
     options.region = args.region;
@@ -136,6 +137,20 @@ fn agent_options(args: AgentArgs, master: &str) -> Result<hansa_agent::Options, 
     Ok(options)
 }
 
+/// What an agent offers, and what of that is kept for roles or is on disks of their own. What is not named is not offered.
+fn resources(text: &str) -> Result<(Option<Resources>, Vec<Part>), Failure> {
+    let wrong = |why: String| Failure::new(Exit::Usage, format!("--resources: {why}"));
+    if !text.contains('(') && !text.trim_start().starts_with('[') {
+        let plain = |error| Failure::new(Exit::Usage, format!("{error}"));
+        return Ok((Some(text.parse::<Resources>().map_err(plain)?), Vec::new()));
+    }
+    let said = Said::read(text).map_err(wrong)?;
+    match said.warnings.first() {
+        Some(warning) => Err(wrong(warning.clone())),
+        None => Ok((Some(said.on(Resources::default())), said.parts)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +161,17 @@ mod tests {
         assert_eq!(address("127.0.0.1", 80).unwrap().to_string(), "127.0.0.1:80");
         assert_eq!(address("[::1]:0", 80).unwrap().to_string(), "[::1]:0");
         assert_eq!(address("127.0.0.1:x", 80).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn resources_may_be_kept_for_roles() {
+        let (all, parts) = resources("cpus:2;cpus(db):1").unwrap();
+        assert_eq!((all.unwrap().to_string(), parts.len()), ("cpus:3;mem:0;disk:0".into(), 1));
+        let (all, parts) = resources("cpus:2;ports:[5-6,9]").unwrap();
+        assert_eq!((all.unwrap().ports.len(), parts.len()), (3, 0));
+        for wrong in ["cpus", "widgets(db):1", "[{}]"] {
+            assert_eq!(resources(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
+        }
     }
 
     #[test]

@@ -80,6 +80,9 @@ fn take_one(plan: &Plan, owner: &Identity, mount: &MountSpec) -> Result<Option<V
             let owner = Some((owner.uid, owner.gid));
             let source = sandbox.make(&mount.source, Make::Directory, owner).map_err(failed)?;
             let is_directory = is_directory(&source).map_err(failed)?;
+            if let (Some((uid, gid)), true) = (owner, mount.source.as_os_str().is_empty()) {
+                std::os::unix::fs::chown(root, Some(uid), Some(gid)).map_err(failed)?;
+            }
             let tree = Tree::copy(&source, false).map_err(failed)?;
             tree.set(tree::NO_SETUID, false).map_err(failed)?;
             ready(tree, is_directory, Vec::new())

@@ -48,7 +48,8 @@ pub enum MountKind {
     /// `source` is a path below the sandbox, whose links are never followed out of it. A missing directory is made and
     /// belongs to the command's user.
     Sandbox,
-    /// As `Sandbox`, but below another directory of the agent's that this container may see.
+    /// As `Sandbox`, but below another directory of the agent's that this container may see. An empty `source` is that
+    /// directory itself, which belongs to the command's user from then on.
     Within {
         /// That directory; absolute, and there.
         root: PathBuf,

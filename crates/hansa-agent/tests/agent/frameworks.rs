@@ -8,12 +8,16 @@ use hansa_mesos::codec::{Codec, encode};
 use hansa_mesos::proto::v1;
 use hansa_model::container::Volume;
 use hansa_model::framework::launch::{ExecutorRun, FrameworkLaunch, FrameworkTask};
-use hansa_model::framework::{Amount, ExecutorKind, FrameworkInfo, Part, PersistentVolume, Raw, Reservation};
+use hansa_model::framework::{
+    Amount, DiskSource, ExecutorKind, FrameworkInfo, Part, PersistentVolume, Raw, Reservation,
+};
 use hansa_model::resources::{Allocation, MIB};
 use hansa_model::spec::{Command, GroupSpec, Launch, TaskSpec};
 use hansa_model::task::TaskState;
 use hansa_model::{InstanceId, TaskId};
 use serde_json::json;
+use std::ffi::CString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -22,6 +26,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test { name: "a command task ends when its time is over", run: too_long },
         Test { name: "tasks of a group share a directory and their fate", run: pod },
         Test { name: "a persistent volume outlives its tasks", run: volume },
+        Test { name: "volumes on disks of their own lie there and go from there", run: volumes_on_disks },
     ]
 }
 
@@ -248,6 +253,7 @@ fn volume() {
         reservations: vec![reservation],
         volume: Some(volume),
         amount: Amount { disk: MIB, ..Amount::default() },
+        ..Part::default()
     };
     let with = |name: &str, script: &str| {
         let mut launch = group(name, &[("task", script)], None);
@@ -274,4 +280,87 @@ fn volume() {
         master.say(ToAgentBody::RemoveVolume { role: "db".into(), id: "v1".into() });
     });
     fixture.until("it is removed", || !directory.exists());
+}
+
+/// Takes away what was mounted for a test.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn at(path: PathBuf) -> Self {
+        let target = CString::new(path.as_os_str().as_encoded_bytes()).expect("no zeros");
+        // SAFETY: all of them are C strings.
+        let done = unsafe {
+            libc::mount(c"tmpfs".as_ptr(), target.as_ptr(), c"tmpfs".as_ptr(), 0, c"size=8m".as_ptr().cast())
+        };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        Self(path)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let target = CString::new(self.0.as_os_str().as_encoded_bytes()).expect("no zeros");
+        // SAFETY: the path is a C string.
+        unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+    }
+}
+
+fn volumes_on_disks() {
+    if !is_root() {
+        return;
+    }
+    let disks = tempfile::tempdir().unwrap();
+    let (path, mount) = (disks.path().join("p"), disks.path().join("m"));
+    std::fs::create_dir(&mount).unwrap();
+    let _mounted = Mounted::at(mount.clone());
+    std::fs::create_dir(mount.join("old")).unwrap();
+    std::fs::write(mount.join("old/file"), "from before\n").unwrap();
+    let part = |id: &str, source: DiskSource| Part {
+        reservations: vec![Reservation {
+            role: "db/x".into(),
+            principal: None,
+            labels: vec![],
+            fixed: false,
+        }],
+        source: Some(source),
+        volume: Some(PersistentVolume { id: id.into(), principal: None, container_path: id.into() }),
+        amount: Amount { disk: MIB, ..Amount::default() },
+    };
+    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let parts = vec![part("v1", DiskSource::Path(text(&path))), part("v2", DiskSource::Mount(text(&mount)))];
+    let with = |name: &str, script: &str, parts: &[Part]| {
+        let mut launch = group(name, &[("task", script)], None);
+        let mut of = (**launch.framework.as_ref().unwrap()).clone();
+        of.tasks[0].parts = parts.to_vec();
+        launch.framework = Some(Arc::new(of));
+        launch
+    };
+    let mut fixture = Fixture::new();
+    fixture.start_agent();
+    fixture.with_master(async |master| {
+        master.launch(with("x", "cat v2/old/file; echo a > v1/file; echo b > v2/file", &parts));
+        master.update(|status| status.state == TaskState::Finished).await;
+    });
+    assert_eq!(fixture.read("x", "stdout"), "from before\n");
+    let directory = path.join("volumes/roles/db x/v1");
+    assert!(directory.join("file").exists() && mount.join("file").exists());
+    fixture.kill_agent();
+    let hello = fixture.start_agent();
+    let key = |id: &str| (hansa_model::RoleName::from("db/x"), id.to_owned());
+    assert_eq!(hello.volumes, [key("v1"), key("v2")]);
+    let remove = |id: &str| ToAgentBody::RemoveVolume { role: "db/x".into(), id: id.into() };
+    fixture.with_master(async |master| {
+        master.say(remove("v1"));
+        master.say(remove("v2"));
+        // Whoever has the disk next finds nothing, however long removing takes.
+        let next = part("v3", DiskSource::Mount(text(&mount)));
+        master.launch(with("y", "ls v3; echo new > v3/new", &[next]));
+        master.update(|status| status.state == TaskState::Finished).await;
+    });
+    assert_eq!(fixture.read("y", "stdout"), "");
+    let names = || {
+        let entries = std::fs::read_dir(&mount).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+    };
+    fixture.until("what was there goes, and nothing else", || names() == ["new"] && !directory.exists());
 }

@@ -46,6 +46,7 @@ impl Portion {
         if left.iter().any(|part| part.role().is_some()) {
             portion.refined = Some(Vec::new());
         }
+        let mut disk = 0;
         for part in left {
             if part.role().is_some() {
                 let own = part.role() == Some(role) || planted(Bug::KeptForAll);
@@ -58,12 +59,16 @@ impl Portion {
                 continue;
             }
             let amount = match room.shrink(&part.amount) {
+                _ if part.source.is_some() => {
+                    Amount { disk: room.shrink_disk(part, disk), ..Amount::default() }
+                }
                 Ok(amount) => amount,
                 Err(stop) => {
                     portion.stop = Some(stop);
                     Amount::default()
                 }
             };
+            disk = disk.saturating_add(amount.disk);
             portion.shrunk |= amount != part.amount;
             if !amount.is_empty() {
                 let part = Part { amount, ..part.clone() };

@@ -354,17 +354,17 @@ impl Allocator {
     }
 }
 
-/// What of the parts is not reserved.
+/// What of the parts is neither reserved nor on a disk of its own.
 pub(super) fn unreserved(parts: &[Part]) -> Amount {
-    parts.iter().find(|part| part.role().is_none()).map(|part| part.amount.clone()).unwrap_or_default()
+    parts.iter().find(|part| part.is_open()).map(|part| part.amount.clone()).unwrap_or_default()
 }
 
-/// Takes an amount from what is not reserved.
+/// Takes an amount from that.
 pub(super) fn lessen(parts: &mut Vec<Part>, by: &Amount) {
     if by.is_empty() {
         return;
     }
-    for part in parts.iter_mut().filter(|part| part.role().is_none()) {
+    for part in parts.iter_mut().filter(|part| part.is_open()) {
         part.amount = part.amount.without(by);
     }
     parts.retain(|part| !part.amount.is_empty());

@@ -1,10 +1,13 @@
 //! How much a role may be offered of a machine's unreserved resources, and who is stopped by that.
 
 use crate::roles::{Four, KINDS, ROOT, RoleAt, Roles, View, numbers};
-use hansa_model::framework::Amount;
+use hansa_model::framework::{Amount, Part};
 use hansa_model::resources::{Kind, MIB, WHOLE_GPU};
 use hansa_model::role::Totals;
 use std::collections::BTreeMap;
+
+/// The place of disk among the four.
+const DISK: usize = 2;
 
 /// What stops a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub(super) enum Stop {
 #[derive(Clone, Debug)]
 pub(super) struct Room {
     most: Four,
+    /// Of what is on disks of their own, where nothing is kept for guarantees.
+    most_disk: u64,
     stops: [Option<Stop>; 4],
 }
 
@@ -27,9 +32,9 @@ impl Room {
     pub fn of(roles: &Roles, at: RoleAt, free: Totals) -> Self {
         let tree = roles.tree();
         if tree.is_without_quota() {
-            return Self { most: [u64::MAX; 4], stops: [None, None, None, None] };
+            return Self { most: [u64::MAX; 4], most_disk: u64::MAX, stops: [None, None, None, None] };
         }
-        let offered = numbers(tree.node(ROOT).whole.offered_plain);
+        let offered = numbers(tree.node(ROOT).whole.offered_open);
         let free = numbers(free);
         let idle = std::array::from_fn(|kind| free[kind].saturating_sub(offered[kind]));
         let headroom = roles.headroom_allows(at, idle, View::Offers);
@@ -40,7 +45,15 @@ impl Room {
             (headroom, (limit, by)) if limit <= headroom => Some(Stop::Limit(by, KINDS[kind])),
             _ => Some(Stop::Headroom(KINDS[kind])),
         });
-        Self { most, stops }
+        Self { most, most_disk: limits[DISK].0, stops }
+    }
+
+    /// As much of what is on a disk of its own as there is room for, besides what the role gets of other disk: of a disk that
+    /// cannot be divided all or nothing.
+    pub fn shrink_disk(&self, part: &Part, besides: u64) -> u64 {
+        let most = self.most_disk.saturating_sub(besides) / MIB * MIB;
+        let disk = part.amount.disk;
+        if part.is_whole() && disk > most { 0 } else { disk.min(most) }
     }
 
     /// As much of it as there is room for; or why nothing at all: nobody can use memory without CPUs,

@@ -39,6 +39,12 @@ impl Outstanding<'_> {
         self.parts.iter().map(|part| part.amount.totals()).fold(Totals::default(), plus)
     }
 
+    /// What others would have of it if it were taken back, for which there is headroom.
+    fn open(&self) -> Totals {
+        let parts = self.parts.iter().filter(|part| part.is_open());
+        parts.map(|part| part.amount.totals()).fold(Totals::default(), plus)
+    }
+
     fn unreserved(&self) -> Totals {
         let parts = self.parts.iter().filter(|part| part.role().is_none());
         parts.map(|part| part.amount.totals()).fold(Totals::default(), plus)
@@ -155,7 +161,7 @@ fn short_of_headroom(roles: &Roles, free: Totals) -> [u64; 4] {
         return [0; 4];
     }
     let kept = roles.tree().kept(View::Offers);
-    let offered = numbers(roles.tree().node(ROOT).whole.offered_plain);
+    let offered = numbers(roles.tree().node(ROOT).whole.offered_open);
     let free = numbers(free);
     std::array::from_fn(|kind| kept[kind].saturating_sub(free[kind].saturating_sub(offered[kind])))
 }
@@ -227,7 +233,7 @@ fn gain(
 ) -> bool {
     let tree = roles.tree();
     let chain: Vec<RoleAt> = tree.chain(tree.nearest(offer.role)).collect();
-    let mut gain = numbers(offer.unreserved());
+    let mut gain = numbers(offer.open());
     for &at in &chain {
         let node = tree.node(at);
         let consumed = numbers(node.whole.consumed(View::Offers));

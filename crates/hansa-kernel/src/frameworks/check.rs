@@ -7,7 +7,7 @@ use crate::groups::Group;
 use crate::roles::Sums;
 use crate::{Kernel, Timer};
 use hansa_model::event::AgentState;
-use hansa_model::framework::{Amount, parts};
+use hansa_model::framework::{Amount, Part, parts};
 use hansa_model::{AgentId, RoleName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,6 +92,7 @@ impl Kernel {
             assert!(!agent.overcommitted, "{id} holds more than it has, and offers it");
             parts::take(&mut free, &offer.parts).expect("what is offered is free");
         }
+        self.check_configured(id, agent);
         let groups = agent.groups.iter().filter_map(|&number| self.groups.get(number)?.framework.as_ref());
         let held = groups.filter_map(|launched| launched.held.as_ref());
         let executors = agent.executors.iter().map(|run| &self.frameworks.executors[run].held);
@@ -107,6 +108,34 @@ impl Kernel {
         }
         for taken in taken {
             assert!(agent.pots.get(&taken.part).is_some(), "a pot on {id}: {:?}", taken.part);
+        }
+    }
+
+    /// What a machine's configuration sets apart is set apart, whatever was made of it; more than that only as long as
+    /// somebody has it.
+    fn check_configured(&self, id: &AgentId, agent: &Agent) {
+        let configured = &agent.hello.parts;
+        let pots = agent.pots.iter().map(|pot| &pot.part);
+        for origin in configured.iter().chain(pots).filter_map(Part::origin) {
+            let wanted = parts::sum_of(configured, &origin);
+            let has = agent.pots.of_origin(&origin);
+            // Of a disk that cannot be divided, what is left of another size stays until nobody has it. GPUs may be in
+            // other pots.
+            let needed = Amount { gpus: wanted.gpus.min(has.gpus), ..wanted.clone() };
+            let there = has.contains(&needed).is_ok() || (origin.is_whole() && !has.is_empty());
+            assert!(there, "{id} sets apart {wanted:?} of {origin:?}, and has {has:?}");
+            let over = agent.pots.superfluous(&origin, &wanted);
+            // Who uses it is not known before the agent has said so.
+            assert!(
+                over.is_empty() || !agent.greeted,
+                "{over:?} of {origin:?} on {id} is configured no more, and nobody has it"
+            );
+        }
+        for pot in agent.pots.iter().filter(|pot| pot.part.source.is_some()) {
+            let amount = &pot.part.amount;
+            assert_eq!(*amount, Amount { disk: amount.disk, ..Amount::default() }, "a disk on {id}");
+            let split = pot.part.is_whole() && !pot.free().is_empty() && pot.free() != amount;
+            assert!(!split, "a part of {:?} on {id} is used", pot.part);
         }
     }
 
@@ -144,6 +173,9 @@ impl Kernel {
                 sum.offered = plus(sum.offered, part.amount.totals());
                 if part.role().is_none() {
                     sum.offered_plain = plus(sum.offered_plain, part.amount.totals());
+                }
+                if part.is_open() {
+                    sum.offered_open = plus(sum.offered_open, part.amount.totals());
                 }
             }
         }

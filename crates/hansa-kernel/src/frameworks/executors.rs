@@ -285,7 +285,7 @@ impl Kernel {
         parts: &[Part],
     ) -> Held {
         let Some(agent) = self.agents.get(id) else { return Held::open(all.clone()) };
-        if parts.iter().all(|part| part.reservations.is_empty()) {
+        if parts.iter().all(Part::is_open) {
             return Held::open(all.clone());
         }
         let held = agent.pots.split(all, parts);

@@ -215,7 +215,7 @@ impl Kernel {
             all.mem += demand.mem;
             all.disk += demand.disk;
             all.ports.extend(part.amount.ports.iter());
-            if part.reservations.is_empty() {
+            if part.is_open() {
                 open = open.plus(&demand);
             } else {
                 let taken = pots.pick(part)?;

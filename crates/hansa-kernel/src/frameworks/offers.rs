@@ -255,7 +255,7 @@ pub(crate) fn offers_in_the_way(
         at.map_or(0, |at| roles.share_at(at, capacity))
     };
     let guaranteed = roles.is_guaranteed(role, allocation);
-    offers.retain(|(_, offer)| offer.parts.iter().any(|part| part.reservations.is_empty()));
+    offers.retain(|(_, offer)| offer.parts.iter().any(Part::is_open));
     offers.sort_by_cached_key(|(number, offer)| (share_of(&offer.role), std::cmp::Reverse(*number)));
     let mut rescinded = Vec::new();
     while let Some((number, offer)) = offers.pop() {
@@ -270,10 +270,10 @@ pub(crate) fn offers_in_the_way(
     Ok(rescinded)
 }
 
-/// What of these offers is not reserved.
+/// What of these offers is neither reserved nor on a disk of its own.
 pub(crate) fn open_of<'a>(offers: impl Iterator<Item = &'a Arc<Offer>>) -> Amount {
     let mut sum = Amount::default();
-    for part in offers.flat_map(|offer| &offer.parts).filter(|part| part.reservations.is_empty()) {
+    for part in offers.flat_map(|offer| &offer.parts).filter(|part| part.is_open()) {
         sum.add(&part.amount);
     }
     sum

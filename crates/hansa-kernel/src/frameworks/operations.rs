@@ -11,7 +11,7 @@ use hansa_model::event::OfferEnd;
 use hansa_model::framework::{Amount, FrameworkInfo, Operation, Part, parts};
 use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::Answer;
-use hansa_model::{AgentId, RoleName};
+use hansa_model::{AgentId, Allocation, RoleName};
 
 /// One change: what there was becomes what there is to be.
 struct Change {
@@ -131,7 +131,7 @@ impl Kernel {
             None => return Err("the agent is not known".into()),
         };
         for Change { from, to } in changes {
-            let devices = if from.reservations.is_empty() {
+            let devices = if from.is_open() {
                 let gpus = hansa_model::resources::GpuDemand::whole(from.amount.gpus);
                 let picked = free.pick(&hansa_model::Demand { gpus, ..hansa_model::Demand::default() });
                 let picked = picked.map_err(|_| gone)?;
@@ -141,7 +141,7 @@ impl Kernel {
             } else {
                 pots.shrink(from).ok_or(gone)?
             };
-            if to.reservations.is_empty() {
+            if to.is_open() {
                 free.give_back(&allocation_of(&to.amount, &devices));
             } else {
                 pots.grow(to, devices);
@@ -151,6 +151,7 @@ impl Kernel {
             }
         }
         self.change_pots(step, id, pots);
+        self.configure_pots(step, id);
         for (role, volume) in removed {
             step.effect(Effect::RemoveVolume { agent: id.clone(), role, id: volume });
         }
@@ -176,6 +177,27 @@ impl Kernel {
         self.show_agent(step, id);
     }
 
+    /// What a machine's configuration sets apart is set apart, and what it no longer does is everybody's as far as nobody
+    /// has it. (What is offered of it is none of that: there is more than is configured only while all of it is in use.)
+    pub(crate) fn configure_pots(&mut self, step: &mut Step, id: &AgentId) {
+        let Some(agent) = self.agents.get(id) else { return };
+        let configured = &agent.hello.parts;
+        if configured.is_empty() && agent.pots.iter().all(|pot| pot.part.origin().is_none()) {
+            return;
+        }
+        let of =
+            |allocation: &Allocation| allocation.gpus.iter().map(|&(device, _)| device).collect::<Vec<_>>();
+        let kept: Vec<u16> = Self::kept_on(agent).flat_map(of).collect();
+        let used: Vec<u16> = self.held_on(agent).flat_map(of).collect();
+        let all = 0..u16::try_from(agent.hello.resources.gpus.len()).unwrap_or(u16::MAX);
+        let mut devices: Vec<u16> = all.filter(|device| !kept.contains(device)).collect();
+        devices.sort_by_key(|device| used.contains(device));
+        let mut pots = agent.pots.clone();
+        if pots.configure(configured, devices) {
+            self.change_pots(step, id, pots);
+        }
+    }
+
     /// Reservations count for the roles that they are made for, used or not.
     pub(crate) fn charge_pots(&mut self, pots: &Pots, more: bool) {
         for pot in pots.iter() {
@@ -195,6 +217,10 @@ fn take_all(left: &mut Vec<Part>, changes: &[Change]) -> Result<(), String> {
     for Change { from, .. } in changes {
         parts::take(left, std::slice::from_ref(from)).map_err(|short| match &from.volume {
             Some(volume) => format!("volume {} is not free, or of another size", volume.id),
+            None if from.is_whole() => {
+                let disk = from.source.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!("the {disk} is not free, or of another size: it is taken whole or not at all")
+            }
             None => format!("there is {short} for the operation"),
         })?;
     }
@@ -213,6 +239,7 @@ fn reserve(to: &Part) -> Result<Change, String> {
     if last.fixed {
         return Err("reservations: a STATIC one can only be made by the agent's --resources".into());
     }
+    disk_only(to)?;
     if last.role == RoleName::any() {
         return Err("reservations: nothing can be reserved for the role '*'".into());
     }
@@ -228,6 +255,16 @@ fn reserve(to: &Part) -> Result<Change, String> {
         ));
     }
     Ok(Change { from, to: to.clone() })
+}
+
+/// What is said to be on a disk of its own is disk.
+fn disk_only(part: &Part) -> Result<(), String> {
+    match &part.source {
+        Some(source) if part.amount != (Amount { disk: part.amount.disk, ..Amount::default() }) => {
+            Err(format!("resources: on the {source} there is disk only"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn unreserve(from: &Part) -> Result<Change, String> {

@@ -1,9 +1,12 @@
-//! Reservations and volumes of one machine: pots beside what anybody may have.
+//! Reservations, volumes and disks of their own of one machine: pots beside what anybody may have.
 //!
-//! A pot is what is kept for one stack of reservations (or lies under one volume), the devices by name, and what of it is
-//! free. In the machine's book it is held, whether used or not.
+//! A pot is what is kept for one stack of reservations (or lies under one volume), or is on one disk of its own, the devices
+//! by name, and what of it is free. In the machine's book it is held, whether used or not.
+//!
+//! What the machine's configuration sets apart has an origin ([`Part::origin`]), which whatever is made of it keeps: the sum
+//! of all pots of an origin is what is configured, or more while something is left of what was configured before.
 
-use hansa_model::framework::{Amount, Part};
+use hansa_model::framework::{Amount, DiskSource, Part, PersistentVolume, Reservation, parts};
 use hansa_model::resources::{Kind, NotEnough, WHOLE_GPU};
 use hansa_model::{Allocation, RoleName};
 use serde::{Deserialize, Serialize};
@@ -55,10 +58,8 @@ impl Pot {
         &self.free
     }
 
-    fn key(
-        &self,
-    ) -> (&[hansa_model::framework::Reservation], Option<&hansa_model::framework::PersistentVolume>) {
-        (&self.part.reservations, self.part.volume.as_ref())
+    fn key(&self) -> (&[Reservation], Option<&DiskSource>, Option<&PersistentVolume>) {
+        (&self.part.reservations, self.part.source.as_ref(), self.part.volume.as_ref())
     }
 
     fn resize(&mut self, amount: Amount, free: Amount, devices: Vec<u16>) {
@@ -130,6 +131,9 @@ impl Pots {
     pub fn pick(&self, part: &Part) -> Result<Taken, NotEnough> {
         let Some(pot) = self.get(part) else { return Err(NotEnough(first_kind(&part.amount))) };
         pot.free.contains(&part.amount)?;
+        if part.is_whole() && pot.part.amount != part.amount {
+            return Err(NotEnough(first_kind(&part.amount)));
+        }
         let devices = pot.free_devices.iter().take(usize::from(part.amount.gpus)).copied().collect();
         Ok(Taken { part: part.clone(), devices })
     }
@@ -203,6 +207,73 @@ impl Pots {
         Some(taken.devices)
     }
 
+    /// How much there is of an origin in all pots, however it is kept by now.
+    pub fn of_origin(&self, origin: &Part) -> Amount {
+        let mut sum = Amount::default();
+        for pot in self.0.iter().filter(|pot| pot.part.origin().as_ref() == Some(origin)) {
+            sum.add(&pot.part.amount);
+        }
+        sum
+    }
+
+    /// All origins, of what is configured and of what there is.
+    fn origins(&self, configured: &[Part]) -> Vec<Part> {
+        let mut origins: Vec<Part> = Vec::new();
+        for origin in configured.iter().chain(self.0.iter().map(|pot| &pot.part)).filter_map(Part::origin) {
+            if !origins.contains(&origin) {
+                origins.push(origin);
+            }
+        }
+        origins
+    }
+
+    /// What is there of an origin beyond what is configured, and not used or made something of.
+    pub fn superfluous(&self, origin: &Part, configured: &Amount) -> Amount {
+        let Some(pot) = self.get(origin) else { return Amount::default() };
+        let over = self.of_origin(origin).without(configured);
+        let free = pot.free();
+        let less = Amount {
+            cpus_milli: over.cpus_milli.min(free.cpus_milli),
+            mem: over.mem.min(free.mem),
+            disk: over.disk.min(free.disk),
+            gpus: over.gpus.min(free.gpus),
+            ports: over.ports.without(&over.ports.without(&free.ports)),
+        };
+        match origin.is_whole() {
+            // A disk that cannot be divided goes as a whole, if nobody has it.
+            true if !over.is_empty() && *free == pot.part.amount => free.clone(),
+            true => Amount::default(),
+            false => less,
+        }
+    }
+
+    /// Sets apart what the machine's configuration says, if that is not so already: what is missing comes, what is too
+    /// much goes as far as nobody has it. `devices` are the machine's GPUs that are in no pot, those that are free first.
+    /// Whether anything changed.
+    pub fn configure(&mut self, configured: &[Part], mut devices: Vec<u16>) -> bool {
+        let mut changed = false;
+        for origin in self.origins(configured) {
+            let wanted = parts::sum_of(configured, &origin);
+            let less = self.superfluous(&origin, &wanted);
+            if !less.is_empty() {
+                devices.extend(self.shrink(&Part { amount: less, ..origin.clone() }).unwrap_or_default());
+                changed = true;
+            }
+            let has = self.of_origin(&origin);
+            if origin.is_whole() && !has.is_empty() {
+                continue;
+            }
+            let mut more = wanted.without(&has);
+            more.gpus = more.gpus.min(u16::try_from(devices.len()).unwrap_or(u16::MAX));
+            if !more.is_empty() {
+                let taken = devices.drain(..usize::from(more.gpus)).collect();
+                self.grow(&Part { amount: more, ..origin }, taken);
+                changed = true;
+            }
+        }
+        changed
+    }
+
     fn get_mut(&mut self, part: &Part) -> Option<&mut Pot> {
         self.0.iter_mut().find(|pot| pot.part.is_like(part))
     }
@@ -211,7 +282,7 @@ impl Pots {
     pub fn split(&self, all: &Allocation, parts: &[Part]) -> Held {
         let mut open = all.clone();
         let mut pots: Vec<Taken> = Vec::new();
-        for part in parts.iter().filter(|part| !part.reservations.is_empty()) {
+        for part in parts.iter().filter(|part| !part.is_open()) {
             let own = self.get(part).map(Pot::devices);
             let mut devices: Vec<u16> = Vec::new();
             while devices.len() < usize::from(part.amount.gpus) {
@@ -279,7 +350,6 @@ fn first_kind(amount: &Amount) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hansa_model::framework::Reservation;
     use hansa_model::resources::PortSet;
 
     fn kept(role: &str, cpus_milli: u64, gpus: u16) -> Part {
@@ -287,8 +357,8 @@ mod tests {
             Reservation { role: role.into(), principal: None, labels: Vec::new(), fixed: false };
         Part {
             reservations: vec![reservation],
-            volume: None,
             amount: Amount { cpus_milli, gpus, ..Amount::default() },
+            ..Part::default()
         }
     }
 
@@ -310,6 +380,56 @@ mod tests {
         assert_eq!(pots.records()[1].devices, [3]);
         assert_eq!(pots.shrink(&kept("b", 0, 1)), Some(vec![3]));
         assert_eq!(pots.records().len(), 1, "an empty pot goes");
+    }
+
+    fn fixed(role: &str, cpus_milli: u64, gpus: u16) -> Part {
+        let mut part = kept(role, cpus_milli, gpus);
+        part.reservations[0].fixed = true;
+        part
+    }
+
+    #[test]
+    fn what_is_configured_is_set_apart_and_goes_when_nobody_has_it() {
+        let mut pots = Pots::default();
+        pots.grow(&kept("b", 100, 0), vec![]);
+        assert!(pots.configure(&[fixed("a", 1000, 1)], vec![4, 5]));
+        assert!(!pots.configure(&[fixed("a", 1000, 1)], vec![5]), "it is so already");
+        assert_eq!(pots.get(&fixed("a", 0, 0)).unwrap().devices(), [4]);
+        // Some of it is refined, and some of that is used: both stay the configuration's.
+        let mut refined = fixed("a", 600, 1);
+        refined.reservations.extend(kept("a/b", 0, 0).reservations);
+        let devices = pots.shrink(&fixed("a", 600, 1)).unwrap();
+        pots.grow(&refined, devices);
+        let taken = pots.pick(&Part { amount: fixed("", 200, 0).amount, ..refined.clone() }).unwrap();
+        pots.take(&taken);
+        assert!(!pots.configure(&[fixed("a", 1000, 1)], vec![5]));
+        assert!(pots.configure(&[fixed("a", 700, 0)], vec![5]));
+        assert_eq!(pots.get(&fixed("a", 0, 0)).unwrap().free().cpus_milli, 100);
+        assert!(pots.configure(&[], vec![5]), "what nobody has goes, the rest stays");
+        assert_eq!(pots.of_origin(&fixed("a", 0, 0)), refined.amount);
+        pots.give_back(&taken);
+        let devices = pots.shrink(&refined).unwrap();
+        pots.grow(&fixed("a", 600, 1), devices);
+        assert!(pots.configure(&[], vec![5]));
+        assert_eq!(pots.parts(), [kept("b", 100, 0)]);
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_divided_goes_and_comes_as_a_whole() {
+        let mount = |disk| Part {
+            source: Some(DiskSource::Mount("/m".into())),
+            amount: Amount { disk, ..Amount::default() },
+            ..Part::default()
+        };
+        let mut pots = Pots::default();
+        assert!(pots.configure(&[mount(10)], vec![]));
+        assert!(pots.pick(&mount(9)).is_err() && pots.shrink(&mount(9)).is_none());
+        let taken = pots.pick(&mount(10)).unwrap();
+        pots.take(&taken);
+        assert!(!pots.configure(&[mount(12)], vec![]) && !pots.configure(&[mount(5)], vec![]), "it is used");
+        pots.give_back(&taken);
+        assert!(pots.configure(&[mount(12)], vec![]) | pots.configure(&[mount(5)], vec![]));
+        assert_eq!(pots.parts(), [mount(5)]);
     }
 
     #[test]

@@ -252,12 +252,15 @@ impl Kernel {
     }
 
     /// Gives it back.
-    pub(crate) fn unhold(&mut self, step: &Step, id: &AgentId, held: &Held) {
+    pub(crate) fn unhold(&mut self, step: &mut Step, id: &AgentId, held: &Held) {
         self.give_back(id, &held.open);
         if let Some(agent) = self.agents.get_mut(id) {
             for taken in &held.pots {
                 agent.pots.give_back(taken);
             }
+        }
+        if !held.pots.is_empty() {
+            self.configure_pots(step, id);
         }
         self.book.touch(id);
         self.agent_use_changed(step.now, id);

@@ -33,6 +33,8 @@ pub(crate) struct Sums {
     pub offered: Totals,
     /// Of that, what is not reserved.
     pub offered_plain: Totals,
+    /// Of that, what is on no disk of its own: what is free for claims, too.
+    pub offered_open: Totals,
 }
 
 impl Sums {
@@ -235,6 +237,7 @@ impl Tree {
             change(&mut to.reserved, by.reserved);
             change(&mut to.offered, by.offered);
             change(&mut to.offered_plain, by.offered_plain);
+            change(&mut to.offered_open, by.offered_open);
         };
         apply(&mut self.state_mut(at).own);
         let mut next = at;

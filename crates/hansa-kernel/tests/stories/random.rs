@@ -9,7 +9,7 @@ use crate::world::*;
 use hansa_kernel::{AgentOrder, Command, Record};
 use hansa_model::agent::{GroupReport, Hello};
 use hansa_model::framework::*;
-use hansa_model::resources::{GpuDemand, PortDemand};
+use hansa_model::resources::{GpuDemand, MIB, PortDemand};
 use hansa_model::role::Bound;
 use hansa_model::scheduler::{Call, Placement};
 use hansa_model::spec::{GroupSpec, Launch, TaskSpec};
@@ -101,7 +101,7 @@ fn asked() -> impl Strategy<Value = Asked> {
     prop_oneof![
         6 => (0..3u8, select(vec![0, 5_000, 200_000])).prop_map(|(role, timeout_ms)| Asked::Subscribe { role, timeout_ms }),
         2 => Just(Asked::HangUp),
-        12 => (any::<u8>(), 0..9u8).prop_map(|(offer, what)| Asked::Accept { offer, what }),
+        12 => (any::<u8>(), 0..12u8).prop_map(|(offer, what)| Asked::Accept { offer, what }),
         2 => (any::<u8>(), 0..9_000u64).prop_map(|(offer, refuse_ms)| Asked::Decline { offer, refuse_ms }),
         6 => any::<u8>().prop_map(Asked::Acknowledge),
         2 => any::<u8>().prop_map(Asked::Kill),
@@ -123,7 +123,7 @@ fn op() -> impl Strategy<Value = Op> {
         20 => (0..3u8, asked()).prop_map(|(framework, asked)| Op::Framework(framework, asked)),
         8 => launched().prop_map(Op::Says),
         1 => (0..5u8, any::<u8>()).prop_map(|(agent, which)| Op::ExecutorEnded(agent, which)),
-        1 => (0..5u8, 0..4u8).prop_map(|(agent, what)| Op::Operator(agent, what)),
+        1 => (0..5u8, 0..6u8).prop_map(|(agent, what)| Op::Operator(agent, what)),
         3 => (0..5u8).prop_map(Op::Disconnect),
         1 => (0..5u8, 0..90_000u64).prop_map(|(agent, ms)| Op::Leaving(agent, ms)),
         4 => (0..5u8).prop_map(Op::Contact),
@@ -264,6 +264,7 @@ fn run(world: &mut World, op: Op) -> String {
                     1 => Default::default(),
                     _ => "cpus:5;mem:4096;disk:10;gpus:3;ports:[31000-31009]".parse().unwrap(),
                 },
+                parts: parts_set_apart(size),
                 stop_deadline_ms: (size == 2).then_some(7000),
                 groups: reports.iter().map(group).chain(launched_groups(world, &launched)).collect(),
                 executors: launched_executors(world, &launched),
@@ -369,6 +370,31 @@ fn launched_executors(world: &World, said: &[Launched]) -> Vec<ExecutorReport> {
         .collect()
 }
 
+/// What an agent's configuration sets apart, of what it has.
+fn parts_set_apart(size: u8) -> Vec<Part> {
+    let fixed = |amount: Amount| {
+        let mut part = reserved("dev", amount);
+        part.reservations[0].fixed = true;
+        part
+    };
+    let on = |source: DiskSource, mib: u64| Part {
+        source: Some(source),
+        amount: Amount { disk: mib * MIB, ..Amount::default() },
+        ..Part::default()
+    };
+    let ports = hansa_model::resources::PortSet::from_ranges([(31_008, 31_009)]);
+    let mount = |mib| on(DiskSource::Mount("/m".into()), mib);
+    match size {
+        2 => vec![fixed(Amount { gpus: 1, ports, ..amount(1500, 500) }), mount(3)],
+        3 => vec![fixed(amount(1000, 500)), mount(3), on(DiskSource::Path("/p".into()), 4)],
+        4 => vec![
+            mount(5),
+            Part { reservations: fixed(amount(0, 0)).reservations, ..on(DiskSource::Path("/p".into()), 4) },
+        ],
+        _ => Vec::new(),
+    }
+}
+
 /// Some operation on reservations; `offered` is what there is.
 fn operation(what: u8, offered: &[Part]) -> Operation {
     let disk = Amount { disk: 2 * hansa_model::resources::MIB, ..Amount::default() };
@@ -382,6 +408,20 @@ fn operation(what: u8, offered: &[Part]) -> Operation {
         2 => Operation::Unreserve {
             parts: offered.iter().filter(|part| part.role().is_some() && !is_volume(part)).cloned().collect(),
         },
+        4 => {
+            let disk = offered.iter().find(|part| part.source.is_some() && !is_volume(part));
+            let disk = disk.cloned().unwrap_or_else(|| parts_set_apart(2).remove(1));
+            let reservations =
+                [disk.reservations.clone(), reserved("dev/x", amount(0, 0)).reservations].concat();
+            Operation::Reserve { parts: vec![Part { reservations, ..disk }] }
+        }
+        5 => {
+            let disk = |part: &&Part| part.source.is_some() && part.role().is_some() && !is_volume(part);
+            let volumes = offered.iter().filter(disk).take(1).cloned();
+            Operation::Create {
+                parts: volumes.map(|part| Part { volume: Some(volume.clone()), ..part }).collect(),
+            }
+        }
         _ if offered.is_empty() => Operation::Destroy { parts: vec![Part { volume: Some(volume), ..kept }] },
         _ => Operation::Destroy { parts: offered.iter().filter(is_volume).cloned().collect() },
     }

@@ -507,8 +507,15 @@ fn part(part: &hansa_model::framework::Part) -> String {
     if amount.gpus > 0 {
         text += &format!(" gpus {}", amount.gpus);
     }
+    if let Some(source) = &part.source {
+        text += &format!(" on {}", source.root());
+    }
     for reservation in &part.reservations {
-        text += &format!(" ({})", reservation.role);
+        text += &if reservation.fixed {
+            format!(" (={})", reservation.role)
+        } else {
+            format!(" ({})", reservation.role)
+        };
     }
     if let Some(volume) = &part.volume {
         text += &format!(" [{}]", volume.id);

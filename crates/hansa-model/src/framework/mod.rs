@@ -23,7 +23,7 @@ pub use call::{
 pub use event::{FrameworkEvent, FrameworkStatus, FrameworkUpdate, Offer, Source};
 pub use explain::{FilterInForce, FrameworkExplanation, LastOffer, OfferObstacle, RoleStanding};
 pub use launch::{ExecutorReport, ExecutorRun, FrameworkLaunch, FrameworkTask};
-pub use parts::{Amount, Part, PersistentVolume, Reservation};
+pub use parts::{Amount, DiskSource, Part, PersistentVolume, Reservation};
 pub use raw::Raw;
 
 use crate::id::{FrameworkId, RoleName};

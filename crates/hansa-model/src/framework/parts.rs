@@ -1,8 +1,8 @@
 //! Pieces of machines as offers and tasks speak of them.
 //!
 //! An [`Amount`] is a quantity without names for devices: what is offered and asked for. A [`Part`] is an amount together
-//! with whom it is kept for: nobody, or a role by a stack of [`Reservation`]s; and perhaps what lies on it, a
-//! [`PersistentVolume`].
+//! with whom it is kept for: nobody, or a role by a stack of [`Reservation`]s; on which disk it is, if that is one of its
+//! own, a [`DiskSource`]; and perhaps what lies on it, a [`PersistentVolume`].
 
 use crate::id::RoleName;
 use crate::resources::{Kind, NotEnough, PortSet, Resources, WHOLE_GPU};
@@ -117,6 +117,35 @@ pub struct Reservation {
     pub fixed: bool,
 }
 
+/// A disk of a machine besides the one that its agent works on. It is offered by itself and never taken for ordinary disk:
+/// whoever does not ask for this very disk does not get it. A root that is not absolute is seen from the agent's directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskSource {
+    /// A directory, by its root: volumes share what there is.
+    Path(String),
+    /// A file system, by the directory that it is mounted at: somebody has all of it, or nobody.
+    Mount(String),
+}
+
+impl DiskSource {
+    /// The directory.
+    pub fn root(&self) -> &str {
+        match self {
+            DiskSource::Path(root) | DiskSource::Mount(root) => root,
+        }
+    }
+}
+
+impl std::fmt::Display for DiskSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DiskSource::Path(root) => write!(f, "PATH disk {root}"),
+            DiskSource::Mount(root) => write!(f, "MOUNT disk {root}"),
+        }
+    }
+}
+
 /// A directory on reserved disk that outlives the tasks which use it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PersistentVolume {
@@ -135,6 +164,10 @@ pub struct PersistentVolume {
 pub struct Part {
     /// The stack of reservations, the innermost last; empty: anybody may have it.
     pub reservations: Vec<Reservation>,
+    /// The disk that it is on; then the amount is disk only. None: whatever the machine has, of disk that which its agent
+    /// works on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<DiskSource>,
     /// What lies on it; then the amount is disk only, and is used as a whole or not at all.
     pub volume: Option<PersistentVolume>,
     /// How much.
@@ -144,7 +177,7 @@ pub struct Part {
 impl Part {
     /// An amount that anybody may have.
     pub fn unreserved(amount: Amount) -> Self {
-        Self { reservations: Vec::new(), volume: None, amount }
+        Self { amount, ..Self::default() }
     }
 
     /// The role that it is kept for; None: nobody's.
@@ -152,9 +185,31 @@ impl Part {
         self.reservations.last().map(|reservation| &reservation.role)
     }
 
-    /// Whether it is kept for the same, and the same lies on it.
+    /// Whether it is what its machine has for everybody: kept for nobody, and on no disk of its own.
+    pub fn is_open(&self) -> bool {
+        self.reservations.is_empty() && self.source.is_none()
+    }
+
+    /// Whether it is used as a whole or not at all: a volume, or a disk that cannot be divided.
+    pub fn is_whole(&self) -> bool {
+        self.volume.is_some() || matches!(self.source, Some(DiskSource::Mount(_)))
+    }
+
+    /// Whether it is kept for the same, on the same disk, and the same lies on it.
     pub fn is_like(&self, other: &Part) -> bool {
-        self.reservations == other.reservations && self.volume == other.volume
+        self.reservations == other.reservations && self.source == other.source && self.volume == other.volume
+    }
+
+    /// What a machine's configuration says of it, which nobody else can change: for whom it was kept first, and on which
+    /// disk it is. None: nothing.
+    pub fn origin(&self) -> Option<Part> {
+        let fixed = self.reservations.first().filter(|reservation| reservation.fixed);
+        let origin = Part {
+            reservations: fixed.cloned().into_iter().collect(),
+            source: self.source.clone(),
+            ..Part::default()
+        };
+        (!origin.is_open()).then_some(origin)
     }
 }
 
@@ -167,19 +222,29 @@ pub fn sum(parts: &[Part]) -> Amount {
     sum
 }
 
+/// The sum of those parts that are configured like this: see [`Part::origin`]. On a disk of its own only disk counts.
+pub fn sum_of(parts: &[Part], origin: &Part) -> Amount {
+    let mut sum = Amount::default();
+    for part in parts.iter().filter(|part| part.is_like(origin)) {
+        sum.add(&part.amount);
+    }
+    if origin.source.is_some() { Amount { disk: sum.disk, ..Amount::default() } } else { sum }
+}
+
 /// Whether all of `some` can be taken from `parts`, like from like.
 pub fn contain(parts: &[Part], some: &[Part]) -> Result<(), NotEnough> {
     let mut left = parts.to_vec();
     take(&mut left, some)
 }
 
-/// Takes `some` from `parts`, like from like, all or nothing. Parts that nothing is left of go; a volume is taken whole.
+/// Takes `some` from `parts`, like from like, all or nothing. Parts that nothing is left of go; what is
+/// whole is taken whole.
 pub fn take(parts: &mut Vec<Part>, some: &[Part]) -> Result<(), NotEnough> {
     let mut left = parts.clone();
     for part in some.iter().filter(|part| !part.amount.is_empty()) {
         let from = left
             .iter_mut()
-            .find(|other| other.is_like(part) && (part.volume.is_none() || other.amount == part.amount));
+            .find(|other| other.is_like(part) && (!part.is_whole() || other.amount == part.amount));
         match from {
             Some(from) => from.amount.take(&part.amount)?,
             None => return Err(NotEnough(first_kind(&part.amount))),
@@ -190,10 +255,10 @@ pub fn take(parts: &mut Vec<Part>, some: &[Part]) -> Result<(), NotEnough> {
     Ok(())
 }
 
-/// Adds `some` to `parts`, like to like; volumes stay by themselves.
+/// Adds `some` to `parts`, like to like; what is whole stays by itself.
 pub fn give(parts: &mut Vec<Part>, some: &[Part]) {
     for part in some.iter().filter(|part| !part.amount.is_empty()) {
-        match parts.iter_mut().find(|other| other.is_like(part) && part.volume.is_none()) {
+        match parts.iter_mut().find(|other| other.is_like(part) && !part.is_whole()) {
             Some(to) => to.amount.add(&part.amount),
             None => parts.push(part.clone()),
         }
@@ -221,7 +286,7 @@ mod tests {
     fn kept(role: &str, amount: Amount) -> Part {
         let reservation =
             Reservation { role: role.into(), principal: None, labels: Vec::new(), fixed: false };
-        Part { reservations: vec![reservation], volume: None, amount }
+        Part { reservations: vec![reservation], amount, ..Part::default() }
     }
 
     #[test]
@@ -246,6 +311,39 @@ mod tests {
         take(&mut parts, std::slice::from_ref(&part)).unwrap();
         give(&mut parts, std::slice::from_ref(&part));
         assert_eq!(parts, [kept("a", disk(5)), part]);
+    }
+
+    #[test]
+    fn disks_of_their_own_are_like_no_other() {
+        let disk = |disk| Part::unreserved(Amount { disk, ..Amount::default() });
+        let on = |source: DiskSource, size| Part { source: Some(source), ..disk(size) };
+        let path = |size| on(DiskSource::Path("/d".into()), size);
+        let mount = |size| on(DiskSource::Mount("/d".into()), size);
+        let mut parts = vec![path(10), mount(10)];
+        assert!(take(&mut parts, &[disk(1)]).is_err(), "whoever asks for disk gets none of these");
+        assert!(take(&mut parts, &[mount(9)]).is_err(), "all of it or nothing");
+        take(&mut parts, &[path(4), mount(10)]).unwrap();
+        give(&mut parts, &[path(1), disk(3)]);
+        assert_eq!(parts, [path(7), disk(3)]);
+        give(&mut parts, &[mount(10), mount(10)]);
+        assert!(take(&mut parts, &[mount(20)]).is_err(), "two of them are not one twice as large");
+        let text = serde_json::to_string(&mount(1)).unwrap();
+        assert!(text.contains(r#""source":{"mount":"/d"}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Part>(&text).unwrap(), mount(1));
+        assert!(!serde_json::to_string(&disk(1)).unwrap().contains("source"));
+    }
+
+    #[test]
+    fn what_the_configuration_says_of_a_part() {
+        let mut part = kept("a", cpus(5));
+        assert_eq!((part.origin(), Part::unreserved(cpus(5)).origin()), (None, None));
+        part.reservations[0].fixed = true;
+        let origin = Part { amount: Amount::default(), ..part.clone() };
+        part.reservations.extend(kept("a/b", cpus(5)).reservations);
+        assert_eq!(part.origin(), Some(origin));
+        let source = Some(DiskSource::Path("/d".into()));
+        let on = Part { source: source.clone(), ..kept("b", Amount { disk: 5, ..Amount::default() }) };
+        assert_eq!(on.origin(), Some(Part { source, ..Part::default() }));
     }
 
     #[test]

@@ -215,7 +215,10 @@ impl Stage {
                 Output::ToExecutor { container, stream, event } => {
                     format!("tell {container}@{stream} {}", show_event(&event))
                 }
-                Output::RemoveVolume { role, id } => format!("remove volume {role}/{id}"),
+                Output::RemoveVolume { role, id, source } => match source {
+                    Some(source) => format!("remove volume {role}/{id} on the {source}"),
+                    None => format!("remove volume {role}/{id}"),
+                },
                 Output::RemoveSandbox { task } => format!("remove sandbox {task}"),
                 Output::RunProbe(order) => match &order.target {
                     ProbeTarget::Tcp { host, port } => {
@@ -293,7 +296,7 @@ fn show_record(record: &Record) -> String {
             line
         }
         Record::ExecutorEnded { container, .. } => format!("store ended {container}"),
-        Record::Volume { role, id } => format!("store volume {role}/{id}"),
+        Record::Volume { role, id, .. } => format!("store volume {role}/{id}"),
         Record::VolumeRemoved { role, id } => format!("store volume removed {role}/{id}"),
         Record::Released(released) => format!("store released {}", released.instance),
         Record::SandboxRemoved { instance } => format!("store sandbox removed {instance}"),

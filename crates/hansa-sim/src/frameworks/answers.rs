@@ -120,13 +120,21 @@ impl World {
             }
             (Some(volume), _) => wanted.push(volume),
             (None, 0) => {
-                let framework = &mut self.frameworks[number];
                 let disk = Amount { disk: 8 * MIB, ..Amount::default() };
-                let kept = framework.kept(disk);
+                // Of a disk of its own, if there is one: all of it, if it cannot be divided.
+                let source = offer.parts.iter().find(|part| part.source.is_some());
+                let from = source.cloned().unwrap_or_else(|| Part::unreserved(disk.clone()));
+                let amount = if from.is_whole() { from.amount.clone() } else { disk };
+                let framework = &mut self.frameworks[number];
+                let kept = match from.role() {
+                    Some(_) => Part { amount, ..from },
+                    None => Part { source: from.source, ..framework.kept(amount) },
+                };
                 let id = framework.new_name("v");
                 let volume = PersistentVolume { id, principal: None, container_path: "data".into() };
                 let volume = Part { volume: Some(volume), ..kept.clone() };
                 operations.push(Operation::Reserve { parts: vec![kept] });
+                // (What is reserved already is not reserved again: that is dropped.)
                 operations.push(Operation::Create { parts: vec![volume.clone()] });
                 wanted.push(volume);
             }
@@ -196,6 +204,6 @@ impl Framework {
     fn kept(&mut self, amount: Amount) -> Part {
         let labels = vec![("of".to_owned(), Some(self.new_name("r")))];
         let reservation = Reservation { role: self.role(), principal: None, labels, fixed: false };
-        Part { reservations: vec![reservation], volume: None, amount }
+        Part { reservations: vec![reservation], amount, ..Part::default() }
     }
 }

@@ -11,7 +11,9 @@ impl World {
     /// What must hold of frameworks whenever the master has moved.
     pub fn check_frameworks(&mut self) {
         let offers = || self.offered_twice().or_else(|| self.never_ends());
-        let found = offers().or_else(|| self.kept_is_confused()).or_else(|| self.not_repeated());
+        let set_apart = || self.set_apart_is_confused().or_else(|| self.disk_is_divided());
+        let found = offers().or_else(|| self.kept_is_confused()).or_else(set_apart);
+        let found = found.or_else(|| self.not_repeated());
         if let Some(what) = found {
             self.broke(what);
         }

@@ -35,12 +35,17 @@ fn options(flags: &Flags) -> Result<Options, String> {
     options.insecure = true;
     options.verbosity = Some(crate::logging::verbosity());
     options.hostname = flags.text("hostname").map(str::to_owned);
-    if let Some(text) = flags.text("resources") {
-        let said = Said::read(text).map_err(|why| format!("Failed to determine agent resources: {why}"))?;
+    let default_role = flags.text("default_role").unwrap_or("*");
+    if flags.text("resources").is_some() || default_role != "*" {
+        let wrong = |why| format!("Failed to determine agent resources: {why}");
+        let mut said = Said::read(flags.text("resources").unwrap_or_default()).map_err(wrong)?;
         for warning in &said.warnings {
             output::note(&format!("warning: --resources: {warning}"));
         }
-        options.resources = Some(said.on(hansa_agent::whole_machine(Path::new(work_dir))));
+        let resources = said.on(hansa_agent::whole_machine(Path::new(work_dir)));
+        said.keep_rest(default_role, &resources).map_err(wrong)?;
+        options.resources = Some(resources);
+        options.parts = said.parts;
     }
     options.attributes = attributes(flags.text("attributes").unwrap_or_default())?.into_iter().collect();
     if let Some(domain) = flags.json("domain") {
@@ -143,6 +148,21 @@ mod tests {
             assert!(read(&["--work_dir=/w", wrong]).is_err(), "{wrong}");
         }
         assert!(read(&["--work_dir=/w", "--master=h:1", "--domain={}"]).is_err());
+        assert!(read(&["--work_dir=/w", "--master=h:1", "--default_role=a b"]).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_for_roles_is_told_apart() {
+        let parts = |words: &[&str]| {
+            let words = [
+                &["--work_dir=/w", "--master=h:1", "--resources=cpus:1;mem:1;disk:1;ports:[];cpus(db):1"],
+                words,
+            ];
+            read(&words.concat()).unwrap().parts
+        };
+        assert_eq!(parts(&[]).len(), 1);
+        assert_eq!(parts(&["--default_role=db"])[0].amount.cpus_milli, 2000);
+        assert_eq!(parts(&["--default_role=web"]).len(), 2);
     }
 
     #[test]

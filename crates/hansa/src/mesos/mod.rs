@@ -10,7 +10,7 @@
 mod agent;
 mod flags;
 mod master;
-mod resources;
+pub mod resources;
 mod tables;
 mod units;
 

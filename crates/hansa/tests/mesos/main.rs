@@ -19,6 +19,7 @@
 //! | A.3 | ACCEPT and its operations | [`operations`] |
 //! | A.4 | offers, filters, who is offered what | [`offers`], [`sharing`] |
 //! | A.5 | persistent volumes, reservations | [`volumes`] |
+//! | A.4, A.5 | what agents keep for roles, and disks of their own (clusters of our own only) | [`configured`] |
 //! | A.6 | tasks' lives, reconciliation; machines that are lost (clusters of our own only) | [`tasks`], [`loss`] |
 //! | A.7 | what tasks may ask for; containers inside of containers | [`containers`], [`features`], [`nested`] |
 //! | A.8 | executors | [`executors`] |
@@ -35,6 +36,7 @@ mod agents;
 mod apart;
 mod calls;
 mod checks;
+mod configured;
 mod containers;
 mod executors;
 mod features;
@@ -108,6 +110,8 @@ const SECTIONS: &[(&str, &[Case])] = &[
     ("A.4", offers::CASES),
     ("A.4", sharing::CASES),
     ("A.5", volumes::CASES),
+    // Each name says which of them.
+    ("", configured::CASES),
     ("C.5", checks::CASES),
     ("C.4", streams::CASES),
     ("C.2", lenient::CASES),

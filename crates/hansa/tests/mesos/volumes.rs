@@ -174,6 +174,6 @@ async fn sources(world: &World) {
     let mut disk = reserved("mounted", scalar("disk", 64.0));
     disk["disk"] = json!({"source": {"type": "MOUNT", "mount": {"root": "/mnt/some"}}});
     let answer = operate(world, &of("RESERVE_RESOURCES", &agent, &[disk])).await;
-    // Well said, but there is none; or it is not supported, and said so.
-    assert!(answer.status() == 409 || answer.text().contains("not supported"), "{}", answer.text());
+    // Well said, but there is none.
+    assert!(answer.status() == 409 && answer.text().contains("MOUNT disk /mnt/some"), "{}", answer.text());
 }

@@ -21,7 +21,8 @@ use std::sync::Arc;
 pub(super) fn write(shell: &Shell) -> Value {
     let config = shell.node.config();
     let (frameworks, completed) = frameworks(shell);
-    let own = agent_info::parts(&config.resources);
+    let own = agent_info::parts(config);
+    let unreserved: Vec<Part> = own.iter().filter(|part| part.role().is_none()).cloned().collect();
     let mut state = json!({
         "version": agent_info::VERSION,
         "start_time": shell.started_at.0 as f64 / 1_000.0,
@@ -30,10 +31,10 @@ pub(super) fn write(shell: &Shell) -> Value {
         "hostname": config.hostname,
         "capabilities": CAPABILITIES,
         "resources": legacy::resources_of(&own),
-        "reserved_resources": {},
-        "unreserved_resources": legacy::resources_of(&own),
-        "reserved_resources_full": {},
-        "unreserved_resources_full": legacy::full(&own),
+        "reserved_resources": legacy::reserved(&own),
+        "unreserved_resources": legacy::unreserved(&own),
+        "reserved_resources_full": legacy::reserved_full(&own),
+        "unreserved_resources_full": legacy::full(&unreserved),
         "attributes": legacy::attributes(&config.attributes),
         "master_hostname": about::master_host(shell),
         "flags": about::flags(shell),

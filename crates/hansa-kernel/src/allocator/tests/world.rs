@@ -68,7 +68,7 @@ pub(super) fn amount(cpus_milli: u64, mem_mib: u64) -> Amount {
 
 pub(super) fn kept(role: &str, amount: Amount) -> Part {
     let reservation = Reservation { role: role.into(), principal: None, labels: vec![], fixed: false };
-    Part { reservations: vec![reservation], volume: None, amount }
+    Part { reservations: vec![reservation], amount, ..Part::default() }
 }
 
 pub(super) fn cpus(milli: u64) -> Bound {

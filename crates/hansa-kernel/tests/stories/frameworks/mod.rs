@@ -1,6 +1,7 @@
 //! Frameworks: what they ask, and what they hear.
 
 mod accepting;
+mod configured;
 mod executors;
 mod offers;
 mod reserving;
@@ -45,7 +46,7 @@ pub fn open(cpus_milli: u64, mem: u64) -> Part {
 
 pub fn reserved(role: &str, amount: Amount) -> Part {
     let reservation = Reservation { role: role.into(), principal: None, labels: Vec::new(), fixed: false };
-    Part { reservations: vec![reservation], volume: None, amount }
+    Part { reservations: vec![reservation], amount, ..Part::default() }
 }
 
 /// A command task of one CPU and 128 MiB.

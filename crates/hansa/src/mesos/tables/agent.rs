@@ -17,18 +17,23 @@ pub const FLAGS: &[Flag] = &[
     Flag::taken("hostname", Kind::Text, "The agent's name in the cluster; without it the machine's"),
     Flag::taken("master", Kind::Text, "The master: host:port, or file:///path of a file with it"),
     Flag::taken("work_dir", Kind::Text, "Where the agent's id, sandboxes, images and volumes are"),
-    Flag::taken("resources", Kind::Text, "What is offered: 'cpus:4;mem:8192;ports:[31000-32000]', or JSON"),
+    Flag::taken(
+        "resources",
+        Kind::Text,
+        "What is offered: 'cpus:4;mem:8192;ports:[31000-32000];cpus(role):2' (kept for a role), or JSON, which can also \
+         name PATH and MOUNT disks",
+    ),
+    Flag::taken(
+        "default_role",
+        Kind::Text,
+        "The role that everything is kept for that --resources names none for",
+    ),
     Flag::taken("attributes", Kind::Text, "What constraints can ask for: 'rack:r1;ssd:yes'"),
     Flag::taken("gc_delay", Kind::Time, "How long sandboxes of ended tasks are kept at most"),
     Flag::taken(
         "docker_config",
         Kind::Json,
         "Logins for image registries, as Docker's configuration has them",
-    ),
-    Flag::moot(
-        "default_role",
-        Kind::Text,
-        "resources are everybody's; reserve them for a role with RESERVE_RESOURCES",
     ),
     Flag::moot("containerizers", Kind::Text, BOTH),
     Flag::moot("image_providers", Kind::Text, BOTH),

@@ -130,13 +130,14 @@ pub(super) enum Detail {
     Summary,
 }
 
-/// A machine's resources without what is reserved on it.
+/// A machine's resources without what is reserved on it: what anybody may have, and disks of their own.
 pub(in super::super) fn unreserved(agent: &Agent) -> Vec<Part> {
     let mut left = Amount::offerable(&agent.view.total);
     for part in &agent.view.reserved {
         left = left.without(&part.amount);
     }
-    vec![Part::unreserved(left)]
+    let disks = agent.view.reserved.iter().filter(|part| part.role().is_none()).cloned();
+    std::iter::once(Part::unreserved(left)).chain(disks).collect()
 }
 
 /// A machine of the picture.
@@ -173,7 +174,7 @@ pub(super) fn agent<'a>(
         used_resources: sum(&used_parts),
         offered_resources: sum(&offered_parts),
         reserved_resources: reserved.iter().map(|(role, parts)| (*role, sum(parts))).collect(),
-        unreserved_resources: total.without(&view.reserved),
+        unreserved_resources: total.without(&reserved.values().flatten().cloned().collect::<Vec<_>>()),
         resources: total,
         active: view.state == AgentState::Active,
         deactivated: matches!(view.state, AgentState::Deactivated | AgentState::Draining),

@@ -261,7 +261,8 @@ pub(super) fn frameworks(picture: &Picture) -> response::GetFrameworks {
 /// Everything that a machine has.
 fn total(agent: &Agent) -> Vec<Part> {
     let mut all = unreserved(agent);
-    hansa_model::framework::parts::give(&mut all, &agent.view.reserved);
+    let reserved = agent.view.reserved.iter().filter(|part| part.role().is_some()).cloned();
+    hansa_model::framework::parts::give(&mut all, &reserved.collect::<Vec<_>>());
     all
 }
 
