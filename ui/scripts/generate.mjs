@@ -10,8 +10,8 @@ const files = [
 ];
 
 /** Words that say nothing about the type. */
-const silent = new Set(["description", "minimum", "maximum", "minLength", "maxLength", "default", "format", "pattern", "example"]);
-const spoken = new Set(["$ref", "type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf", "oneOf"]);
+const silent = new Set(["description", "minimum", "maximum", "minLength", "maxLength", "default", "format", "pattern", "example", "minItems", "maxItems", "contentMediaType", "contentSchema"]);
+const spoken = new Set(["$ref", "type", "properties", "required", "additionalProperties", "items", "prefixItems", "enum", "const", "anyOf", "oneOf"]);
 
 const plain = { string: "string", integer: "number", number: "number", boolean: "boolean", null: "null" };
 
@@ -46,6 +46,7 @@ function typeOf(schema, indent) {
   const each = [schema.type].flat().map((type) => {
     if (type === "object") return objectOf(schema, indent);
     if (type !== "array") return plain[type];
+    if (schema.prefixItems) return `[${schema.prefixItems.map((item) => typeOf(item, indent)).join(", ")}]`;
     const item = schema.items ? typeOf(schema.items, indent) : "unknown";
     return / \| /.test(item) ? `(${item})[]` : `${item}[]`;
   });

@@ -65,9 +65,10 @@ pub struct FrameworkSummary {
     pub tasks: u32,
     /// Offers that it has neither accepted nor declined.
     pub offers: u32,
-    /// What its tasks and executors have.
+    /// What its tasks and executors have; not what it only holds offers of.
     pub allocated: Totals,
-    /// What of the cluster it has and is offered, by the kind it has most of: millionths, not weighted.
+    /// Its share of the cluster: what it has and what it holds offers of, by the kind of which that is most, in millionths,
+    /// not weighted. Offers count because they do where it is decided who is offered something next.
     pub share_ppm: u64,
     /// That kind: `cpus`, `mem`, `disk` or `gpus`; None: it has nothing.
     #[serde(default)]
@@ -126,11 +127,11 @@ pub struct FrameworkRole {
     pub role: RoleName,
     /// The framework wants no offers for it.
     pub suppressed: bool,
-    /// What the framework's tasks and executors have in this role, and what it holds offers of.
+    /// What the framework's tasks and executors have in this role; not what it only holds offers of.
     pub allocated: Totals,
-    /// What of that it only holds offers of.
+    /// What it holds offers of.
     pub offered: Totals,
-    /// The framework's share of the cluster in this role: millionths, as in [`FrameworkSummary::share_ppm`].
+    /// The framework's share of the cluster in this role: of both together, as in [`FrameworkSummary::share_ppm`].
     pub share_ppm: u64,
     /// The role's weight in thousandths.
     pub weight_milli: u64,

@@ -317,7 +317,7 @@ pub struct Task {
     pub exit: Option<Exit>,
 }
 
-/// All roles that are configured or used.
+/// All roles that somebody is in, that have settings, or of which something is reserved; not those that only ever were.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Roles {
     /// By name.
@@ -333,8 +333,11 @@ pub struct RoleStatus {
     /// Its settings.
     #[serde(flatten)]
     pub role: Role,
-    /// What its tasks have.
+    /// What its tasks and executors have. Offers that its frameworks hold are not in it, here and everywhere.
     pub allocated: Totals,
+    /// What its frameworks hold offers of. Whose turn it is next is decided by the share of both together.
+    #[serde(default)]
+    pub offered: Totals,
 }
 
 /// Container images on machines.
@@ -468,8 +471,8 @@ pub enum StreamEvent {
     },
     /// A role's settings or use changed.
     Role(RoleStatus),
-    /// A framework came, went away or changed what it says of itself. Its tasks and offers are those of that moment: they
-    /// change without a frame.
+    /// A framework came, went away or changed what it says of itself; or its tasks or the number of its offers changed,
+    /// which is told once a second at most, without an id.
     Framework(FrameworkSummary),
     /// A framework is gone for ever.
     FrameworkRemoved {

@@ -424,7 +424,7 @@ export interface Schemas {
     disk: number;
     gpus: number[];
     mem: number;
-    ports: number[][];
+    ports: [number, number][];
   };
   /** The same for one of its roles. */
   RoleExplanation: {
@@ -449,12 +449,13 @@ export interface Schemas {
     name?: string;
     weight_milli?: number;
   };
-  /** A role and what its tasks have. */
+  /** A role and what it has. */
   RoleStatus: {
     allocated: Schemas["Totals"];
     guarantee: Schemas["Bound"];
     limit: Schemas["Bound"];
     name: string;
+    offered: Schemas["Totals"];
     weight_milli: number;
   };
   /** All roles. */
@@ -671,7 +672,10 @@ export interface Paths {
     /** The cluster at a glance. */
     get: {
       path: undefined;
-      query: undefined;
+      query: {
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
+      };
       body: undefined;
       answer: Schemas["Cluster"];
     };
@@ -698,17 +702,20 @@ export interface Paths {
       path: {
         deployment: string;
       };
-      query: undefined;
+      query: {
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
+      };
       body: undefined;
       answer: Schemas["Deployment"];
     };
   };
   "/hansa/v1/deployments/{deployment}/{order}": {
-    /** Steers a deployment: `pause`, `resume` or `cancel`. */
+    /** Steers a deployment. */
     post: {
       path: {
         deployment: string;
-        order: string;
+        order: "pause" | "resume" | "cancel";
       };
       query: {
         /** With `cancel`: stop where it is instead of going back. */
@@ -756,6 +763,8 @@ export interface Paths {
         before?: string;
         /** How many at most: 200, and at most 1,000. */
         limit?: number;
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
       };
       body: undefined;
       answer: Schemas["PastEvents"];
@@ -770,6 +779,8 @@ export interface Paths {
       query: {
         /** Also where so many more would go, in `several`. */
         instances?: number;
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
       };
       body: undefined;
       answer: Schemas["Explained"];
@@ -808,7 +819,10 @@ export interface Paths {
       path: {
         framework: string;
       };
-      query: undefined;
+      query: {
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
+      };
       body: undefined;
       answer: Schemas["FrameworkDetail"];
     };
@@ -819,7 +833,10 @@ export interface Paths {
       path: {
         framework: string;
       };
-      query: undefined;
+      query: {
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
+      };
       body: undefined;
       answer: Schemas["FrameworkExplanation"];
     };
@@ -829,10 +846,12 @@ export interface Paths {
     get: {
       path: undefined;
       query: {
-        /** `15m` (what is usual), `3h` or `1d`. */
-        span?: string;
+        /** How far back. */
+        span?: "15m" | "3h" | "1d";
         /** `cluster`, `node:` and an id or host name, `role:` and a name, `service:` and a path, `task:` and an id. */
         of?: string;
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
       };
       body: undefined;
       answer: Schemas["History"];
@@ -845,6 +864,8 @@ export interface Paths {
       query: {
         /** Only on this machine, by id or host name. */
         node?: string;
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
       };
       body: undefined;
       answer: Schemas["Images"];
@@ -890,7 +911,10 @@ export interface Paths {
       path: {
         node: string;
       };
-      query: undefined;
+      query: {
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
+      };
       body: undefined;
       answer: Schemas["Node"];
     };
@@ -901,17 +925,20 @@ export interface Paths {
       path: {
         node: string;
       };
-      query: undefined;
+      query: {
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
+      };
       body: undefined;
       answer: Schemas["DrainPreview"];
     };
   };
   "/hansa/v1/nodes/{node}/{order}": {
-    /** An operator's order about a machine: `deactivate`, `reactivate`, `drain` or `gone`. */
+    /** An operator's order about a machine. */
     post: {
       path: {
         node: string;
-        order: string;
+        order: "deactivate" | "reactivate" | "drain" | "gone";
       };
       query: undefined;
       body: undefined;
@@ -1000,7 +1027,10 @@ export interface Paths {
       path: {
         path: string;
       };
-      query: undefined;
+      query: {
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
+      };
       body: undefined;
       answer: Schemas["Service"];
     };
@@ -1043,7 +1073,10 @@ export interface Paths {
       path: {
         task: string;
       };
-      query: undefined;
+      query: {
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
+      };
       body: undefined;
       answer: Schemas["Task"];
     };
@@ -1098,7 +1131,10 @@ export interface Paths {
       path: {
         task: string;
       };
-      query: undefined;
+      query: {
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
+      };
       body: undefined;
       answer: Schemas["TaskHistory"];
     };
@@ -1108,7 +1144,7 @@ export interface Paths {
     get: {
       path: {
         task: string;
-        stream: string;
+        stream: "stdout" | "stderr";
       };
       query: {
         /** The first byte; negative: from the end. */
@@ -1149,8 +1185,10 @@ export interface Paths {
         path: string;
       };
       query: {
-        /** `15m` (what is usual), `3h` or `1d`. */
-        span?: string;
+        /** How far back. */
+        span?: "15m" | "3h" | "1d";
+        /** Only these fields, separated by commas; `a.b` is a field within a field. */
+        fields?: string;
       };
       body: undefined;
       answer: Schemas["ServiceUsage"];

@@ -24,6 +24,7 @@ const fresh: Role = {
   guarantee: { cpus_milli: null, mem: null, disk: null, gpus_milli: null },
   limit: { cpus_milli: null, mem: null, disk: null, gpus_milli: null },
   allocated: { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 },
+  offered: { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 },
 };
 
 export function Roles({ picture }: { picture: Picture }) {

@@ -17,10 +17,8 @@ pub(super) fn operations() -> Vec<Operation> {
             &["hostname", "state", "tasks", "cpus", "mem", "cpus_used", "mem_used", "registered_at"],
         ),
         get("/hansa/v1/nodes/{node}", "A machine, by id or host name.").gives(200, "Node"),
-        order(
-            "/hansa/v1/nodes/{node}/{order}",
-            "An operator's order about a machine: `deactivate`, `reactivate`, `drain` or `gone`.",
-        ),
+        order("/hansa/v1/nodes/{node}/{order}", "An operator's order about a machine.")
+            .segment("order", &["deactivate", "reactivate", "drain", "gone"]),
         searched(
             page(get("/hansa/v1/services", "Services, by id.").gives(200, "Services"), "id"),
             "id and command",
@@ -47,6 +45,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .gives(200, "Task"),
         get("/hansa/v1/tasks/{task}/logs/{stream}", "A task's `stdout` or `stderr`, from its machine.")
             .gives_text("text/plain")
+            .segment("stream", &["stdout", "stderr"])
             .query("offset", json!({"type": "integer"}), "The first byte; negative: from the end.")
             .query("limit", count(), "Bytes at most.")
             .query("follow", flag(), "Stay open and pass on what comes.")
@@ -57,13 +56,10 @@ pub(super) fn operations() -> Vec<Operation> {
             "id",
         ),
         get("/hansa/v1/deployments/{deployment}", "A deployment under way.").gives(200, "Deployment"),
-        operation(
-            "post",
-            "/hansa/v1/deployments/{deployment}/{order}",
-            "Steers a deployment: `pause`, `resume` or `cancel`.",
-        )
-        .gives(200, "Steered")
-        .query("force", flag(), "With `cancel`: stop where it is instead of going back."),
+        operation("post", "/hansa/v1/deployments/{deployment}/{order}", "Steers a deployment.")
+            .segment("order", &["pause", "resume", "cancel"])
+            .gives(200, "Steered")
+            .query("force", flag(), "With `cancel`: stop where it is instead of going back."),
         get("/hansa/v1/images", "Container images, machine by machine.")
             .query("node", text(), "Only on this machine, by id or host name.")
             .gives(200, "Images"),
@@ -81,7 +77,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .gives(200, "Done"),
         get("/hansa/v1/events", "Server-sent events: each frame's `event` and `data` are a StreamEvent.")
-            .gives_text("text/event-stream")
+            .gives_events("StreamEvent")
             .query("last_event_id", text(), "As the header `Last-Event-ID`: go on after this one.")
             .query("only", text(), "Kinds of frames, separated by commas.")
             .query("usage_every", count(), "Seconds between `usage` frames: 1 to 3,600."),
@@ -110,6 +106,12 @@ fn searched(operation: Operation, where_: &str, labels: &str, sorts: &[&str]) ->
             ),
         )
         .query("sort", text(), &format!("By one of {}; `-` in front: the largest first.", sorts.join(", ")))
+}
+
+/// The first and the last of a range of ports.
+fn range() -> Value {
+    let port = || json!({"type": "integer", "minimum": 0, "maximum": 65_535});
+    json!({"type": "array", "prefixItems": [port(), port()], "items": port(), "minItems": 2, "maxItems": 2})
 }
 
 /// How a machine is.
@@ -155,7 +157,7 @@ pub(super) fn schemas() -> Fields {
                 ("mem", count()),
                 ("disk", count()),
                 ("gpus", list(count())),
-                ("ports", list(list(count()))),
+                ("ports", list(range())),
             ],
         ),
     );
@@ -180,13 +182,14 @@ pub(super) fn schemas() -> Fields {
     put(
         "RoleStatus",
         object(
-            "A role and what its tasks have.",
+            "A role and what it has.",
             [
                 ("name", text()),
                 ("weight_milli", count()),
                 ("guarantee", reference("Bound")),
                 ("limit", reference("Bound")),
                 ("allocated", totals()),
+                ("offered", totals()),
             ],
         ),
     );
@@ -623,7 +626,8 @@ mod tests {
             guarantee: Default::default(),
             limit: Default::default(),
         };
-        let role = crate::hansa::RoleStatus { role, allocated: Totals::default() };
+        let (allocated, offered) = (Totals::default(), Totals::default());
+        let role = crate::hansa::RoleStatus { role, allocated, offered };
         let image = crate::hansa::ImageOnNode {
             node: "n".into(),
             references: vec!["a:1".into()],

@@ -17,8 +17,9 @@ mod schema;
 pub use check::faults;
 pub use page::page;
 
-use schema::{Fields, text};
+use schema::{Fields, one_of, text};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The document of `/hansa/v1`.
 pub fn hansa() -> Value {
@@ -54,6 +55,8 @@ struct Operation {
     path: &'static str,
     summary: &'static str,
     parameters: Vec<Value>,
+    /// What a part of the path may be, where it is not any text.
+    segments: Vec<(&'static str, Value)>,
     body: Option<Value>,
     answer: (u16, &'static str, Value),
     /// Other statuses, each with whether the body is the same; else there is none.
@@ -62,7 +65,16 @@ struct Operation {
 
 fn operation(method: &'static str, path: &'static str, summary: &'static str) -> Operation {
     let answer = (200, "application/json", json!({}));
-    Operation { method, path, summary, parameters: Vec::new(), body: None, answer, others: Vec::new() }
+    Operation {
+        method,
+        path,
+        summary,
+        parameters: Vec::new(),
+        segments: Vec::new(),
+        body: None,
+        answer,
+        others: Vec::new(),
+    }
 }
 
 fn get(path: &'static str, summary: &'static str) -> Operation {
@@ -77,6 +89,12 @@ impl Operation {
     /// A parameter behind the question mark.
     fn query(mut self, name: &str, schema: Value, words: &str) -> Self {
         self.parameters.push(json!({"name": name, "in": "query", "description": words, "schema": schema}));
+        self
+    }
+
+    /// A part of the path is one of these words.
+    fn segment(mut self, name: &'static str, words: &[&str]) -> Self {
+        self.segments.push((name, one_of(words)));
         self
     }
 
@@ -98,6 +116,26 @@ impl Operation {
         self
     }
 
+    /// Answers with a stream of server-sent events whose names and data are these.
+    fn gives_events(mut self, schema: &str) -> Self {
+        let mut stream = text();
+        stream["contentMediaType"] = json!("text/event-stream");
+        stream["contentSchema"] = reference(schema);
+        self.answer = (200, "text/event-stream", stream);
+        self
+    }
+
+    /// Whether `fields` cuts the answer: every JSON of Hansa's own API, but not the documents.
+    fn takes_fields(&self) -> bool {
+        let (_, media, schema) = &self.answer;
+        let named = self.parameters.iter().any(|parameter| parameter["name"] == "fields");
+        self.method == "get"
+            && self.path.starts_with("/hansa/v1/")
+            && *media == "application/json"
+            && *schema != reference("Document")
+            && !named
+    }
+
     /// Answers without a body.
     fn gives_nothing(mut self, status: u16) -> Self {
         self.answer = (status, "", Value::Null);
@@ -116,12 +154,21 @@ impl Operation {
         self
     }
 
-    fn show(self, error: &str) -> Value {
+    fn show(mut self, error: &str) -> Value {
+        if self.takes_fields() {
+            let words = "Only these fields, separated by commas; `a.b` is a field within a field.";
+            self = self.query("fields", text(), words);
+        }
+        let segments: BTreeMap<&str, Value> = self.segments.drain(..).collect();
         let mut parameters: Vec<Value> = self
             .path
             .split('/')
             .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-            .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}}))
+            .map(|name| {
+                let any = || json!({"type": "string", "minLength": 1});
+                let schema = segments.get(name).cloned().unwrap_or_else(any);
+                json!({"name": name, "in": "path", "required": true, "schema": schema})
+            })
             .collect();
         parameters.extend(self.parameters);
         let (status, media, schema) = self.answer;
@@ -213,7 +260,7 @@ mod tests {
             for name in &used {
                 assert!(known.contains_key(*name), "{name}");
             }
-            for name in known.keys().filter(|name| *name != "StreamEvent") {
+            for name in known.keys() {
                 assert!(used.contains(name.as_str()), "nothing refers to {name}");
             }
         }

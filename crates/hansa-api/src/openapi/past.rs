@@ -3,13 +3,15 @@
 use super::hansa::{page, time, totals};
 use super::schema::{Fields, count, flag, list_of, object, one_of, or_null, text};
 use super::{Operation, get, reference};
+use crate::series::Span;
 use serde_json::{Value, json};
 
 pub(super) fn operations() -> Vec<Operation> {
     let node = |operation: Operation| {
         operation.query("node", text(), "The machine, for a task that the master has forgotten.")
     };
-    let span = |operation: Operation| operation.query("span", text(), "`15m` (what is usual), `3h` or `1d`.");
+    let spans = Span::ALL.map(Span::name);
+    let span = |operation: Operation| operation.query("span", one_of(&spans), "How far back.");
     vec![
         get("/hansa/v1/docs", "This document as a page to read.").gives_text("text/html"),
         get("/hansa/v1/tasks/{task}/history", "The states that a task was in, also while it is remembered.")

@@ -4,6 +4,7 @@
 //! The id stands on the last frame of a batch: whoever reads half a batch and comes back gets it whole.
 
 mod frames;
+mod standing;
 
 use super::error::ApiError;
 use super::extract::Query;
@@ -19,6 +20,7 @@ use hansa_model::AgentId;
 use hansa_model::agent::Usage;
 use hansa_model::event::Published;
 use serde::Deserialize;
+use standing::Standing;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -97,6 +99,8 @@ struct Feed {
     /// What was heard since the last `usage` frames, where they are not sent at once.
     newest: BTreeMap<AgentId, Usage>,
     ticks: Option<Interval>,
+    /// Frameworks whose offers or tasks changed, if frames of frameworks are wanted.
+    standing: Standing,
     _counted: EventStream,
 }
 
@@ -118,7 +122,8 @@ impl Feed {
         });
         let counted = master.metrics().event_stream();
         let newest = BTreeMap::new();
-        Self { published: master.subscribe(), master, kinds, out, usage, newest, ticks, _counted: counted }
+        let (published, standing) = (master.subscribe(), Standing::default());
+        Self { published, master, kinds, out, usage, newest, ticks, standing, _counted: counted }
     }
 
     async fn run(mut self, resume: Option<u64>) {
@@ -153,6 +158,7 @@ impl Feed {
                     }
                 }
                 () = tick(&mut self.ticks) => self.send_usage().await?,
+                () = self.standing.tick() => self.send_standing().await?,
             }
             // What happens meanwhile goes together.
             tokio::time::sleep(PAUSE).await;
@@ -162,10 +168,16 @@ impl Feed {
     /// Begins, or begins anew, after `resume` if everything since is still held.
     async fn begin(&mut self, resume: Option<u64>) -> Result<(), Gone> {
         let look = |model: &crate::read_model::ReadModel| {
-            (model.index(), resume.and_then(|index| model.since(index)))
+            let missed = resume.and_then(|index| model.since(index));
+            let standing = match self.kinds.frameworks {
+                true => Standing::begin(model, missed.is_some()),
+                false => Standing::default(),
+            };
+            (model.index(), missed, standing)
         };
-        let ((index, missed), published) = self.master.subscribe_with(look);
+        let ((index, missed, standing), published) = self.master.subscribe_with(look);
         self.published = published;
+        self.standing = standing;
         match missed {
             Some(missed) => self.send_batch(&missed).await,
             None => self.send(&StreamEvent::Resync { index }, Some(index)).await,
@@ -191,9 +203,20 @@ impl Feed {
             let model = self.master.read();
             frames(&model, batch, &self.kinds)
         };
+        if self.kinds.frameworks {
+            self.standing.notice(batch);
+        }
         let last = frames.len();
         for (at, frame) in frames.iter().enumerate() {
             self.send(frame, (at + 1 == last).then_some(index)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_standing(&mut self) -> Result<(), Gone> {
+        let frames = self.standing.frames(&self.master.read());
+        for frame in frames {
+            self.send(&frame, None).await?;
         }
         Ok(())
     }

@@ -243,7 +243,7 @@ fn role(model: &ReadModel, framework: &Framework, standing: &kernel::RoleStandin
     FrameworkRole {
         role: RoleName::clone(&standing.role),
         suppressed: standing.suppressed,
-        allocated: standing.allocated,
+        allocated: without(standing.allocated, offered),
         offered,
         share_ppm: standing.share_ppm,
         weight_milli: standing.weight_milli,
@@ -292,7 +292,17 @@ pub(super) fn capacity(model: &ReadModel) -> Totals {
     reached.fold(Totals::default(), |sum, agent| add(sum, Totals::of(&agent.view.total)))
 }
 
-fn add(one: Totals, other: Totals) -> Totals {
+/// Zero where it would be less: the two are of different moments.
+fn without(whole: Totals, part: Totals) -> Totals {
+    Totals {
+        cpus_milli: whole.cpus_milli.saturating_sub(part.cpus_milli),
+        mem: whole.mem.saturating_sub(part.mem),
+        disk: whole.disk.saturating_sub(part.disk),
+        gpus_milli: whole.gpus_milli.saturating_sub(part.gpus_milli),
+    }
+}
+
+pub(super) fn add(one: Totals, other: Totals) -> Totals {
     Totals {
         cpus_milli: one.cpus_milli + other.cpus_milli,
         mem: one.mem + other.mem,

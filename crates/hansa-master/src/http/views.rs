@@ -1,15 +1,17 @@
 //! The picture in the words of Hansa's own API.
 
+use super::frameworks;
 use crate::Master;
 use crate::read_model::{Agent, ReadModel, STATES, app_of, framework_of};
 use axum::Json;
 use axum::extract::State;
 use hansa_api::hansa::{Cluster, Health, Node, RoleStatus, Service, Task};
-use hansa_model::Timestamp;
 use hansa_model::app::AppSpec;
 use hansa_model::event::{AgentState, AppView, RoleView, TaskView};
+use hansa_model::framework::parts;
 use hansa_model::role::Totals;
 use hansa_model::spec::{Command, Origin};
+use hansa_model::{RoleName, Timestamp};
 use std::collections::BTreeMap;
 
 /// Characters of a command line that a list shows.
@@ -166,9 +168,20 @@ pub(super) fn shown(spec: &AppSpec) -> String {
     }
 }
 
-/// A role.
-pub(super) fn role(view: &RoleView) -> RoleStatus {
-    RoleStatus { role: view.role.clone(), allocated: view.allocated }
+/// A role; `offered` is what [`offered`] says.
+pub(super) fn role(view: &RoleView, offered: &BTreeMap<&RoleName, Totals>) -> RoleStatus {
+    let offered = offered.get(&view.role.name).copied().unwrap_or_default();
+    RoleStatus { role: view.role.clone(), allocated: view.allocated, offered }
+}
+
+/// What is offered to frameworks, by role.
+pub(super) fn offered(model: &ReadModel) -> BTreeMap<&RoleName, Totals> {
+    let mut offered: BTreeMap<&RoleName, Totals> = BTreeMap::new();
+    for offer in model.offers() {
+        let sum = offered.entry(&offer.role).or_default();
+        *sum = frameworks::add(*sum, parts::sum(&offer.parts).totals());
+    }
+    offered
 }
 
 /// A task.

@@ -132,7 +132,7 @@ pub fn bound(bound: &Bound, nothing: &str) -> String {
 
 fn table(roles: &[RoleStatus]) -> Table {
     let mut table = Table::new(&["ROLE", ">WEIGHT", "~GUARANTEE", "~LIMIT", ">CPUS", ">MEM", ">GPUS"]);
-    for RoleStatus { role, allocated } in roles {
+    for RoleStatus { role, allocated, offered: _ } in roles {
         table.row([
             role.name.to_string(),
             text::cpus(role.weight_milli),
@@ -186,7 +186,7 @@ mod tests {
         let role = changed(None, &set(Some(2.0), Some("cpus:4;mem:1024"))).unwrap();
         let allocated = Totals { cpus_milli: 1500, mem: 64 << 20, ..Totals::default() };
         assert_eq!(
-            table(&[RoleStatus { role, allocated }]).render(None),
+            table(&[RoleStatus { role, allocated, offered: Totals::default() }]).render(None),
             "ROLE  WEIGHT  GUARANTEE  LIMIT           CPUS  MEM  GPUS\n\
              web        2  -          4 cpus, 1G mem   1.5  64M     0\n"
         );

@@ -517,8 +517,12 @@ fn roles() -> Roles {
     let allocated = Totals { cpus_milli: 1_500, mem: 640 * MIB, ..Totals::default() };
     Roles {
         roles: vec![
-            RoleStatus { role: role("batch/nightly", Bound::default()), allocated: Totals::default() },
-            RoleStatus { role: role("web", guarantee), allocated },
+            RoleStatus {
+                role: role("batch/nightly", Bound::default()),
+                allocated: Totals::default(),
+                offered: Totals { cpus_milli: 2_000, mem: GIB, ..Totals::default() },
+            },
+            RoleStatus { role: role("web", guarantee), allocated, offered: Totals::default() },
         ],
         next: None,
     }

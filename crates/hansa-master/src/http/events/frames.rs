@@ -178,9 +178,10 @@ impl<'a> Touched<'a> {
                 deployment(view, state)
             }));
         }
-        if kinds.roles {
+        if kinds.roles && !self.roles.is_empty() {
+            let offered = views::offered(model);
             let views = self.roles.iter().filter_map(|&name| model.role(name));
-            frames.extend(views.map(|view| StreamEvent::Role(views::role(view))));
+            frames.extend(views.map(|view| StreamEvent::Role(views::role(view, &offered))));
         }
         if kinds.frameworks && !self.frameworks.is_empty() {
             let capacity = frameworks::capacity(model);

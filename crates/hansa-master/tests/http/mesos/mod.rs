@@ -4,3 +4,4 @@ mod client;
 mod legacy;
 mod operator;
 mod scheduler;
+mod shares;

@@ -42,13 +42,13 @@ fn render_role(role: &RoleExplanation, now: Timestamp) -> String {
     say(&mut text, "", &format!("role {}{suppressed}", standing.role));
     let mut inside = |sentence: String| say(&mut text, "  ", &sentence);
     inside(format!(
-        "the framework has {} ({}), of it in offers: {}",
+        "the framework has {} and is offered {} (together {})",
         amounts(&standing.allocated),
-        share(standing.share_ppm),
-        amounts(&standing.offered)
+        amounts(&standing.offered),
+        share(standing.share_ppm)
     ));
     inside(format!(
-        "the role has {} ({}); weight {}, guarantee {}, limit {}",
+        "the role has and is offered {} ({}); weight {}, guarantee {}, limit {}",
         amounts(&standing.role_used),
         share(standing.role_share_ppm),
         text::cpus(standing.weight_milli),
@@ -110,15 +110,15 @@ mod tests {
             render(&explanation, Timestamp(62_000)),
             "spark (0aaa-0000): gets offers in batch; web is suppressed\n\n\
              role batch\n\
-             \x20 the framework has 1.5 cpus, 64M mem (12.5%), of it in offers: 1 cpus, 32M mem\n\
-             \x20 the role has 2 cpus (16.6%); weight 2, guarantee 4 cpus, limit none\n\
+             \x20 the framework has 1.5 cpus, 64M mem and is offered 1 cpus, 32M mem (together 12.5%)\n\
+             \x20 the role has and is offered 2 cpus (16.6%); weight 2, guarantee 4 cpus, limit none\n\
              \x20 offers go out\n\
              \x20 the last offer was made 1s ago, of node1\n\n\
              MACHINES  WHY NO OFFER NOW  SUCH AS\n\
              \x20      1  declined          node2\n\n\
              role web, suppressed by the framework\n\
-             \x20 the framework has nothing (0.0%), of it in offers: nothing\n\
-             \x20 the role has nothing (0.0%); weight 1, guarantee none, limit none\n\
+             \x20 the framework has nothing and is offered nothing (together 0.0%)\n\
+             \x20 the role has and is offered nothing (0.0%); weight 1, guarantee none, limit none\n\
              \x20 it wants no offers\n"
         );
     }

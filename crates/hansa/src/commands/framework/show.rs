@@ -106,7 +106,7 @@ fn roles(roles: &[FrameworkRole]) -> Option<Table> {
         "OFFERS",
         ">SHARE",
         "~HAS",
-        "?~OF IT IN OFFERS",
+        "?~OFFERED",
         ">WEIGHT",
         "?~ROLE HAS",
         ">ROLE SHARE",
