@@ -7,7 +7,8 @@ use hansa_model::framework::DiskSource;
 use hansa_node::{KeptVolume, ShimPlan};
 use std::path::{Component, Path, PathBuf};
 
-/// The directory of a volume, seen from the agent's; None: role or id cannot be a path there. (A role may be `a/b`.)
+/// The directory of a volume, seen from the agent's; None: role or id cannot be a path there. A role `a/b` has one of its own
+/// beside that of `a`, as in Mesos: below it, it could be a volume's of `a`, and go with that.
 pub(crate) fn directory(
     data_dir: &Path,
     role: &RoleName,
@@ -19,13 +20,11 @@ pub(crate) fn directory(
         !text.is_empty() && !text.contains('\0') && Path::new(text).components().all(good)
     };
     let path = plain(role.as_str()) && plain(id) && !id.contains('/');
-    let volumes = |root: &Path| root.join("volumes").join("roles");
+    let below =
+        |root: &Path| root.join("volumes").join("roles").join(role.as_str().replace('/', " ")).join(id);
     path.then(|| match source {
-        None => volumes(data_dir).join(role.as_str()).join(id),
-        // As Mesos has them there, who may have made what lies there: one directory for each role.
-        Some(DiskSource::Path(root)) => {
-            volumes(&data_dir.join(root)).join(role.as_str().replace('/', " ")).join(id)
-        }
+        None => below(data_dir),
+        Some(DiskSource::Path(root)) => below(&data_dir.join(root)),
         Some(DiskSource::Mount(root)) => data_dir.join(root),
     })
 }
@@ -111,7 +110,7 @@ mod tests {
             directory(Path::new("/v"), &RoleName::from(role), id, source.as_ref())
         };
         let at = |role: &str, id: &str| on(None, role, id);
-        assert_eq!(at("db/eu", "v1"), Some("/v/volumes/roles/db/eu/v1".into()));
+        assert_eq!(at("db/eu", "v1"), Some("/v/volumes/roles/db eu/v1".into()));
         let path = |root: &str| Some(DiskSource::Path(root.into()));
         assert_eq!(on(path("/d"), "db/eu", "v1"), Some("/d/volumes/roles/db eu/v1".into()));
         assert_eq!(on(path("d"), "db", "v1"), Some("/v/d/volumes/roles/db/v1".into()));

@@ -230,7 +230,8 @@ impl Pots {
     /// What is there of an origin beyond what is configured, and not used or made something of.
     pub fn superfluous(&self, origin: &Part, configured: &Amount) -> Amount {
         let Some(pot) = self.get(origin) else { return Amount::default() };
-        let over = self.of_origin(origin).without(configured);
+        let has = self.of_origin(origin);
+        let over = has.without(configured);
         let free = pot.free();
         let less = Amount {
             cpus_milli: over.cpus_milli.min(free.cpus_milli),
@@ -240,8 +241,8 @@ impl Pots {
             ports: over.ports.without(&over.ports.without(&free.ports)),
         };
         match origin.is_whole() {
-            // A disk that cannot be divided goes as a whole, if nobody has it.
-            true if !over.is_empty() && *free == pot.part.amount => free.clone(),
+            // A disk that cannot be divided goes as a whole, if nobody has it, also to come again larger.
+            true if has != *configured && *free == pot.part.amount => free.clone(),
             true => Amount::default(),
             false => less,
         }
@@ -428,8 +429,11 @@ mod tests {
         pots.take(&taken);
         assert!(!pots.configure(&[mount(12)], vec![]) && !pots.configure(&[mount(5)], vec![]), "it is used");
         pots.give_back(&taken);
-        assert!(pots.configure(&[mount(12)], vec![]) | pots.configure(&[mount(5)], vec![]));
-        assert_eq!(pots.parts(), [mount(5)]);
+        for other in [12, 5] {
+            assert!(pots.configure(&[mount(other)], vec![]));
+            assert_eq!(pots.parts(), [mount(other)]);
+            assert!(!pots.configure(&[mount(other)], vec![]));
+        }
     }
 
     #[test]
