@@ -18,11 +18,10 @@ async fn offers_count_for_shares_and_are_no_use() {
     Agent::join(&cluster, hello("a")).await.work();
     let info = json!({"roles": ["team"], "capabilities": [{"type": "MULTI_ROLE"}]});
     let mut scheduler = Scheduler::subscribe(&cluster, info).await;
-    let offer = scheduler.offer().await;
+    scheduler.offer().await;
 
-    // The number of offers is told soon, beside what can be resumed.
     let told = events.find(|frame| frame.name == "framework" && frame.data["offers"] == 1).await;
-    assert_eq!((&told.data["id"], told.id), (&json!(scheduler.id), None));
+    assert_eq!(told.data["id"], json!(scheduler.id));
     assert_eq!(told.data["allocated"]["cpus_milli"], 0, "an offer is no use");
     assert_eq!(told.data["share_ppm"], 1_000_000, "it counts for the share");
     let path = format!("/hansa/v1/frameworks/{}", scheduler.id);
@@ -36,34 +35,6 @@ async fn offers_count_for_shares_and_are_no_use() {
         (&team["allocated"]["cpus_milli"], &team["offered"]["cpus_milli"]),
         (&json!(0), &json!(4_000))
     );
-
-    scheduler.launch(&offer, "t1").await;
-    // The role within a fifth of a second, the framework after one.
-    events.find(|frame| frame.name == "role" && frame.data["allocated"]["cpus_milli"] == 500).await;
-    events.find(|frame| frame.name == "framework" && frame.data["tasks"] == 1).await;
-    let summary = cluster.json(&path).await;
-    assert_eq!(summary["allocated"]["cpus_milli"], 500, "{summary}");
-
-    // It would not be asked, were its machine drained.
-    let preview = cluster.json("/hansa/v1/nodes/a/drain-preview").await;
-    assert_eq!((&preview["killed"], &preview["moving"]), (&json!(1), &json!(0)), "{preview}");
-    let task = &preview["tasks"][0];
-    assert_eq!((&task["fate"], &task["framework_name"]), (&json!("killed"), &json!("test")));
-    assert_eq!(task["framework"], json!(scheduler.id));
-
-    // With it goes the role that only it was in.
-    assert_eq!(cluster.send("DELETE", &path, json!(null)).await.0, 200);
-    events.find(|frame| frame.name == "framework_removed").await;
-    loop {
-        match role(&cluster, "team").await {
-            None => break,
-            // Its task ends when its machine says so.
-            Some(team) if team["allocated"]["cpus_milli"] == 500 => {
-                events.find(|frame| frame.name == "role" && frame.data["name"] == "team").await;
-            }
-            Some(team) => panic!("nobody is in it: {team}"),
-        }
-    }
     cluster.stop().await;
 }
 
