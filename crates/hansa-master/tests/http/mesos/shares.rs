@@ -39,6 +39,33 @@ async fn offers_count_for_shares_and_are_no_use() {
 }
 
 #[tokio::test]
+async fn what_a_framework_runs_is_its_use_until_it_is_torn_down() {
+    let cluster = Cluster::start().await;
+    let mut events = cluster.events_of("only=framework,role").await;
+    Agent::join(&cluster, hello("a")).await.work();
+    let info = json!({"roles": ["team"], "capabilities": [{"type": "MULTI_ROLE"}]});
+    let mut scheduler = Scheduler::subscribe(&cluster, info).await;
+    let offer = scheduler.offer().await;
+    scheduler.launch(&offer, "t").await;
+    let status = scheduler.update("t").await;
+    assert_eq!(status["state"], "TASK_RUNNING", "{status}");
+    scheduler.acknowledge(&status).await;
+    let told = events.find(|frame| frame.name == "framework" && frame.data["tasks"] == 1).await;
+    assert_eq!(told.data["allocated"]["cpus_milli"], 500, "{}", told.data);
+
+    let preview = cluster.json("/hansa/v1/nodes/a.test/drain-preview").await;
+    assert_eq!((&preview["killed"], &preview["moving"]), (&json!(1), &json!(0)), "{preview}");
+    let task = &preview["tasks"][0];
+    assert_eq!((&task["fate"], &task["framework"]), (&json!("killed"), &json!(scheduler.id)), "{preview}");
+
+    scheduler.tell(json!({"type": "TEARDOWN"})).await;
+    while role(&cluster, "team").await.is_some() {
+        events.find(|frame| frame.name == "role").await;
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn roles_are_listed_while_they_are_something() {
     let cluster = Cluster::start().await;
     let app = json!({ "id": "/once", "cmd": "true", "cpus": 0.1, "mem": 32, "role": "once", "instances": 0 });
