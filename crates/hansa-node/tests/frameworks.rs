@@ -510,7 +510,7 @@ fn a_running_executor_is_not_given_tasks_whose_volumes_or_gpus_it_cannot_see() {
         let reservation = Reservation { role: "db".into(), principal: None, labels: vec![], fixed: false };
         let volume = PersistentVolume { id: volume.into(), principal: None, container_path: "data".into() };
         let amount = Amount { disk: MIB, ..Amount::default() };
-        let part = Part { reservations: vec![reservation], volume: Some(volume), amount };
+        let part = Part { reservations: vec![reservation], source: None, volume: Some(volume), amount };
         let mut launch = custom(name, id);
         let mut of = (**launch.framework.as_ref().unwrap()).clone();
         of.tasks[0].parts = vec![part];
