@@ -145,7 +145,7 @@ impl Kernel {
                 (at, status.because(Reason::ReasonFrameworkRemoved, why))
             })
             .collect();
-        let held = self.pass_on(number);
+        let held = self.pass_on(step.now, number);
         for (at, status) in ended {
             self.show_status(step, number, at, status);
         }

@@ -231,12 +231,13 @@ impl Kernel {
     }
 
     /// What a group of a framework has is somebody else's from now on, and not on the books of framework and role.
-    pub(crate) fn pass_on(&mut self, number: u64) -> Option<Held> {
+    pub(crate) fn pass_on(&mut self, now: Timestamp, number: u64) -> Option<Held> {
         let group = self.groups.get_mut(number)?;
         let launched = group.framework.as_mut()?;
         let held = launched.held.take()?;
-        let (id, role) = (launched.id.clone(), group.role().clone());
+        let (id, agent, role) = (launched.id.clone(), group.agent().clone(), group.role().clone());
         self.discharge(&id, &role, &held);
+        self.use_changed(now, &agent, &role);
         Some(held)
     }
 
