@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 const CALLS_AT_ONCE: usize = 32;
 
 /// Whose share it lives of.
-pub const ROLE: &str = "bench";
+const ROLE: &str = "bench";
 
 /// What one task takes: thousandths of a CPU, and MiB.
 const TASK: (u64, u64) = (100, 32);
@@ -58,9 +58,12 @@ struct Seen {
 pub async fn run(url: &str, load: Load<'_>) -> anyhow::Result<Outcome> {
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(CALLS_AT_ONCE).build()?;
     let api = format!("{url}/api/v1/scheduler");
+    // No offers of machines that are as good as full.
+    let enough = json!({"cpus": {"value": TASK.0 as f64 / 1000.0}, "mem": {"value": TASK.1 as f64}});
     let subscribe = json!({
         "type": "SUBSCRIBE",
         "subscribe": {"framework_info": {"user": "root", "name": "no-op", "roles": [ROLE],
+            "offer_filters": {ROLE: {"min_allocatable_resources": {"quantities": [{"quantities": enough}]}}},
             "capabilities": [{"type": "MULTI_ROLE"}, {"type": "PARTITION_AWARE"}]}},
     });
     let request = client.post(&api).header("content-type", "application/json").body(subscribe.to_string());

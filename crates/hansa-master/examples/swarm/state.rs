@@ -15,8 +15,6 @@ const SERVICES: usize = 100;
 const READERS: usize = 2;
 /// Tasks that the framework launches a second: so few that a machine of two cores has time left.
 const PACE: u64 = 500;
-/// CPUs that its role may have: many times what these tasks need, and far from all of the cluster.
-const LIMIT: f64 = 500.0;
 
 /// A master with so many simulated agents and running tasks; a framework launches for `seconds`, alone, beside readers, and
 /// alone again.
@@ -37,7 +35,6 @@ pub async fn state(agents: usize, tasks: usize, seconds: u64) -> anyhow::Result<
     let alone =
         tell("/state, nothing beside it", &read_for(&running, 1, Duration::from_secs(seconds)).await?);
     let url = format!("http://{}", running.address());
-    limit(&url).await?;
     let time = Duration::from_secs(seconds);
     let load = Load { time, command: "/bin/true", pace: Some(PACE) };
     let before = framework::run(&url, load).await?;
@@ -55,19 +52,6 @@ pub async fn state(agents: usize, tasks: usize, seconds: u64) -> anyhow::Result<
     );
     running.stop().await?;
     std::fs::remove_dir_all(&folder)?;
-    Ok(())
-}
-
-/// Bounds what the framework's role is offered.
-async fn limit(url: &str) -> anyhow::Result<()> {
-    let limits = serde_json::json!({"cpus": {"value": LIMIT}});
-    let body = serde_json::json!({
-        "type": "UPDATE_QUOTA",
-        "update_quota": {"force": true, "quota_configs": [{"role": framework::ROLE, "limits": limits}]},
-    });
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    let request = client.post(format!("{url}/api/v1")).header("content-type", "application/json");
-    request.body(body.to_string()).send().await?.error_for_status()?;
     Ok(())
 }
 
