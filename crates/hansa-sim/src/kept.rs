@@ -4,7 +4,7 @@
 use crate::world::World;
 use hansa_model::framework::{Amount, DiskSource, Offer, Part};
 use hansa_model::{AgentId, RoleName};
-use hansa_node::{KeptVolume, ShimPlan};
+use hansa_node::KeptVolume;
 use std::collections::BTreeMap;
 
 /// One reservation (by its label) or volume (by its id).
@@ -72,10 +72,8 @@ impl World {
         }
     }
 
-    /// A container starts: volumes that it sees are made on the machine if they are not there.
-    pub fn volumes_are_used(&mut self, number: usize, plan: &ShimPlan) {
-        let around = plan.inside.iter().flat_map(|inside| &inside.volumes);
-        let volumes: Vec<_> = plan.volumes.iter().chain(around).cloned().collect();
+    /// Volumes that a container sees from now on are made on the machine if they are not there.
+    pub fn volumes_are_used(&mut self, number: usize, volumes: Vec<KeptVolume>) {
         for volume in volumes {
             let agent = self.machines[number].id.clone();
             self.thing_seen(&volume.id, &agent, &volume.role, true);

@@ -52,6 +52,12 @@ pub(crate) fn execute(
 ) -> Result<Execution, LaunchError> {
     let mut program = Program::new(wanted.argv, wanted.env)?;
     program.inherit(&plan.program);
+    in_helper(|output| run(plan, &program, init, cgroup, output, wanted))
+}
+
+/// Starts a process that does this and says how it went. It is given the end to which output goes. Call it only from a
+/// process with one thread.
+pub(super) fn in_helper(act: impl FnOnce(OwnedFd) -> Outcome) -> Result<Execution, LaunchError> {
     let broken = |error: io::Error| LaunchError::machine(format!("cannot start a process: {error}"));
     let (output, output_write) = pipe().map_err(broken)?;
     let (outcome, outcome_write) = pipe().map_err(broken)?;
@@ -62,7 +68,7 @@ pub(crate) fn execute(
             // SAFETY: no memory is passed.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
             drop((output, outcome));
-            let result: Outcome = run(plan, &program, init, cgroup, output_write, wanted);
+            let result = act(output_write);
             let text = serde_json::to_vec(&result).unwrap_or_default();
             let _ = File::from(outcome_write).write_all(&text);
             // SAFETY: ends the process without running anything of its parent's.
