@@ -454,7 +454,9 @@ impl Shell {
                 }
                 let swept = volumes::sweep_up(&path);
                 swept
-                    .inspect_err(|error| tracing::error!(path = %path.display(), %error, "cannot empty a disk"))
+                    .inspect_err(
+                        |error| tracing::error!(path = %path.display(), %error, "cannot empty a disk"),
+                    )
                     .ok()
             });
             let rubbish = removed.await.ok().flatten();

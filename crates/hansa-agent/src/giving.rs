@@ -182,9 +182,10 @@ impl Container<'_> {
             // Whatever it saw, it sees nothing more.
             Err(ClientError::Gone) if gone => Ok(()),
             Err(ClientError::Gone) => Err("its container has ended".into()),
-            Err(ClientError::Refused(why)) if why.starts_with("not understood") => {
-                Err("its container was started by an older program than this agent's: start the executor anew".into())
-            }
+            Err(ClientError::Refused(why)) if why.starts_with("not understood") => Err(
+                "its container was started by an older program than this agent's: start the executor anew"
+                    .into(),
+            ),
             Err(ClientError::Refused(why)) => Err(why),
             Ok(()) => Ok(()),
         }

@@ -138,7 +138,10 @@ impl Node {
         killed
     }
 
-    pub(crate) fn groups_of(&self, container: &InstanceId) -> impl Iterator<Item = (&InstanceId, &SavedGroup)> {
+    pub(crate) fn groups_of(
+        &self,
+        container: &InstanceId,
+    ) -> impl Iterator<Item = (&InstanceId, &SavedGroup)> {
         let groups = self.executors.get(container).map(|live| live.groups.as_slice()).unwrap_or_default();
         groups.iter().filter_map(|one| self.saved.groups().get_key_value(one))
     }

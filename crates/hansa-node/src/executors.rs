@@ -5,10 +5,10 @@
 //! inside it for each task. Both are one [`SavedExecutor`]; what is done with their tasks stands in `executor_tasks`.
 
 use crate::env;
+use crate::furnishing::Furnished;
 use crate::groups::End;
 use crate::io::{ExecutorEvent, Found, Output, ShimPlan};
 use crate::node::Node;
-use crate::furnishing::Furnished;
 use crate::saved::{Ending, KillCause, Record, SavedExecutor, SavedGroup};
 use crate::timers::Timer;
 use hansa_link::ToMasterBody;

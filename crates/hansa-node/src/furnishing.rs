@@ -182,9 +182,9 @@ impl Node {
         let Some(held) = self.saved.executors().get(container).filter(runs) else { return };
         let held = held.clone();
         let wants = self.furnishings(container);
-        let waits = self
-            .groups_of(container)
-            .any(|(_, group)| !group.delivered && !group.is_terminal() && !self.is_furnished(container, group));
+        let waits = self.groups_of(container).any(|(_, group)| {
+            !group.delivered && !group.is_terminal() && !self.is_furnished(container, group)
+        });
         let Some(live) = self.executors.get_mut(container) else { return };
         let made = held.made_with.clone().unwrap_or_default();
         if live.furnished.under_way || live.furnished.asked.as_ref() == Some(&wants) && !waits {

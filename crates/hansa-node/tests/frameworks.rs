@@ -568,7 +568,8 @@ fn a_running_executor_is_given_what_its_tasks_take_and_parted_from_it() {
     );
     stage.input(changed(&[], &[]));
     let shown = stage.input(said("two", 2, TaskState::Failed));
-    let furnish = "furnish run with the volume v1 of db, the volume v4 of db, without the volume v2 of db, the GPU 1\n";
+    let furnish =
+        "furnish run with the volume v1 of db, the volume v4 of db, without the volume v2 of db, the GPU 1\n";
     assert!(shown.contains(furnish), "{shown}");
     // The other two end before that is done: then both go at once.
     assert!(!stage.input(said("three", 3, TaskState::Finished)).contains("furnish"));
@@ -591,16 +592,15 @@ fn what_an_executor_cannot_be_given_fails_those_who_need_it() {
     let shown = stage.input(changed(&[(Thing::Gpu(1), "no such device")], &[]));
     let words = "TASK_FAILED REASON_CONTAINER_LAUNCH_FAILED 'executor default runs already and cannot be given the GPU 1: no such device'";
     assert!(shown.contains(words) && shown.matches("TASK_FAILED").count() == 2, "stored and sent: {shown}");
-    let furnish = "furnish run with the volume v1 of db, the volume v2 of db, the GPU 0, without the volume v3 of db\n";
+    let furnish =
+        "furnish run with the volume v1 of db, the volume v2 of db, the GPU 0, without the volume v3 of db\n";
     assert!(shown.contains(furnish), "what it had been given is taken from it: {shown}");
     // What stays is asked to go with the next change.
     let shown = stage.input(changed(&[], &[kept_volume("v3")]));
-    check(
-        &shown,
-        "warn: executor default could not be parted from the volume v3 of db",
-    );
+    check(&shown, "warn: executor default could not be parted from the volume v3 of db");
     let shown = stage.input(said("two", 2, TaskState::Finished));
-    let furnish = "furnish run with the volume v1 of db, the GPU 0, without the volume v2 of db, the volume v3 of db\n";
+    let furnish =
+        "furnish run with the volume v1 of db, the GPU 0, without the volume v2 of db, the volume v3 of db\n";
     assert!(shown.contains(furnish), "{shown}");
 }
 

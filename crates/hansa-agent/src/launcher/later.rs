@@ -140,7 +140,9 @@ fn open_sandbox(plan: &Plan, expected: Number) -> io::Result<Inside> {
 fn at_target(mount: &MountSpec, error: &io::Error) -> LaunchError {
     let target = mount.target.display();
     let why = match error.raw_os_error() {
-        Some(libc::ELOOP) => "there is a link on the way, which is not followed in a container that runs".into(),
+        Some(libc::ELOOP) => {
+            "there is a link on the way, which is not followed in a container that runs".into()
+        }
         _ => error.to_string(),
     };
     LaunchError::spec(format!("cannot mount at {target} in the container: {why}"))
@@ -219,9 +221,8 @@ fn take_away(plan: &Plan, init: i32, mount: &MountSpec) -> Result<(), LaunchErro
     Doors::of(plan, init)?.enter()?;
     let inside = Inside::open(Path::new("/")).map_err(|error| broken("open the container's root", &error))?;
     for point in points {
-        let taken = unmount(&inside, &point, wanted).map_err(|error| {
-            broken(&format!("unmount {} in the container", point.display()), &error)
-        })?;
+        let taken = unmount(&inside, &point, wanted)
+            .map_err(|error| broken(&format!("unmount {} in the container", point.display()), &error))?;
         if taken && in_sandbox {
             // As in Mesos. What is not empty was not made for this.
             remove_empty(&inside, &point);
@@ -241,7 +242,8 @@ fn points_on(plan: &Plan, init: i32, source: &OwnedFd) -> io::Result<Vec<PathBuf
     let everybodys: BTreeSet<&PathBuf> =
         ours.iter().filter(|_| plan.root.is_none()).map(|mount| &mount.point).collect();
     let theirs = mountinfo::parse(&fs::read(format!("/proc/{init}/mountinfo"))?);
-    let own = theirs.into_iter().filter(|mount| mount.device == *device && !everybodys.contains(&mount.point));
+    let own =
+        theirs.into_iter().filter(|mount| mount.device == *device && !everybodys.contains(&mount.point));
     Ok(own.map(|mount| mount.point).rev().collect())
 }
 

@@ -62,12 +62,7 @@ fn make_device(inside: &Inside, device: &Device, name: &str) -> Result<Tree, Lau
     take(inside, name, 0).map_err(|error| failed("take", &device.path.to_string_lossy(), &error))
 }
 
-fn fill(
-    inside: &Inside,
-    plan: &Plan,
-    identity: &Identity,
-    further: &[Device],
-) -> Result<Shelf, LaunchError> {
+fn fill(inside: &Inside, plan: &Plan, identity: &Identity, further: &[Device]) -> Result<Shelf, LaunchError> {
     let mut shelf = Shelf::default();
     if plan.own_devices() {
         let usual = DEVICES.iter().map(Device::usual);
