@@ -21,7 +21,6 @@ mod failure;
 mod follow;
 mod logging;
 mod mesos;
-mod ordered;
 mod output;
 mod paint;
 mod plan;
