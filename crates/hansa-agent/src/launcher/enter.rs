@@ -4,6 +4,7 @@
 //! hands its status back through a pipe. Helper and command die with the shim.
 
 use super::command::{Streams, become_program};
+use super::init::{descendants, parent};
 use super::pipe::{Failures, pipe, set_nonblocking};
 use super::plan::{Fence, Plan, Program};
 use crate::cgroup::Container;
@@ -168,9 +169,8 @@ fn join(plan: &Plan, init: i32) -> io::Result<()> {
         Fence::Full => &["ipc", "uts", "cgroup", "pid", "mnt"],
         Fence::User => &["user", "ipc", "uts", "pid", "mnt"],
     };
-    let open = |name: &&str| File::open(format!("/proc/{init}/ns/{name}"));
     // All are opened before the first is joined: after `mnt`, /proc is another.
-    let namespaces: Vec<io::Result<File>> = names.iter().map(open).collect();
+    let namespaces = namespaces(plan, init, names)?;
     for (namespace, name) in namespaces.into_iter().zip(names) {
         let namespace = match namespace {
             // Kernels before 4.6.
@@ -183,6 +183,21 @@ fn join(plan: &Plan, init: i32) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Opens namespaces of the container whose first process is `init`. Of that, only root may look at them; an ordinary user
+/// may look at those of what it started.
+pub(super) fn namespaces(plan: &Plan, init: i32, names: &[&str]) -> io::Result<Vec<io::Result<File>>> {
+    let gone = || io::Error::other("nothing runs in the container any more");
+    let is_child = |pid: &i32| parent(*pid) == Some(init);
+    let process = match plan.fence {
+        Fence::User => descendants(init).into_iter().find(is_child).ok_or_else(gone)?,
+        Fence::Full | Fence::None => init,
+    };
+    let open = |name: &&str| File::open(format!("/proc/{process}/ns/{name}"));
+    let opened = names.iter().map(open).collect();
+    // Still the same one, not another that got its number meanwhile.
+    if process == init || is_child(&process) { Ok(opened) } else { Err(gone()) }
 }
 
 fn pidfd(pid: i32) -> io::Result<OwnedFd> {

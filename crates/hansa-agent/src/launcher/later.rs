@@ -7,7 +7,7 @@
 //!
 //! What a process holds open is not taken from it: it may use that until it closes it or ends.
 
-use super::enter::{Execution, in_helper};
+use super::enter::{Execution, in_helper, namespaces};
 use super::inside::{Inside, Make, c_string};
 use super::mounts::Device;
 use super::own_root;
@@ -70,12 +70,13 @@ struct Doors {
 
 impl Doors {
     fn of(plan: &Plan, init: i32) -> Result<Self, LaunchError> {
-        let open = |name: &str| {
-            let path = format!("/proc/{init}/ns/{name}");
-            File::open(path).map_err(|error| broken("find the container's namespaces", &error))
+        let open = || {
+            let mut opened = namespaces(plan, init, &["mnt", "user"])?.into_iter();
+            let (mounts, user) = (opened.next().transpose()?, opened.next().transpose()?);
+            let mounts = mounts.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+            Ok(Self { user: user.filter(|_| plan.fence == Fence::User), mounts })
         };
-        let user = (plan.fence == Fence::User).then(|| open("user")).transpose()?;
-        Ok(Self { user, mounts: open("mnt")? })
+        open().map_err(|error: io::Error| broken("find the container's namespaces", &error))
     }
 
     /// To where sources are seen as at the container's start, in a copy of its own.

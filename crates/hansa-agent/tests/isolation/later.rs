@@ -270,7 +270,10 @@ fn devices() {
 
 fn as_allowed() {
     let fixture = Fixture::new();
-    let (spec, sandbox) = waiting(&fixture, "c", None);
+    let (mut spec, sandbox) = waiting(&fixture, "c", None);
+    let script = "echo ready; until [ -e data/file ]; do sleep 0.02; done; cat data/file; echo new > data/new; \
+                  while [ -e data ]; do sleep 0.02; done; echo gone; sleep 1000";
+    spec.argv[2] = script.into();
     let client = begin(&fixture, &spec);
     let mount = volume(&fixture, "v", sandbox.join("data"));
     let done = put(&fixture, &client, &mount);
@@ -280,12 +283,15 @@ fn as_allowed() {
     } else {
         done.unwrap();
         put(&fixture, &client, &mount).unwrap();
-        write(&fixture.path().join("volumes/v/file"), "seen\n");
-        assert_eq!(say(&fixture, &client, "cat data/file; echo new > data/new; cat data/new"), "seen\nnew\n");
+        let kept = fixture.path().join("volumes/v");
+        std::fs::write(kept.join("unseen"), "seen\n").unwrap();
+        std::fs::rename(kept.join("unseen"), kept.join("file")).unwrap();
+        fixture.until("it writes", || kept.join("new").exists());
+        assert_eq!(say(&fixture, &client, "cat data/file"), "seen\n");
         take(&fixture, &client, &mount);
-        assert_eq!(say(&fixture, &client, "ls -d data 2>&- || echo gone"), "gone\n");
-        assert!(fixture.path().join("volumes/v/new").exists());
-        println!("  in a user's own namespaces");
+        fixture.until("it misses it", || fixture.stdout("c").ends_with("gone\n"));
+        assert_eq!(fixture.stdout("c"), "ready\nseen\ngone\n");
+        assert!(kept.join("file").exists() && !sandbox.join("data").exists());
     }
     end(&fixture, &client);
     fixture.assert_nothing_left();
