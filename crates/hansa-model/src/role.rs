@@ -18,6 +18,9 @@ pub struct Bound {
     pub gpus_milli: Option<u64>,
 }
 
+/// The weight of a role that was never configured, in thousandths.
+pub const USUAL_WEIGHT: u64 = 1_000;
+
 /// A role's settings. A role that was never configured has weight 1 and no quota.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
@@ -31,6 +34,19 @@ pub struct Role {
     /// Never exceeded.
     #[serde(default)]
     pub limit: Bound,
+}
+
+impl Role {
+    /// A role that was never configured.
+    pub fn usual(name: RoleName) -> Self {
+        Self { name, weight_milli: USUAL_WEIGHT, guarantee: Bound::default(), limit: Bound::default() }
+    }
+
+    /// Whether its settings are as if it had never been configured.
+    pub fn is_usual(&self) -> bool {
+        let none = Bound::default();
+        self.weight_milli == USUAL_WEIGHT && self.guarantee == none && self.limit == none
+    }
 }
 
 /// Scalar totals, for shares and quota.

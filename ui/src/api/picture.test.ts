@@ -161,6 +161,13 @@ test("roles are kept by their frames, and only new settings are news", () => {
   expect(picture.journal.map(({ subject, words }) => `${subject} ${words}`)).toEqual(["batch has new settings"]);
 });
 
+test("a role that is listed no more goes, and only it", () => {
+  const frames: Frame[] = [roleFrame(role()), roleFrame(role({ name: "web" }))];
+  const picture = fold(emptyPicture, [...frames, { name: "role_removed", data: { name: "batch" } }], 3);
+  expect([...picture.roles.keys()]).toEqual(["web"]);
+  expect(fold(picture, [{ name: "role_removed", data: { name: "never-heard-of" } }], 4).roles.size).toBe(1);
+});
+
 const roleFrame = (data: Role): Frame => ({ name: "role", data });
 
 test("a framework that is removed stays among those that are over", () => {

@@ -19,7 +19,7 @@ use hansa_model::framework::{self as kernel, Amount, FrameworkCall, Offer, parts
 use hansa_model::resources::{Resources, WHOLE_GPU};
 use hansa_model::role::Totals;
 use hansa_model::task::TaskState;
-use hansa_model::{AgentId, Principal, RoleName};
+use hansa_model::{Principal, RoleName};
 use serde::Deserialize;
 
 /// Which frameworks.
@@ -70,7 +70,7 @@ pub(super) async fn show(
         standing.filters.iter().map(move |filter| FrameworkFilter {
             role: standing.role.clone(),
             node: filter.agent.clone(),
-            hostname: hostname(model, &filter.agent),
+            hostname: model.hostname(&filter.agent),
             refused: text(&parts::sum(&filter.parts)),
             until: filter.until,
         })
@@ -114,7 +114,7 @@ pub(super) async fn explain(
             last_offer: standing.last_offer.as_ref().map(|last| LastOffer {
                 at: last.at,
                 node: last.agent.clone(),
-                hostname: hostname(&model, &last.agent),
+                hostname: model.hostname(&last.agent),
             }),
             obstacles: standing
                 .obstacles
@@ -270,10 +270,6 @@ fn offer(offer: &Offer) -> FrameworkOffer {
     }
 }
 
-fn hostname(model: &ReadModel, agent: &AgentId) -> String {
-    model.agent(agent.as_str()).map_or_else(|| agent.to_string(), |agent| agent.view.hostname.to_string())
-}
-
 /// In Mesos' notation.
 fn text(amount: &Amount) -> String {
     let resources = Resources {
@@ -293,7 +289,7 @@ pub(super) fn capacity(model: &ReadModel) -> Totals {
 }
 
 /// Zero where it would be less: the two are of different moments.
-fn without(whole: Totals, part: Totals) -> Totals {
+pub(super) fn without(whole: Totals, part: Totals) -> Totals {
     Totals {
         cpus_milli: whole.cpus_milli.saturating_sub(part.cpus_milli),
         mem: whole.mem.saturating_sub(part.mem),

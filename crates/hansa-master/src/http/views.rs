@@ -1,15 +1,15 @@
 //! The picture in the words of Hansa's own API.
 
-use super::frameworks;
+use super::{apart, frameworks};
 use crate::Master;
 use crate::read_model::{Agent, ReadModel, STATES, app_of, framework_of};
 use axum::Json;
 use axum::extract::State;
 use hansa_api::hansa::{Cluster, Health, Node, RoleStatus, Service, Task};
 use hansa_model::app::AppSpec;
-use hansa_model::event::{AgentState, AppView, RoleView, TaskView};
+use hansa_model::event::{AgentState, AppView, TaskView};
 use hansa_model::framework::parts;
-use hansa_model::role::Totals;
+use hansa_model::role::{Role, Totals};
 use hansa_model::spec::{Command, Origin};
 use hansa_model::{RoleName, Timestamp};
 use std::collections::BTreeMap;
@@ -89,6 +89,7 @@ pub(super) fn node(model: &ReadModel, agent: &Agent) -> Node {
         since: view.since,
         total: view.total.clone(),
         allocated: view.allocated,
+        reserved: apart::reserved(&view.reserved),
         used: agent.usage.as_ref().map(|usage| usage.used),
         machine: agent.usage.as_ref().map(|usage| usage.machine),
         tasks: model.agent_counts(&view.id).live(),
@@ -169,9 +170,13 @@ pub(super) fn shown(spec: &AppSpec) -> String {
 }
 
 /// A role; `offered` is what [`offered`] says.
-pub(super) fn role(view: &RoleView, offered: &BTreeMap<&RoleName, Totals>) -> RoleStatus {
-    let offered = offered.get(&view.role.name).copied().unwrap_or_default();
-    RoleStatus { role: view.role.clone(), allocated: view.allocated, offered }
+pub(super) fn role(model: &ReadModel, name: &RoleName, offered: &BTreeMap<&RoleName, Totals>) -> RoleStatus {
+    let offered = offered.get(name).copied().unwrap_or_default();
+    match model.role(name) {
+        Some(view) => RoleStatus { role: view.role.clone(), allocated: view.allocated, offered },
+        // Somebody is in it, and of it nothing was ever told.
+        None => RoleStatus { role: Role::usual(name.clone()), allocated: Totals::default(), offered },
+    }
 }
 
 /// What is offered to frameworks, by role.

@@ -73,7 +73,10 @@ impl Picture {
                 _ => drop(self.deployments.insert(id, waiting_for)),
             },
             StreamEvent::Alarm { message, .. } => self.alarm = Some(message),
-            StreamEvent::Role(_) | StreamEvent::Framework(_) | StreamEvent::FrameworkRemoved { .. } => {}
+            StreamEvent::Role(_)
+            | StreamEvent::RoleRemoved { .. }
+            | StreamEvent::Framework(_)
+            | StreamEvent::FrameworkRemoved { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@
 //! be read as a newcomer would. What commands do is tested elsewhere, against real clusters.
 
 mod answers;
+mod apart;
 mod cardboard;
 mod top;
 

@@ -1,5 +1,6 @@
 //! `hansa node`: machines.
 
+mod apart;
 pub mod list;
 mod preview;
 pub mod show;
