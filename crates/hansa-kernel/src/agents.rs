@@ -2,7 +2,7 @@
 //!
 //! What an agent holds and how both sides converge is in `hello`; how it gets out of reach is in `reach`.
 
-use crate::book::{minus, plus, totals, what_remains};
+use crate::book::{totals, what_remains};
 use crate::command::{AgentOrder, Effect, Refusal};
 use crate::frameworks::Pots;
 use crate::record::{AgentRecord, GivenUpRecord, GoneRecord, Record};
@@ -351,15 +351,15 @@ impl Kernel {
         let Some(agent) = self.agents.get(id) else { return };
         let allocated = match self.book.cluster().node(id) {
             Some(node) if !agent.overcommitted => {
-                let kept = Self::kept_on(agent).map(totals).fold(Totals::default(), plus);
-                minus(minus(Totals::of(&node.total), Totals::of(&node.free)), kept)
+                let kept = Self::kept_on(agent).map(totals).fold(Totals::default(), Totals::plus);
+                Totals::of(&node.total).minus(Totals::of(&node.free)).minus(kept)
             }
-            _ => self.held_on(agent).map(totals).fold(Totals::default(), plus),
+            _ => self.held_on(agent).map(totals).fold(Totals::default(), Totals::plus),
         };
         let allocated = agent
             .pots
             .iter()
-            .fold(allocated, |sum, pot| plus(sum, pot.part.amount.without(pot.free()).totals()));
+            .fold(allocated, |sum, pot| sum.plus(pot.part.amount.without(pot.free()).totals()));
         let hello = &agent.hello;
         step.event(Event::Agent(Arc::new(AgentView {
             id: id.clone(),

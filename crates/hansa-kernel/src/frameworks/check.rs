@@ -2,7 +2,7 @@
 
 use super::pots::{Held, Taken};
 use crate::agents::Agent;
-use crate::book::{plus, totals};
+use crate::book::totals;
 use crate::groups::Group;
 use crate::roles::Sums;
 use crate::{Kernel, Timer};
@@ -144,16 +144,16 @@ impl Kernel {
         let mut sums: BTreeMap<&RoleName, Sums> = BTreeMap::new();
         fn use_parts(sum: &mut Sums, held: &Held) {
             for part in held.parts() {
-                sum.used = plus(sum.used, part.amount.totals());
+                sum.used = sum.used.plus(part.amount.totals());
                 if part.role().is_some() {
-                    sum.used_reserved = plus(sum.used_reserved, part.amount.totals());
+                    sum.used_reserved = sum.used_reserved.plus(part.amount.totals());
                 }
             }
         }
         for (_, group) in self.groups.iter() {
             let sum = sums.entry(group.role()).or_default();
             match &group.framework {
-                None => sum.used = plus(sum.used, totals(group.allocation())),
+                None => sum.used = sum.used.plus(totals(group.allocation())),
                 Some(launched) => launched.held.iter().for_each(|held| use_parts(sum, held)),
             }
         }
@@ -164,18 +164,18 @@ impl Kernel {
         for pot in self.agents.values().flat_map(|agent| agent.pots.iter()) {
             if let Some(role) = pot.role() {
                 let sum = sums.entry(role).or_default();
-                sum.reserved = plus(sum.reserved, pot.part.amount.totals());
+                sum.reserved = sum.reserved.plus(pot.part.amount.totals());
             }
         }
         for (_, offer) in self.frameworks.offers.iter() {
             let sum = sums.entry(&offer.role).or_default();
             for part in &offer.parts {
-                sum.offered = plus(sum.offered, part.amount.totals());
+                sum.offered = sum.offered.plus(part.amount.totals());
                 if part.role().is_none() {
-                    sum.offered_plain = plus(sum.offered_plain, part.amount.totals());
+                    sum.offered_plain = sum.offered_plain.plus(part.amount.totals());
                 }
                 if part.is_open() {
-                    sum.offered_open = plus(sum.offered_open, part.amount.totals());
+                    sum.offered_open = sum.offered_open.plus(part.amount.totals());
                 }
             }
         }
