@@ -387,7 +387,8 @@ impl Kernel {
     /// Everything that is held on a machine of what is nobody's in particular: by live groups, executors, and what was
     /// given up.
     pub(crate) fn held_on<'a>(&'a self, agent: &'a Agent) -> impl Iterator<Item = &'a Allocation> {
-        let live = agent.groups.iter().filter_map(|&number| self.groups.get(number)?.held());
+        let live = agent.groups.iter().filter_map(|&number| self.groups.get(number));
+        let live = live.flat_map(|group| group.held());
         let given_up = agent.given_up.iter().filter(|_| !planted(Bug::OverCommitted));
         let given_up =
             given_up.filter_map(|&number| self.given_up.get(number)?.held.as_ref().map(|held| &held.open));
