@@ -283,6 +283,9 @@ pub struct Task {
     /// Its framework, if it has one.
     #[serde(default)]
     pub framework: Option<FrameworkId>,
+    /// The id that its framework gave it, if it has one: unique among the framework's.
+    #[serde(default)]
+    pub framework_task: Option<String>,
     /// The role that pays.
     #[serde(default = "RoleName::any")]
     pub role: RoleName,

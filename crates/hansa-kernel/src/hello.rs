@@ -19,6 +19,7 @@ use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::{Answer, Notice};
 use hansa_model::spec::Launch;
 use hansa_model::task::{Reason, TaskState, TaskStatus};
+use hansa_model::words::counted;
 use hansa_model::{AgentId, BootId, TaskId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl Kernel {
             self.show_agent(step, &id);
         }
         let (mut ours, mut reported) = (BTreeSet::new(), BTreeSet::new());
-        let mut adopted = 0;
+        let mut adopted = 0_u64;
         for report in reports {
             // A machine holds an instance once; what repeats itself is passed over.
             if !reported.insert(report.launch.instance.clone()) {
@@ -88,7 +89,10 @@ impl Kernel {
         if adopted > 0 {
             step.event(Event::Alarm {
                 code: "groups-adopted",
-                message: format!("agent {id} holds {adopted} groups that nobody here knew; they live on"),
+                message: format!(
+                    "agent {id} holds {} that nobody here knew; what is in there lives on",
+                    counted(adopted, "group")
+                ),
             });
         }
         Ok(Answer::Done)

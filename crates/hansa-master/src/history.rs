@@ -139,8 +139,8 @@ pub(crate) async fn keep(master: Master) {
     loop {
         tokio::select! {
             _ = ticks.tick() => {
-                let mut history = master.history();
-                history.look(crate::clock::now(), &master.read());
+                master.history().look(crate::clock::now(), &master.read());
+                master.inner().looked.send_modify(|looked| *looked += 1);
             }
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }

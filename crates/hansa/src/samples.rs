@@ -22,6 +22,7 @@ pub fn task(id: &str) -> Task {
         app: Some("/demo/web".into()),
         version: Some(Timestamp(1_000)),
         framework: None,
+        framework_task: None,
         role: "*".into(),
         state: TaskState::Running,
         healthy: Some(true),

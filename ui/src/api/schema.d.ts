@@ -715,6 +715,7 @@ export interface Schemas {
     ended_at: number | null;
     exit: Schemas["Exit"] | null;
     framework: string | null;
+    framework_task: string | null;
     health: Schemas["HealthResult"][];
     healthy: boolean | null;
     hostname: string;

@@ -190,6 +190,7 @@ pub(super) fn task(view: &TaskView) -> Task {
         app: app_of(view).cloned(),
         version: version_of(view),
         framework: framework_of(view).cloned(),
+        framework_task: view.framework.as_ref().map(|of| of.task().id.to_string()),
         role: view.role.clone(),
         state: status.state,
         healthy: status.healthy,

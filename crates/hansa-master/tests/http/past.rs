@@ -236,12 +236,17 @@ async fn the_master_keeps_what_machines_used() {
     agent.say(hansa_link::ToMasterBody::Usage(usage)).await;
     let told = events.find(|frame| frame.name == "usage").await;
     assert_eq!(told.data["used"]["cpus_milli"], 1_000);
-    // It is looked at every five seconds.
-    let point = async |of: &str| loop {
-        let history = cluster.json(&format!("/hansa/v1/history?of={of}")).await;
-        match history["points"].as_array().unwrap().last() {
-            Some(last) if last["used"]["cpus_milli"] != 0 => return (history["total"].clone(), last.clone()),
-            _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+    let point = async |of: &str| {
+        // It is looked at every five seconds.
+        let mut looked = cluster.master().looked();
+        loop {
+            let history = cluster.json(&format!("/hansa/v1/history?of={of}")).await;
+            match history["points"].as_array().unwrap().last() {
+                Some(last) if last["used"]["cpus_milli"] != 0 => {
+                    return (history["total"].clone(), last.clone());
+                }
+                _ => looked.changed().await.unwrap(),
+            }
         }
     };
     let found = tokio::time::timeout(crate::support::LONG, point("node:a.test")).await.unwrap();

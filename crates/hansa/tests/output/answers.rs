@@ -288,6 +288,7 @@ fn tasks() -> Vec<Task> {
         app: Some(app.into()),
         version: Some(VERSION.parse().expect("a time")),
         framework: None,
+        framework_task: None,
         role: "*".into(),
         state: TaskState::Running,
         healthy: Some(true),
