@@ -10,7 +10,7 @@ export default defineConfig(({ mode }) => ({
     fileParallelism: false,
     maxConcurrency: 3,
     // Far more than any test takes, for machines that do something else, too.
-    testTimeout: mode === "test" ? 90_000 : 900_000,
+    testTimeout: mode === "test" ? 90_000 : 1_800_000,
     hookTimeout: 120_000,
     disableConsoleIntercept: true,
   },

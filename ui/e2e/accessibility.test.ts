@@ -52,6 +52,49 @@ test("a new page's field has the focus, and what opened a dialog has it again", 
   await close();
 });
 
+test("what the palette opened gives the focus back to what had it before the palette", async () => {
+  const { page, close } = await visit(all.browser, `service?id=${web}`);
+  await page.getByRole("table").first().waitFor();
+  const dialog = page.getByRole("dialog");
+  const does = async (words: string) => {
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox").waitFor();
+    await page.keyboard.type(`${words} ${web}`);
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: new RegExp(`^${words} ${web}`, "i") }).waitFor();
+    // What a dialog asks comes first: the palette stays away.
+    await page.keyboard.press("Control+k");
+    expect(await dialog.count()).toBe(1);
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+  };
+  const has = (selector: string) => page.evaluate((selector) => document.activeElement?.matches(selector), selector);
+  // Nothing had it: the page's content has it then, not the end of the page.
+  await does("scale");
+  expect(await has("main")).toBe(true);
+  const edit = page.getByRole("link", { name: "Edit", exact: true });
+  for (const words of ["scale", "restart", "delete"]) {
+    await edit.focus();
+    await does(words);
+    expect(await edit.evaluate((link) => link === document.activeElement), words).toBe(true);
+  }
+  // And one that closes itself without a choice.
+  await edit.focus();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").waitFor();
+  await page.keyboard.press("Control+k");
+  await dialog.waitFor({ state: "detached" });
+  expect(await edit.evaluate((link) => link === document.activeElement)).toBe(true);
+  // A page that it leads to begins at its top.
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").waitFor();
+  await page.keyboard.type("machines");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: /Machines/ }).waitFor();
+  expect(await has("main, main *")).toBe(true);
+  await close();
+});
+
 test("all of a page is reached by the Tab key, and where one is can be seen", async () => {
   const { page, close } = await visit(all.browser, `service?id=${web}`);
   await page.getByRole("table").first().waitFor();

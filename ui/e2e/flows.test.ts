@@ -117,7 +117,7 @@ test("a service is created by form, checked while it is typed, scaled, suspended
   await page.getByRole("dialog").getByText(/There is room: 1 on \S+\./).waitFor();
   // More than all machines together have.
   await page.getByRole("textbox", { name: "Instances" }).fill("90001");
-  await page.getByRole("dialog").getByText(/Only \d+ of 1000 fit now/).waitFor();
+  await page.getByRole("dialog").getByText(/Only \d+ of 1,000 fit now/).waitFor();
   await page.getByRole("textbox", { name: "Instances" }).fill("2");
   await page.getByRole("dialog").getByRole("button", { name: "Scale" }).click();
   await toast(page, "is asked for 2 instances");
@@ -154,10 +154,16 @@ test("a service is created as JSON, and the server's refusal stands at its field
   await page.getByText(/Line [34]:/).waitFor();
   await definition.fill(JSON.stringify({ id: `${group}/json`, cmd: "sleep 1", instnaces: 1 }));
   await page.getByText("is not known; did you mean instances?").first().waitFor();
+  // What is right is said to be.
+  const status = page.getByRole("status").filter({ hasText: "Valid" });
+  expect(await status.count()).toBe(0);
+  await definition.fill(JSON.stringify({ id: `${group}/json`, cmd: "sleep 1", instances: 2, cpus: 0.5, mem: 128 }));
+  await status.getByText("Valid: 2 instances of 0.5 cpus, 128 MiB").waitFor();
   // The schema lets this pass, the server does not.
   await definition.fill(JSON.stringify({ id: `${group}/json`, cmd: "sleep 1", constraints: [["hostname", "NEAR"]] }));
   await page.getByRole("button", { name: "Create", exact: true }).click();
   await page.getByRole("alert").getByText("The master refuses").waitFor();
+  expect(await status.count()).toBe(0);
   await page
     .getByRole("region", { name: "To be put right" })
     .getByText(/^constraints/)
@@ -208,7 +214,7 @@ test("a deployment is rolled back", async () => {
   await page.getByRole("dialog").getByRole("button", { name: "Roll back" }).click();
   await toast(page, "rolling back");
   await eventually("it never was", async () => !(await service(big)));
-  await page.getByText("Ended while this page was open").waitFor();
+  await page.getByRole("region", { name: "Ended lately" }).getByRole("link", { name: big }).first().waitFor();
   await ask("POST", "/v2/apps", { id: big, cpus: 4000, mem: 32, cmd: "sleep 1000" });
   await close();
 });
@@ -323,11 +329,11 @@ test("a role is set, with what is wrong told at its field", async () => {
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Name").fill(role);
   await dialog.getByLabel("Weight").fill("2");
-  await dialog.getByRole("group", { name: "Guaranteed" }).getByLabel("CPU, cpus").fill("2");
-  await dialog.getByRole("group", { name: "Never more" }).getByLabel("CPU, cpus").fill("1");
+  await dialog.getByRole("group", { name: "Guaranteed" }).getByLabel("CPUs").fill("2");
+  await dialog.getByRole("group", { name: "Never more" }).getByLabel("CPUs").fill("1");
   await dialog.getByText("more than the limit").waitFor();
   expect(await dialog.getByRole("button", { name: "Set" }).isDisabled()).toBe(true);
-  await dialog.getByRole("group", { name: "Guaranteed" }).getByLabel("CPU, cpus").fill("0.5");
+  await dialog.getByRole("group", { name: "Guaranteed" }).getByLabel("CPUs").fill("0.5");
   await dialog.getByRole("button", { name: "Set" }).click();
   await toast(page, `The role ${role} is set`);
   const { roles } = await ask<{ roles: { name: string; weight_milli: number }[] }>("GET", "/hansa/v1/roles");
@@ -336,7 +342,7 @@ test("a role is set, with what is wrong told at its field", async () => {
   await page.getByRole("region", { name: `Services of ${role}` }).waitFor();
   const past = page.getByRole("region", { name: `Use of ${role} over time` });
   await past.getByRole("img", { name: /CPU/ }).waitFor();
-  await past.getByText("of at most 1 cpus").waitFor();
+  await past.getByText("of at most 1 cpu").waitFor();
   await past.getByRole("button", { name: "1 day" }).click();
   expect(page.url()).toContain("span=1d");
   await close();

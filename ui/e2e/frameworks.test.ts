@@ -1,9 +1,11 @@
-// The pages of frameworks, with answers of the shape that crates/hansa-api/src/framework.rs gives them: a cluster for tests has
-// no scheduler of others, and not every master tells of them.
+// The pages of frameworks and of what they have: with a scheduler of our own, and, for what is not made in a moment, with answers of
+// the shape that crates/hansa-api/src/framework.rs gives them.
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { accessible, open, visit } from "./browser";
+import { accessible, ask, eventually, open, visit } from "./browser";
+import { clear, role } from "./cluster";
+import { batch, limited, scene } from "./scene";
 
 let browser: Browser;
 
@@ -114,7 +116,7 @@ test("frameworks are listed, and one tells why it is offered what it is offered"
   await inSight(page);
   await page.getByText("It is given up with all its tasks at").waitFor();
   await page.getByText("2 machines: declined until 12:00 (node2, node3)").waitFor();
-  await page.getByText("cpus:4;mem:1024").waitFor();
+  await page.getByText("4 cpus, 1 GiB").waitFor();
   await page.getByText("1 out of reach").waitFor();
   await close();
 });
@@ -139,4 +141,48 @@ test("they are accessible", async () => {
   await inSight(page);
   await accessible(page);
   await close();
+});
+
+test("a framework tells what it runs, holds and declined, and is torn down", async () => {
+  await clear();
+  const about = await scene();
+  const { id } = about.framework;
+  try {
+    const { page, close } = await visit(browser, "frameworks");
+    const row = page.getByRole("row", { name: /nightly-batch/ });
+    await row.getByText("connected").waitFor();
+    await page.getByRole("row", { name: /chronos/ }).getByText("disconnected").waitFor();
+    await row.getByRole("link", { name: "nightly-batch" }).click();
+    const tasks = page.getByRole("region", { name: "Tasks", exact: true });
+    await tasks.getByRole("row", { name: /mail/ }).getByText("running").waitFor();
+    await page.getByRole("region", { name: "Declined for a while" }).getByText(`for ${batch}, until`).waitFor();
+    await accessible(page);
+    await page.setViewportSize({ width: 1440, height: 900 });
+
+    // Its tasks are found like those of services, and lead back.
+    await tasks.getByRole("link", { name: about.task }).click();
+    await page.getByRole("region", { name: "stdout of the task" }).getByText("a page is written").first().waitFor();
+    await page.getByRole("navigation", { name: "You are here" }).getByRole("link", { name: "nightly-batch" }).click();
+    await tasks.waitFor();
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("nightly-batch");
+    await page.getByRole("option", { name: /^nightly-batch framework$/ }).waitFor();
+    await page.keyboard.press("Escape");
+
+    await page.getByRole("button", { name: "Tear down" }).click();
+    await page.getByRole("dialog").getByText("2 tasks").or(page.getByRole("dialog").getByText("3 tasks")).waitFor();
+    await page.keyboard.press("Escape");
+    await close();
+
+    const limit = await visit(browser, `service?id=${limited}`);
+    await limit.page.getByRole("region", { name: "Why it is pending" }).getByText(new RegExp(role)).first().waitFor();
+    await limit.close();
+  } finally {
+    await about.clear();
+    await clear();
+  }
+  await eventually("it is gone", async () => {
+    const { frameworks } = await ask<{ frameworks: { id: string }[] }>("GET", "/hansa/v1/frameworks");
+    return !frameworks.some((framework) => framework.id === id);
+  });
 });

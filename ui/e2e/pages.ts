@@ -2,6 +2,7 @@
 
 import type { Page } from "playwright-core";
 import { big, broken, group, role, web } from "./cluster";
+import { batch, limited, type Scene } from "./scene";
 
 interface SomeTask {
   id: string;
@@ -56,10 +57,47 @@ export const pages: Record<string, View> = {
   images: { path: ofMachine("&tab=images"), filled: heading("Container images") },
   jobs: { path: at("jobs"), filled: text("runs no jobs yet") },
   catalog: { path: at("catalog"), filled: text("has no packages yet") },
-  frameworks: { path: at("frameworks"), filled: heading("Frameworks") },
+  "no-frameworks": { path: at("frameworks"), filled: heading("Frameworks") },
   roles: { path: at("roles?role=*"), filled: heading("Services of *") },
   events: { path: at("events"), filled: (page) => page.locator(".entries > li").first().waitFor() },
   nothing: { path: at("nothing-there"), filled: text("The address leads nowhere") },
+};
+
+/** What there is with frameworks and reservations. */
+export interface SceneView {
+  path: (scene: Scene) => string;
+  filled: (page: Page) => Promise<unknown>;
+}
+
+const ofFramework = ({ framework }: Scene) => `framework?id=${framework.id}`;
+
+export const scenes: Record<string, SceneView> = {
+  frameworks: { path: () => "frameworks", filled: table },
+  framework: { path: ofFramework, filled: text("Why it is offered what it is offered") },
+  "framework-task": { path: ({ task }) => `task?id=${task}`, filled: text("a page is written") },
+  "framework-down": {
+    path: ofFramework,
+    filled: async (page) => {
+      await page.getByRole("button", { name: "Tear down" }).click();
+      await page.getByRole("dialog").waitFor();
+    },
+  },
+  "framework-tasks": { path: () => "tasks?q=nightly", filled: table },
+  "framework-events": {
+    path: () => "events?kind=framework",
+    filled: (page) => page.locator(".entries > li").first().waitFor(),
+  },
+  "machine-apart": { path: ({ machine }) => `machine?id=${machine}&tab=resources`, filled: text("pgdata") },
+  "machine-drain": {
+    path: ({ machine }) => `machine?id=${machine}`,
+    filled: async (page) => {
+      await page.getByRole("button", { name: "Drain" }).click();
+      await page.getByRole("region", { name: "What will move" }).waitFor();
+    },
+  },
+  "role-at-limit": { path: () => `roles?role=${role}`, filled: heading(`Services of ${role}`) },
+  "role-of-frameworks": { path: () => `roles?role=${batch}`, filled: heading(`Services of ${batch}`) },
+  limited: { path: () => `service?id=${limited}`, filled: text("Why it is pending") },
 };
 
 interface DialogView {

@@ -7,7 +7,8 @@ import type { Page } from "playwright-core";
 import { test } from "vitest";
 import { desktop, open, phone, visit } from "./browser";
 import { clear, fill, tasksOf, web } from "./cluster";
-import { dialogs, pages } from "./pages";
+import { dialogs, pages, scenes } from "./pages";
+import { scene } from "./scene";
 import { states } from "./states";
 
 const folder = process.env.HANSA_SCREENSHOTS || "screenshots";
@@ -20,27 +21,42 @@ test("every page and dialog", async () => {
   const browser = await open();
   await fill();
   const [first] = await tasksOf(web);
-  const shot = (page: Page, name: string) => page.screenshot({ path: join(folder, `${name}.png`) });
+  const shot = async (page: Page, name: string) => {
+    // All of it, also what one scrolls to; without the bar that would stand in the middle of it then.
+    const fullPage = await page.evaluate(() => document.documentElement.scrollHeight > window.innerHeight);
+    const style = fullPage ? ".bottom-bar { display: none }" : "";
+    await page.screenshot({ path: join(folder, `${name}.png`), fullPage, style });
+  };
   const wanted = (name: string) => only.length === 0 || only.includes(name);
-  const all = [
-    ...Object.entries(pages).map(([name, { path, filled }]) => ({ name, path, ready: filled })),
-    ...Object.entries(dialogs).map(([name, { path, opens }]) => ({ name: `dialog-${name}`, path, ready: opens })),
-    ...Object.entries(states).map(([name, { path, filled }]) => ({ name: `state-${name}`, path, ready: filled })),
+  const looked = [
+    ...Object.entries(pages).map(([name, { path, filled }]) => ({ name, path: path(first), ready: filled })),
+    ...Object.entries(dialogs).map(([name, { path, opens }]) => ({ name: `dialog-${name}`, path: path(first), ready: opens })),
+    ...Object.entries(states).map(([name, { path, filled }]) => ({ name: `state-${name}`, path: path(first), ready: filled })),
   ];
-  for (const [size, viewport] of Object.entries({ wide: desktop, narrow: phone })) {
-    if (onlySize && onlySize !== size) continue;
-    for (const { name, path, ready } of all) {
-      if (!wanted(name)) continue;
-      const { page, close } = await visit(browser, path(first), { viewport });
-      await ready(page);
-      // Charts and lists that come a moment later.
-      await page.waitForLoadState("load");
-      await page.waitForTimeout(400);
-      await shot(page, `${name}-${size}-light`);
-      await page.emulateMedia({ colorScheme: "dark" });
-      await shot(page, `${name}-${size}-dark`);
-      await close(/./);
+  const all = async (views: typeof looked) => {
+    for (const [size, viewport] of Object.entries({ wide: desktop, narrow: phone })) {
+      if (onlySize && onlySize !== size) continue;
+      for (const { name, path, ready } of views) {
+        if (!wanted(name)) continue;
+        const { page, close } = await visit(browser, path, { viewport });
+        // One that fails is no reason to have none of the others.
+        await ready(page).catch((error: unknown) => console.log(`${name}-${size}: ${String(error)}`));
+        // Charts and lists that come a moment later.
+        await page.waitForLoadState("load");
+        await page.waitForTimeout(400);
+        await shot(page, `${name}-${size}-light`);
+        await page.emulateMedia({ colorScheme: "dark" });
+        await shot(page, `${name}-${size}-dark`);
+        await close(/./);
+      }
     }
+  };
+  await all(looked);
+  const played = Object.entries(scenes).filter(([name]) => wanted(`scene-${name}`));
+  if (played.length > 0) {
+    const about = await scene();
+    await all(played.map(([name, { path, filled }]) => ({ name: `scene-${name}`, path: path(about), ready: filled })));
+    await about.clear();
   }
   await clear();
   await browser.close();

@@ -163,8 +163,8 @@ export const states: Record<string, View> = {
       await page.getByRole("button", { name: "Set up a role" }).click();
       const dialog = page.getByRole("dialog");
       await dialog.getByLabel("Name").fill("shop");
-      await dialog.getByRole("group", { name: "Guaranteed" }).getByLabel("CPU, cpus").fill("2");
-      await dialog.getByRole("group", { name: "Never more" }).getByLabel("CPU, cpus").fill("1");
+      await dialog.getByRole("group", { name: "Guaranteed" }).getByLabel("CPUs").fill("2");
+      await dialog.getByRole("group", { name: "Never more" }).getByLabel("CPUs").fill("1");
     },
   },
   "no-connection": {

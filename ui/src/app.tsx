@@ -67,6 +67,8 @@ export function App() {
       }
       if (!(event.metaKey || event.ctrlKey) || event.key.toLowerCase() !== "k") return;
       event.preventDefault();
+      // What a dialog asks comes first.
+      if (document.querySelector("dialog[open]:not(.palette)")) return;
       setFinding((finding) => !finding);
     };
     window.addEventListener("keydown", open);
@@ -167,8 +169,10 @@ const tally = (bad: number, all: number) =>
   bad > 0 ? { words: `${count(bad)} of ${count(all)}`, bad: true } : { words: count(all) };
 
 function useTallies(picture: Picture): Tallies {
-  const { services, nodes, tasks, deployments } = picture;
+  const { cluster, services, nodes, tasks, deployments } = picture;
   return useMemo(() => {
+    // Nothing is known yet: that is not none.
+    if (!cluster) return {};
     const failing = [...services.values()].filter((service) => needsPerson(service, deployments)).length;
     const lost = [...nodes.values()].filter((node) => node.state === "unreachable").length;
     return {
@@ -177,7 +181,7 @@ function useTallies(picture: Picture): Tallies {
       tasks: { words: count(tasks.size) },
       ...(deployments.size > 0 && { deployments: { words: count(deployments.size) } }),
     };
-  }, [services, nodes, tasks, deployments]);
+  }, [cluster, services, nodes, tasks, deployments]);
 }
 
 function Navigation({ items, page, tallies }: { items: readonly Item[]; page: Page | null; tallies: Tallies }) {

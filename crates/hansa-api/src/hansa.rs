@@ -3,7 +3,7 @@
 //! | method and path | answer |
 //! |---|---|
 //! | GET `/hansa/v1/cluster` | [`Cluster`] |
-//! | GET `/hansa/v1/nodes`, `/hansa/v1/nodes/{id or host name}` | [`Nodes`], [`Node`] |
+//! | GET `/hansa/v1/nodes`, `/hansa/v1/nodes/{id or host name}` | [`Nodes`], [`crate::apart::NodeDetail`] |
 //! | GET `/hansa/v1/nodes/{id}/drain-preview` | [`crate::plans::DrainPreview`] |
 //! | POST `/hansa/v1/nodes/{id}/deactivate`, `/reactivate`, `/drain`, `/gone` | [`Done`] |
 //! | GET `/hansa/v1/services`, `/hansa/v1/services/{path}` | [`Services`], [`Service`] |
@@ -118,6 +118,9 @@ pub struct Node {
     pub total: Resources,
     /// What of it is given to tasks.
     pub allocated: Totals,
+    /// What of it is kept for roles, used or not; [`crate::apart::NodeDetail`] tells more.
+    #[serde(default)]
+    pub reserved: Totals,
     /// What its tasks really use; None: not heard yet.
     pub used: Option<Totals>,
     /// What the whole machine uses, Hansa or not.
@@ -280,6 +283,9 @@ pub struct Task {
     /// Its framework, if it has one.
     #[serde(default)]
     pub framework: Option<FrameworkId>,
+    /// The id that its framework gave it, if it has one: unique among the framework's.
+    #[serde(default)]
+    pub framework_task: Option<String>,
     /// The role that pays.
     #[serde(default = "RoleName::any")]
     pub role: RoleName,
@@ -471,6 +477,11 @@ pub enum StreamEvent {
     },
     /// A role's settings or use changed.
     Role(RoleStatus),
+    /// A role is listed no more: nobody is in it, it has no settings, and nothing is reserved for it.
+    RoleRemoved {
+        /// Its name.
+        name: RoleName,
+    },
     /// A framework came, went away or changed what it says of itself; or its tasks or the number of its offers changed,
     /// which is told once a second at most, without an id.
     Framework(FrameworkSummary),

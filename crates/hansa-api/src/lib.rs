@@ -1,7 +1,7 @@
 //! The HTTP surface, apart from its implementation: wire types of every API that Hansa speaks.
 //!
-//! - [`hansa`]: Hansa's own API under `/hansa/v1`, spoken by the console and the CLI; parts of it in [`files`],
-//!   [`framework`], [`past`], [`plans`] and [`terminal`].
+//! - [`hansa`]: Hansa's own API under `/hansa/v1`, spoken by the console and the CLI; parts of it in [`apart`],
+//!   [`files`], [`framework`], [`past`], [`plans`] and [`terminal`].
 //! - [`marathon`]: Marathon's API under `/v2`.
 //! - [`series`]: how values of the past are kept, on both sides of [`past`].
 //! - [`openapi`]: both described for clients, generators and fuzzers.
@@ -9,6 +9,7 @@
 //! Wire types are a promise to clients; stored and kernel types are other promises. Here they are translated into each
 //! other. Not here: handlers (`hansa-master`, `hansa-agent`).
 
+pub mod apart;
 pub mod exec;
 pub mod files;
 pub mod framework;

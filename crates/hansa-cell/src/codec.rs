@@ -315,7 +315,9 @@ fn expand(body: &[u8]) -> Result<AssignmentRecord, String> {
 mod tests {
     use super::*;
     use hansa_model::event::AgentState;
-    use hansa_model::framework::{Amount, Capability, FrameworkInfo, Part, PersistentVolume, Reservation};
+    use hansa_model::framework::{
+        Amount, Capability, DiskSource, FrameworkInfo, Part, PersistentVolume, Reservation,
+    };
     use hansa_model::id::uuid_text;
     use hansa_model::maintenance::{DrainWish, Machine, Window};
     use hansa_model::resources::PortSet;
@@ -438,9 +440,18 @@ mod tests {
         let volume =
             PersistentVolume { id: "v/1".into(), principal: None, container_path: "daten/ä".into() };
         let gpus = Amount { gpus: 2, cpus_milli: 1, ..Amount::default() };
+        let on = |source| Part { source: Some(source), amount: amount.clone(), ..Part::default() };
+        let kept = Part { reservations: stack.clone(), ..on(DiskSource::Path("daten/ä".into())) };
         vec![
+            kernel::PotRecord { part: on(DiskSource::Mount("/mnt/a b".into())), devices: Vec::new() },
+            kernel::PotRecord { part: Part { volume: Some(volume.clone()), ..kept }, devices: Vec::new() },
             kernel::PotRecord {
-                part: Part { reservations: stack.clone(), volume: Some(volume), amount, ..Part::default() },
+                part: Part {
+                    reservations: stack.clone(),
+                    volume: Some(volume),
+                    amount: amount.clone(),
+                    ..Part::default()
+                },
                 devices: Vec::new(),
             },
             kernel::PotRecord {
@@ -529,6 +540,7 @@ mod tests {
                 assert_eq!((agent, parts.len()), ("a".into(), 1));
                 assert_eq!(parts[0].part.role(), Some(&"r".into()));
                 assert!(parts[0].devices.is_empty() && parts[0].part.volume.is_none());
+                assert_eq!(parts[0].part.source, None, "of before there were disks of their own");
             }
             other => panic!("{other:?}"),
         }

@@ -70,6 +70,8 @@ pub(crate) struct Inner {
     pub(crate) next_session: AtomicU64,
     pub(crate) directory: Arc<Directory>,
     pub(crate) history: Mutex<History>,
+    /// How often the past was looked at.
+    pub(crate) looked: watch::Sender<u64>,
 }
 
 /// What the read-model thread writes and handlers read.
@@ -151,6 +153,11 @@ impl Master {
     /// What was used and given when.
     pub(crate) fn history(&self) -> MutexGuard<'_, History> {
         self.inner.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often it was looked what is used and given; changes whenever the past has become longer.
+    pub fn looked(&self) -> watch::Receiver<u64> {
+        self.inner.looked.subscribe()
     }
 
     /// Everything published from now on, in order. A receiver that falls behind loses events and is told so.

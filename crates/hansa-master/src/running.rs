@@ -222,6 +222,7 @@ async fn lead(
         next_session: AtomicU64::new(1),
         directory,
         history: Mutex::default(),
+        looked: watch::Sender::new(0),
     });
     if master.catch_up().await.is_err() {
         let ended = loop_ended.await.unwrap_or(Ok(()));

@@ -148,7 +148,7 @@ pub struct AgentView {
     pub total: Resources,
     /// What of it is given to tasks.
     pub allocated: Totals,
-    /// What of it is reserved, whether used or not.
+    /// What of it is set apart, whether used or not: what is reserved, and what is on disks of their own, reserved or not.
     #[serde(default)]
     pub reserved: Vec<Part>,
     /// Attributes, as text.

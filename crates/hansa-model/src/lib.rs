@@ -28,6 +28,7 @@ pub mod spec;
 pub mod task;
 pub mod time;
 pub mod trial;
+pub mod words;
 
 pub use id::{
     AgentId, AppId, BootId, ClusterId, DeploymentId, FrameworkId, InstanceId, OfferId, Owner, Principal,

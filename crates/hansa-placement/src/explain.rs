@@ -7,6 +7,7 @@ use crate::rule::Rule;
 use hansa_model::event::AgentState;
 use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup};
 use hansa_model::resources::{MIB, milli_text};
+use hansa_model::words::counted;
 use hansa_model::{AgentId, RoleName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -248,8 +249,7 @@ impl Distance {
 }
 
 fn summary(machines: u32, fitting: u32, groups: &[ObstacleGroup]) -> String {
-    let count =
-        |machines: u32| if machines == 1 { "1 machine".into() } else { format!("{machines} machines") };
+    let count = |machines: u32| counted(machines.into(), "machine");
     if machines == 0 {
         return "there are no machines".into();
     }

@@ -5,6 +5,7 @@
 
 use crate::peers::FieldCounts;
 use hansa_model::app::{Constraint, Operator};
+use hansa_model::words::counted;
 use regex::Regex;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -157,7 +158,7 @@ impl Rule {
                 format!("{field} already has an instance while fewer than {groups} values do")
             }
             Test::Spread(_) => format!("{field} has more instances than others"),
-            Test::AtMost(most) => format!("{field} already has {most} instances"),
+            Test::AtMost(most) => format!("{field} already has {}", counted((*most).into(), "instance")),
             Test::Broken(why) => why.clone(),
         }
     }

@@ -58,7 +58,9 @@ impl World {
     }
 
     fn thing_seen(&mut self, name: &str, agent: &AgentId, role: &RoleName, used: bool) {
-        let new = Thing { agent: agent.clone(), role: role.clone(), let_go: false, used };
+        // What only a container shows may be of a launch whose volume was lost with the newer store: nobody promised that.
+        let let_go = used && self.kept.restored;
+        let new = Thing { agent: agent.clone(), role: role.clone(), let_go, used };
         let thing = self.kept.things.entry(name.to_owned()).or_insert(new);
         thing.used |= used;
         // If it was let go of, that did not arrive.

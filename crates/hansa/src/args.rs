@@ -18,6 +18,13 @@ use std::path::PathBuf;
 const SHARED: &str = "Shared options";
 
 const AFTER_HELP: &str = "\
+First steps:
+  hansa dev --demo            starts a cluster on this machine, with something that runs
+  hansa status                shows it at a glance, and what needs attention
+  hansa app run FILE          starts a service as a definition in JSON or YAML says
+  hansa explain ID            says why a service, task or machine is as it is, and what would help
+  hansa logs ID               shows what a service writes, also of what has crashed
+
 Settings come from one TOML file (--config, else /etc/hansa/hansa.toml), then the environment, then flags.
 Which master is talked to: --master, else --context, else the context in use, else the file, else this machine's.
 HANSA_LOG sets what master and agent log, such as `debug` or `hansa_master=debug`. NO_COLOR leaves colours out.
@@ -46,7 +53,7 @@ pub struct Cli {
     #[arg(short, long, global = true, env = "HANSA_OUTPUT", hide_env_values = true, value_name = "table|wide|json|yaml",
           help_heading = SHARED, hide_possible_values = true)]
     pub output: Option<Format>,
-    /// Show it again whenever the cluster changes (lists, `show` and `explain`)
+    /// Show it again whenever the cluster changes (lists, `status`, `show` and `explain`)
     #[arg(short, long, global = true, help_heading = SHARED)]
     pub watch: bool,
     /// The settings file
@@ -72,42 +79,45 @@ pub enum Command {
     /// Runs an agent with the flags of Mesos' `mesos-agent`
     #[command(name = "mesos-agent", disable_help_flag = true)]
     MesosAgent(MesosArgs),
+    /// Shows the cluster at a glance, and what needs attention
+    Status,
     /// Runs, shows and changes services
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "service", aliases = ["apps", "services"])]
     App(AppCommand),
     Apply(ApplyArgs),
     Diff(DiffArgs),
+    #[command(alias = "log")]
     Logs(LogsArgs),
     Explain(ExplainArgs),
     /// Shows and changes groups: services in folders
-    #[command(subcommand)]
+    #[command(subcommand, alias = "groups")]
     Group(GroupCommand),
     /// Runs what a compose.yaml describes
     #[command(subcommand)]
     Compose(ComposeCommand),
     /// Shows and cancels changes under way
-    #[command(subcommand)]
+    #[command(subcommand, alias = "deployments")]
     Deployment(DeploymentCommand),
     /// Shows and ends tasks, and shows their output
-    #[command(subcommand)]
+    #[command(subcommand, alias = "tasks")]
     Task(TaskCommand),
     /// Shows machines, and steers whether they take work
-    #[command(subcommand)]
+    #[command(subcommand, aliases = ["nodes", "machine", "machines"])]
     Node(NodeCommand),
     /// Shows container images on machines, and removes those that are not used
-    #[command(subcommand)]
+    #[command(subcommand, alias = "images")]
     Image(ImageCommand),
     /// Shows and sets how teams share the cluster
-    #[command(subcommand)]
+    #[command(subcommand, alias = "roles")]
     Role(RoleCommand),
     /// Shows schedulers from outside, such as those for Mesos, and explains their offers
-    #[command(subcommand)]
+    #[command(subcommand, alias = "frameworks")]
     Framework(FrameworkCommand),
     Exec(ExecArgs),
     Events(EventsArgs),
     Top(TopArgs),
     /// Names clusters, and says which one commands talk to
-    #[command(subcommand)]
+    #[command(subcommand, alias = "contexts")]
     Context(ContextCommand),
     Sim(SimArgs),
     /// Prints the versions of this program and of the master
@@ -145,7 +155,7 @@ impl Command {
             Command::Node(command) => matches!(command, NodeCommand::List(_) | NodeCommand::Show(_)),
             Command::Image(command) => matches!(command, ImageCommand::List(_)),
             Command::Role(command) => matches!(command, RoleCommand::List),
-            Command::Framework(_) | Command::Explain(_) | Command::Diff(_) => true,
+            Command::Framework(_) | Command::Explain(_) | Command::Diff(_) | Command::Status => true,
             _ => false,
         }
     }

@@ -166,6 +166,8 @@ pub fn marathon_refusal(exit: Exit, body: &Value) -> Failure {
     let message = message.split(". Override with").next().unwrap_or(message);
     let mut failure = Failure::new(exit, format!("{}{}", lower_first(message), details(&body["details"])));
     if let Some(id) = body["deployments"][0]["id"].as_str() {
+        // Commands take the beginning of an id.
+        let id = id.get(..8).unwrap_or(id);
         failure = failure.remedy(format!(
             "`hansa deployment show {id}` says what it waits for; `hansa deployment cancel {id}` takes it back; with --force \
              this command replaces it"

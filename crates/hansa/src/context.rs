@@ -5,6 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Format;
 use crate::suggest::nearest;
 use hansa_api::hansa::{Nodes, Services, Task, Tasks};
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// What every client command is given.
@@ -67,19 +68,29 @@ impl Context {
 
     /// All tasks, of one service if one is given.
     pub async fn tasks(&self, filters: &[(&str, &str)]) -> Result<Vec<Task>, Failure> {
+        let parts = |page: Tasks| (page.tasks, page.next.map(|next| next.to_string()));
+        self.pages("/hansa/v1/tasks", filters, parts).await
+    }
+
+    /// A list as a whole, page after page; `parts` takes a page apart into what is in it and what to go on after.
+    pub async fn pages<P: DeserializeOwned, T>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        parts: impl Fn(P) -> (Vec<T>, Option<String>),
+    ) -> Result<Vec<T>, Failure> {
         let mut all = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let mut query = filters.to_vec();
+            let mut query = query.to_vec();
             if let Some(after) = &after {
                 query.push(("after", after));
             }
-            let page: Tasks = self.client.get("/hansa/v1/tasks", &query).await?;
-            all.extend(page.tasks);
-            match page.next {
-                Some(next) if after.as_deref() != Some(next.as_str()) => {
-                    after = Some(next.as_str().to_owned())
-                }
+            let (some, next) = parts(self.client.get(path, &query).await?);
+            all.extend(some);
+            // Whoever says the same twice would be asked for ever.
+            match next {
+                Some(next) if after.as_ref() != Some(&next) => after = Some(next),
                 _ => return Ok(all),
             }
         }

@@ -135,6 +135,7 @@ impl Context {
         let begun = Instant::now();
         let outcome = tokio::spawn(outcome(self.client.clone(), started.deployment_id.clone()));
         let progress = Progress::new();
+        let mut warned = false;
         loop {
             // A master that restarts in between is no reason to give up: the deployment goes on after it.
             match self.running_step(&started.deployment_id).await {
@@ -144,7 +145,14 @@ impl Context {
                     note(&paused);
                     return Ok("paused");
                 }
-                Ok(Some((step, None))) => progress.say(self.describe(apps, &step).await),
+                Ok(Some((step, None))) => {
+                    let (words, failing) = self.describe(apps, &step).await;
+                    progress.say(words);
+                    if let Some(app) = failing.filter(|_| !warned) {
+                        warned = true;
+                        progress.note(&fails(&app, &started.deployment_id));
+                    }
+                }
                 Err(failure)
                     if failure.exit == Exit::Unavailable && begun.elapsed() < Duration::from_secs(60) =>
                 {
@@ -189,15 +197,22 @@ impl Context {
         }))
     }
 
-    async fn describe(&self, apps: &[String], step: &str) -> String {
+    /// How far it is in words, and a service whose instances end again and again, if there is one.
+    async fn describe(&self, apps: &[String], step: &str) -> (String, Option<String>) {
         match apps {
             [app] => match self.client.get::<Service>(&format!("/hansa/v1/services{app}"), &[]).await {
-                Ok(service) => describe_service(&service),
-                Err(_) => format!("{app}: {step}"),
+                Ok(service) => (describe_service(&service), service.failing.map(|_| app.clone())),
+                Err(_) => (format!("{app}: {step}"), None),
             },
             _ => match self.client.get::<Services>("/hansa/v1/services", &[]).await {
-                Ok(all) => describe_services(apps, &all.services, step),
-                Err(_) => format!("{}: {step}", text::count(apps.len() as u64, "service")),
+                Ok(all) => {
+                    let fails = |service: &&Service| {
+                        service.failing.is_some() && apps.iter().any(|app| app == service.id.as_str())
+                    };
+                    let failing = all.services.iter().find(fails).map(|service| service.id.to_string());
+                    (describe_services(apps, &all.services, step), failing)
+                }
+                Err(_) => (format!("{}: {step}", text::count(apps.len() as u64, "service")), None),
             },
         }
     }
@@ -220,9 +235,22 @@ fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// That it may take for ever, and what can be done.
+fn fails(app: &str, deployment: &str) -> String {
+    let id = deployment.get(..8).unwrap_or(deployment);
+    format!(
+        "{app} ends again and again: `hansa explain {app}` says why, `hansa deployment cancel {id}` takes this change \
+         back; Ctrl-C ends only the waiting"
+    )
+}
+
 /// A service's way to its goal in one line.
 pub fn describe_service(service: &Service) -> String {
-    let mut line = format!("{}: {} of {} running", service.id, service.running, service.instances);
+    let mut line = match service.running > service.instances {
+        // While some take the place of others.
+        true => format!("{}: {} running where {} are wanted", service.id, service.running, service.instances),
+        false => format!("{}: {} of {} running", service.id, service.running, service.instances),
+    };
     if service.healthy + service.unhealthy > 0 {
         line.push_str(&format!(", {} healthy", service.healthy));
     }
@@ -283,6 +311,14 @@ impl Progress {
         }
     }
 
+    /// Says something that stays, above the moving line.
+    pub fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| note(text)),
+            None => note(text),
+        }
+    }
+
     /// Takes the moving line away.
     pub fn clear(&self) {
         if let Some(bar) = &self.bar {
@@ -310,6 +346,8 @@ mod tests {
         );
         let bare = Service { healthy: 0, staged: 0, waiting_for: None, ..samples::service() };
         assert_eq!(describe_service(&bare), "/demo/web: 2 of 3 running");
+        let both = Service { running: 6, ..bare };
+        assert_eq!(describe_service(&both), "/demo/web: 6 running where 3 are wanted");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The one binary: master, agent, shim, development cluster and command line. Wiring only.
 //!
-//! `shim` is dispatched first, before any thread or runtime starts. Then: [`args`] is the command line, [`config`] joins
+//! `shim` is dispatched first, before any thread or runtime starts. Then: [`args`] is the command line, [`known`]
+//! words of other tools, [`config`] joins
 //! it with the settings file, [`contexts`] are clusters by name, [`commands`] talk to a master over HTTP, [`watch`] does so
 //! again and again, [`top`] fills the terminal, [`definitions`] reads files of services and groups, [`plan`] compares them
 //! with what runs and carries that out, [`compose`] reads compose files, [`serve`] runs a master or an agent, [`dev`] a
@@ -19,6 +20,7 @@ mod dev;
 mod drain;
 mod failure;
 mod follow;
+mod known;
 mod logging;
 mod mesos;
 mod output;
@@ -51,7 +53,11 @@ fn main() -> ExitCode {
     if let Some((daemon, words)) = mesos::asked(std::env::args_os()) {
         return mesos::run(daemon, &words);
     }
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        let line: Vec<String> =
+            std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+        known::explained(error, &line).exit()
+    });
     match &cli.command {
         // Options of our own stood before it.
         Command::MesosMaster(args) => return mesos::run(mesos::Daemon::Master, &args.words),
@@ -109,8 +115,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 return one_thread()?.block_on(client_command(command, &context));
             }
             if !command.shows() {
-                return Err(Failure::new(Exit::Usage, "--watch goes with lists, `show` and `explain`")
-                    .remedy("`hansa events` shows everything that happens, `hansa top` the whole cluster"));
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "--watch goes with lists, `status`, `show` and `explain`",
+                )
+                .remedy("`hansa events` shows everything that happens, `hansa top` the whole cluster"));
             }
             let show = async || client_command(command, &context).await;
             one_thread()?.block_on(watch::watch(context.client.clone(), show))
@@ -151,6 +160,7 @@ async fn client_command(command: &Command, context: &Context) -> Result<(), Fail
         Command::Exec(args) => commands::exec::run(args, context).await,
         Command::Events(args) => commands::events::run(args, context).await,
         Command::Top(args) => top::run(args, context).await,
+        Command::Status => commands::status::run(context).await,
         Command::Version => commands::version::run(context).await,
         other => unreachable!("{other:?} does not talk to a master"),
     }

@@ -1,12 +1,16 @@
 //! Answers of a master as tests of the printing need them.
 
+use hansa_api::apart::{
+    Amounts, DiskKind, DiskPlace, Holding, NodeDetail, NodeDisk, NodeReservation, NodeVolume, Portion,
+    ReservationKind,
+};
 use hansa_api::framework::{
     FrameworkDetail, FrameworkFilter, FrameworkOffer, FrameworkRole, FrameworkState, FrameworkSummary,
 };
 use hansa_api::hansa::{Health, Node, Service, Task};
 use hansa_model::Timestamp;
 use hansa_model::event::AgentState;
-use hansa_model::resources::MIB;
+use hansa_model::resources::{MIB, PortSet};
 use hansa_model::role::{Bound, Totals};
 use hansa_model::task::TaskState;
 use std::collections::BTreeMap;
@@ -18,6 +22,7 @@ pub fn task(id: &str) -> Task {
         app: Some("/demo/web".into()),
         version: Some(Timestamp(1_000)),
         framework: None,
+        framework_task: None,
         role: "*".into(),
         state: TaskState::Running,
         healthy: Some(true),
@@ -71,6 +76,7 @@ pub fn node() -> Node {
         since: Timestamp(1_000),
         total: "cpus:2;mem:1024;disk:1000;ports:[31000-31099]".parse().expect("a resource list"),
         allocated: Totals { cpus_milli: 500, mem: 256 * MIB, disk: 0, gpus_milli: 0 },
+        reserved: Totals::default(),
         used: Some(Totals { cpus_milli: 20, mem: 30 * MIB, disk: 0, gpus_milli: 0 }),
         machine: None,
         tasks: 3,
@@ -80,6 +86,58 @@ pub fn node() -> Node {
         version: "0.1.0".into(),
         registered_at: Timestamp(1_000),
         missing_isolation: Vec::new(),
+    }
+}
+
+/// The same, with something kept for a role, a volume, and a disk of its own.
+pub fn divided() -> NodeDetail {
+    let amounts = |cpus_milli: u64, mem: u64, disk: u64, ports: &[(u16, u16)]| Amounts {
+        totals: Totals { cpus_milli, mem: mem * MIB, disk: disk * MIB, gpus_milli: 0 },
+        ports: PortSet::from_ranges(ports.iter().copied()),
+    };
+    let kept = NodeReservation {
+        role: "db".into(),
+        kind: ReservationKind::Dynamic,
+        within: Vec::new(),
+        principal: Some("ops".into()),
+        labels: Vec::new(),
+        portion: Portion {
+            total: amounts(1_000, 512, 300, &[(31_090, 31_099)]),
+            used: amounts(0, 0, 100, &[]),
+            offered: Amounts::default(),
+            free: amounts(1_000, 512, 200, &[(31_090, 31_099)]),
+        },
+    };
+    let volume = NodeVolume {
+        id: "data".into(),
+        role: "db".into(),
+        principal: None,
+        size: 100 * MIB,
+        container_path: "data".into(),
+        disk: None,
+        state: Holding::Used,
+        framework: Some("f".into()),
+        tasks: vec!["db.1".into()],
+    };
+    let disk = NodeDisk {
+        place: DiskPlace { kind: DiskKind::Mount, root: "/mnt/fast".into() },
+        size: 200 * MIB,
+        reserved: 0,
+        used: 0,
+        offered: 200 * MIB,
+        free: 0,
+    };
+    NodeDetail {
+        node: node(),
+        unreserved: Portion {
+            total: amounts(1_000, 512, 500, &[(31_000, 31_089)]),
+            used: amounts(500, 256, 0, &[(31_005, 31_005)]),
+            offered: Amounts::default(),
+            free: amounts(500, 256, 500, &[(31_000, 31_004), (31_006, 31_089)]),
+        },
+        reservations: vec![kept],
+        volumes: vec![volume],
+        disks: vec![disk],
     }
 }
 

@@ -111,10 +111,7 @@ pub fn terminal_height() -> usize {
     }
 }
 
-/// `1 task`, `2 tasks`.
-pub fn count(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
+pub use hansa_model::words::counted as count;
 
 #[cfg(test)]
 mod tests {

@@ -29,24 +29,29 @@ export interface Entry {
 let last = 0;
 
 const kindOf: Record<string, EntryKind> = { node: "machine" };
-const bad = /\b(fail(s|ed|ing)?|lost|unreachable|unhealthy|error|gone|dropped|alarm)\b/i;
-const good = /\b(running|joined|healthy|succeeded|active)\b/i;
+const bad = /\b(fail(s|ed|ing)?|lost|unreachable|out of reach|unhealthy|error|gone|dropped|given up(?!: replaced)|no nearer|alarm)\b/i;
+const good = /\b(running|joined|healthy|succeeded|done|active)\b/i;
 
 /** An event that the master remembers. */
 export function remembered(event: PastEvent): Entry {
   const { name, subject, at, service, hostname } = event;
-  // Of tasks the master says `is TASK_KILLED on node2: why`.
-  const words = event.words.replace(/^is (TASK_\w+)/, (_, state: string) => taskState(state));
+  // Of tasks the master says `is TASK_KILLED on node2: why`; others it names, whose names stand beside the words here.
+  const framework = name === "framework" ? /^framework (.+) (subscribed|went away|is .+)$/.exec(event.words) : null;
+  const deployment = name === "deployment" ? /^deployment of ([^\s,]+(?:, [^\s,]+)*)(?: and \d+ more)? (.+)$/.exec(event.words) : null;
+  const words =
+    framework?.[2] ??
+    deployment?.[2]?.replace(/(replaced by) deployment [0-9a-f-]{36}$/, "$1 another").replace(/^/, "deployment ") ??
+    event.words.replace(/^is (TASK_\w+)/, (_, state: string) => taskState(state)).replace(/^node \S+ /, "");
   const kind = kindOf[name] ?? (name as EntryKind);
   last += 1;
   return {
     id: last,
     at,
     kind,
-    subject: kind === "machine" ? (hostname ?? subject) : subject,
-    services: service ? [service] : [],
+    subject: framework?.[1] ?? (kind === "machine" ? (hostname ?? subject) : subject),
+    services: deployment?.[1]?.split(", ") ?? (service ? [service] : []),
     words,
-    tone: kind === "alarm" || bad.test(words) ? "bad" : good.test(words) ? "good" : "calm",
+    tone: kind === "alarm" || (bad.test(words) && !framework) ? "bad" : good.test(words) ? "good" : "calm",
     to: placeOf(kind, subject, hostname),
   };
 }
@@ -129,7 +134,7 @@ function tell(before: Picture, frame: Frame): Told | null {
       const node = frame.data;
       const known = before.nodes.get(node.id);
       if (known?.state === node.state) return null;
-      const words = known ? `${known.state} → ${node.state}` : `joined, ${node.state}`;
+      const words = known ? `${known.state} → ${node.state}` : "joined";
       const tone = node.state === "unreachable" ? "bad" : node.state === "active" ? "good" : "calm";
       const to = ["machine", { id: node.hostname }] as const;
       return { kind: "machine", subject: node.hostname, services: [], words, tone, to };
@@ -146,8 +151,8 @@ function tell(before: Picture, frame: Frame): Told | null {
       if (known && known.state === state && known.step === step) return null;
       const words =
         state === "running"
-          ? `step ${Math.min(step + 1, steps)} of ${steps}${waiting_for ? `: ${waiting_for}` : ""}`
-          : state;
+          ? `deployment at step ${Math.min(step + 1, steps)} of ${steps}${waiting_for ? `: ${waiting_for}` : ""}`
+          : `deployment ${state}`;
       const tone = state === "succeeded" ? "good" : state === "failed" || state === "failing" ? "bad" : "calm";
       return { kind: "deployment", subject: id, services, words, tone, to: ["deployments", { id }] };
     }
@@ -164,7 +169,7 @@ function tell(before: Picture, frame: Frame): Told | null {
       if (known?.state === state) return null;
       const away = state === "disconnected";
       const words = known ? (away ? "went away" : `is ${state}`) : "subscribed";
-      return { ...ofFramework(id, name, words), tone: away ? "bad" : "calm" };
+      return { ...ofFramework(id, name, words), tone: "calm" };
     }
     case "framework_removed": {
       const known = before.frameworks.get(frame.data.id);
@@ -180,7 +185,7 @@ function tell(before: Picture, frame: Frame): Told | null {
 }
 
 const ofFramework = (id: string, name: string, words: string) =>
-  ({ kind: "framework", subject: id, services: [], words: `framework ${name} ${words}`, to: ["framework", { id }] }) as const;
+  ({ kind: "framework", subject: name, services: [], words, to: ["framework", { id }] }) as const;
 
 const isTerminal = (state: string) => !/^TASK_(STAGING|STARTING|RUNNING|KILLING|UNREACHABLE)$/.test(state);
 

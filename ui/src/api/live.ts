@@ -19,6 +19,7 @@ const names: StreamName[] = [
   "task_removed",
   "deployment",
   "role",
+  "role_removed",
   "framework",
   "framework_removed",
   "alarm",

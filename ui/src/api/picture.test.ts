@@ -141,10 +141,10 @@ test("the journal tells what changed, once, and not what stayed", () => {
     "service /web bad: healthy → unhealthy",
     "service /web bad: an instance failed: exit 1",
     "service /web calm: scaled from 1 to 3",
-    "machine a good: joined, active",
+    "machine a good: joined",
     "machine a bad: active → unreachable",
-    "deployment d calm: step 1 of 1",
-    "deployment d good: succeeded",
+    "deployment d calm: deployment at step 1 of 1",
+    "deployment d good: deployment succeeded",
     "alarm store bad: slow",
   ]);
   expect(new Set(journal.map(({ id }) => id)).size).toBe(journal.length);
@@ -161,6 +161,13 @@ test("roles are kept by their frames, and only new settings are news", () => {
   expect(picture.journal.map(({ subject, words }) => `${subject} ${words}`)).toEqual(["batch has new settings"]);
 });
 
+test("a role that is listed no more goes, and only it", () => {
+  const frames: Frame[] = [roleFrame(role()), roleFrame(role({ name: "web" }))];
+  const picture = fold(emptyPicture, [...frames, { name: "role_removed", data: { name: "batch" } }], 3);
+  expect([...picture.roles.keys()]).toEqual(["web"]);
+  expect(fold(picture, [{ name: "role_removed", data: { name: "never-heard-of" } }], 4).roles.size).toBe(1);
+});
+
 const roleFrame = (data: Role): Frame => ({ name: "role", data });
 
 test("a framework that is removed stays among those that are over", () => {
@@ -173,9 +180,24 @@ test("a framework that is removed stays among those that are over", () => {
   ];
   const picture = fold(emptyPicture, frames, 0);
   expect(picture.frameworks.get("f")).toMatchObject({ state: "completed", tasks: 0 });
-  expect(picture.journal.map(({ words }) => words)).toEqual([
-    "framework spark subscribed",
-    "framework spark went away",
-    "framework spark is gone for ever",
+  expect(picture.journal.map(({ subject, words }) => `${subject} ${words}`)).toEqual([
+    "spark subscribed",
+    "spark went away",
+    "spark is gone for ever",
   ]);
+});
+
+test("what the master remembers says once whom it is about", () => {
+  const past = (name: string, subject: string, words: string, hostname?: string) => {
+    const event = { id: "1", at: 1, name, subject, words, ...(hostname && { hostname }) } as PastEvent;
+    const entry = remembered(event);
+    return `${entry.subject} [${entry.services}] ${entry.tone}: ${entry.words}`;
+  };
+  expect(past("deployment", "d", "deployment of /a, /b and 2 more is done")).toBe("d [/a,/b] good: deployment is done");
+  expect(past("deployment", "d", "deployment of /a was given up: no room")).toBe("d [/a] bad: deployment was given up: no room");
+  const other = "deployment of /a was given up: replaced by deployment 6241f85b-174c-8620-98fb-d091900f0f5f";
+  expect(past("deployment", "d", other)).toBe("d [/a] calm: deployment was given up: replaced by another");
+  expect(past("framework", "f", "framework my jobs is gone for ever")).toBe("my jobs [] calm: is gone for ever");
+  expect(past("node", "n", "node host1 joined", "host1")).toBe("host1 [] good: joined");
+  expect(past("task", "t", "is TASK_KILLED on host1: why")).toBe("t [] calm: killed on host1: why");
 });

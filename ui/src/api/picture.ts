@@ -182,6 +182,8 @@ class Draft {
       }
       case "role":
         return this.map("roles").set(frame.data.name, frame.data);
+      case "role_removed":
+        return this.map("roles").delete(frame.data.name);
       case "framework":
         return this.map("frameworks").set(frame.data.id, frame.data);
       case "framework_removed": {

@@ -1,6 +1,14 @@
 // Made of docs/openapi.json by `npm run generate`; changes go there.
 
 export interface Schemas {
+  /** Amounts with ports, as ranges. */
+  Amounts: {
+    cpus_milli: number;
+    disk: number;
+    gpus_milli: number;
+    mem: number;
+    ports: [number, number][];
+  };
   /** A bound for each kind of resource; null: none. */
   Bound: {
     cpus_milli?: number | null;
@@ -61,6 +69,11 @@ export interface Schemas {
   Deployments: {
     deployments: Schemas["Deployment"][];
     next: string | null;
+  };
+  /** A disk besides the one that the agent works on. */
+  DiskPlace: {
+    kind: "path" | "mount";
+    root: string;
   };
   /** OpenAPI. */
   Document: Record<string, unknown>;
@@ -311,6 +324,7 @@ export interface Schemas {
     region: string | null;
     /** Milliseconds since 1970-01-01T00:00:00Z. */
     registered_at: number;
+    reserved: Schemas["Totals"];
     /** Milliseconds since 1970-01-01T00:00:00Z. */
     since: number;
     state: "active" | "deactivated" | "draining" | "disconnected" | "unreachable";
@@ -319,6 +333,66 @@ export interface Schemas {
     used: Schemas["Totals"] | null;
     version: string;
     zone: string | null;
+  };
+  /** A machine, and what of it is set apart. */
+  NodeDetail: {
+    address: string;
+    allocated: Schemas["Totals"];
+    attributes: Record<string, string>;
+    disks: Schemas["NodeDisk"][];
+    hostname: string;
+    id: string;
+    machine: Schemas["Totals"] | null;
+    missing_isolation: string[];
+    region: string | null;
+    /** Milliseconds since 1970-01-01T00:00:00Z. */
+    registered_at: number;
+    reservations: Schemas["NodeReservation"][];
+    reserved: Schemas["Totals"];
+    /** Milliseconds since 1970-01-01T00:00:00Z. */
+    since: number;
+    state: "active" | "deactivated" | "draining" | "disconnected" | "unreachable";
+    tasks: number;
+    total: Schemas["Resources"];
+    unreserved: Schemas["Portion"];
+    used: Schemas["Totals"] | null;
+    version: string;
+    volumes: Schemas["NodeVolume"][];
+    zone: string | null;
+  };
+  /** A disk besides the one that the agent works on, in bytes. */
+  NodeDisk: {
+    free: number;
+    kind: "path" | "mount";
+    offered: number;
+    reserved: number;
+    root: string;
+    size: number;
+    used: number;
+  };
+  /** What of a machine is kept for a role in one way. Volumes and disks of their own are counted too. */
+  NodeReservation: {
+    free: Schemas["Amounts"];
+    kind: "static" | "dynamic";
+    labels: Schemas["ReservationLabel"][];
+    offered: Schemas["Amounts"];
+    principal: string | null;
+    role: string;
+    total: Schemas["Amounts"];
+    used: Schemas["Amounts"];
+    within: string[];
+  };
+  /** A directory on reserved disk that outlives the tasks which use it. */
+  NodeVolume: {
+    container_path: string;
+    disk: Schemas["DiskPlace"] | null;
+    framework: string | null;
+    id: string;
+    principal: string | null;
+    role: string;
+    size: number;
+    state: "free" | "offered" | "used";
+    tasks: string[];
   };
   /** Machines. */
   Nodes: {
@@ -407,6 +481,13 @@ export interface Schemas {
     at: number;
     used: Schemas["Totals"] | null;
   };
+  /** A part of a machine: how much it is, and who has it now. */
+  Portion: {
+    free: Schemas["Amounts"];
+    offered: Schemas["Amounts"];
+    total: Schemas["Amounts"];
+    used: Schemas["Amounts"];
+  };
   /** Removed images. */
   Pruned: {
     nodes: Schemas["PrunedNode"][];
@@ -417,6 +498,11 @@ export interface Schemas {
     bytes: number;
     images: string[];
     node: string;
+  };
+  /** A label; keys may repeat. */
+  ReservationLabel: {
+    key: string;
+    value: string | null;
   };
   /** What a machine has. */
   Resources: {
@@ -593,6 +679,12 @@ export interface Schemas {
     data: Schemas["RoleStatus"];
     event: "role";
   } | {
+    /** Which. */
+    data: {
+      name: string;
+    };
+    event: "role_removed";
+  } | {
     data: Schemas["FrameworkSummary"];
     event: "framework";
   } | {
@@ -623,6 +715,7 @@ export interface Schemas {
     ended_at: number | null;
     exit: Schemas["Exit"] | null;
     framework: string | null;
+    framework_task: string | null;
     health: Schemas["HealthResult"][];
     healthy: boolean | null;
     hostname: string;
@@ -906,7 +999,7 @@ export interface Paths {
     };
   };
   "/hansa/v1/nodes/{node}": {
-    /** A machine, by id or host name. */
+    /** A machine, by id or host name, with what of it is set apart. */
     get: {
       path: {
         node: string;
@@ -916,7 +1009,7 @@ export interface Paths {
         fields?: string;
       };
       body: undefined;
-      answer: Schemas["Node"];
+      answer: Schemas["NodeDetail"];
     };
   };
   "/hansa/v1/nodes/{node}/drain-preview": {

@@ -4,7 +4,7 @@
 import * as api from "../api/client";
 import { ApiError, wordsOf } from "../api/client";
 import type { Framework, Node, Role, Service, Task } from "../api/types";
-import { counted, shortTask } from "../lib/format";
+import { counted, moment, taskName } from "../lib/format";
 import { go, href } from "../lib/route";
 import { confirm } from "../ui/dialog";
 import { toast } from "../ui/toast";
@@ -120,14 +120,14 @@ export async function removeGroup(id: string, services: readonly Service[]) {
 }
 
 export async function rollBack(service: Service, version: string) {
-  return attempt(`${service.id} goes back to the version of ${version}`, (force) =>
+  return attempt(`${service.id} goes back to the version of ${moment(Date.parse(version))}`, (force) =>
     api.changeApp(service.id, { version }, force),
   );
 }
 
 export async function kill(task: Task, scale: boolean) {
   const yes = await confirm({
-    title: `Kill ${shortTask(task.id)}${task.app ? ` of ${task.app}` : ""}?`,
+    title: `Kill ${taskName(task)}${task.app ? ` of ${task.app}` : ""}?`,
     body: scale ? (
       <p>It gets SIGTERM and, after its grace period, SIGKILL. {task.app} will ask for one instance less.</p>
     ) : (
@@ -178,6 +178,7 @@ export async function orderMachine(node: Node, order: api.MachineOrder) {
       ),
       verb,
       danger,
+      wide: moves,
     });
     if (!yes) return;
   }

@@ -1,4 +1,4 @@
-// All deployments under way, with their steps, and those that ended while this page was open.
+// All deployments under way, with their steps, and those that ended lately.
 
 import { useMemo } from "react";
 import type { Picture } from "../api/picture";
@@ -14,7 +14,7 @@ export function Deployments({ picture }: { picture: Picture }) {
   const over = useMemo(
     () =>
       picture.journal
-        .filter((entry) => entry.kind === "deployment" && /^(succeeded|failed)$/.test(entry.words))
+        .filter((entry) => entry.kind === "deployment" && /^deployment (succeeded|failed|is done|was given up)/.test(entry.words))
         .slice(-recent)
         .reverse(),
     [picture.journal],
@@ -35,12 +35,12 @@ export function Deployments({ picture }: { picture: Picture }) {
         </Panel>
       )}
       {over.length > 0 && (
-        <Panel title="Ended while this page was open" count={over.length}>
-          <ul className="lines">
+        <Panel title="Ended lately" count={over.length}>
+          <ul className="lines past">
             {over.map((entry) => (
               <li key={entry.id}>
                 <span className="number soft small">{clock(entry.at)}</span>
-                <State tone={entry.tone}>{entry.words}</State>
+                <State tone={entry.tone}>{entry.words.replace("deployment ", "")}</State>
                 <span className="row" style={{ gap: 8 }}>
                   {entry.services.map((id) => (
                     <Link key={id} to="service" params={{ id }}>

@@ -6,34 +6,21 @@ import * as api from "../api/client";
 import { useFreshFrameworks } from "../api/live";
 import type { Picture } from "../api/picture";
 import type { Framework, FrameworkDetail, FrameworkExplanation, Totals } from "../api/types";
-import { amount, clock, counted, duration, localTimes } from "../lib/format";
-import { kinds } from "../lib/sums";
+import { clock, count, counted, duration, localTimes, offered } from "../lib/format";
+import { inWords } from "../lib/sums";
+import { useParam } from "../lib/route";
 import { Link } from "../ui/link";
-import { Bar, Empty, PageHead, Panel, State, Waiting } from "../ui/primitives";
+import { Bar, Choice, Empty, PageHead, Panel, State, Waiting } from "../ui/primitives";
 import { Table, type Column } from "../ui/table";
 import { Since } from "../ui/time";
-import type { Tone } from "../ui/tone";
 import { tearDown } from "./actions";
+import { TaskTable } from "./tasks/table";
+import { frameworkTone } from "./words";
 
-const tones: Record<Framework["state"], Tone> = {
-  connected: "good",
-  disconnected: "bad",
-  recovered: "busy",
-  completed: "calm",
-};
 
 const share = (ppm: number) => `${(ppm / 10_000).toFixed(ppm > 0 && ppm < 100_000 ? 1 : 0)} %`;
 
-const has = (totals: Totals) => {
-  const words = kinds.flatMap((kind) =>
-    totals[kind] > 0
-      ? [
-          `${amount(kind, totals[kind])}${kind === "cpus_milli" ? " cpus" : kind === "gpus_milli" ? " GPUs" : kind === "disk" ? " disk" : ""}`,
-        ]
-      : [],
-  );
-  return words.join(", ") || "nothing";
-};
+const has = (totals: Totals) => inWords(totals) || "nothing";
 
 const columns: readonly Column<Framework>[] = [
   {
@@ -50,7 +37,7 @@ const columns: readonly Column<Framework>[] = [
     key: "state",
     head: "State",
     by: (framework) => framework.state,
-    cell: (framework) => <State tone={tones[framework.state]}>{framework.state}</State>,
+    cell: (framework) => <State tone={frameworkTone(framework)}>{framework.state}</State>,
   },
   {
     key: "roles",
@@ -108,16 +95,33 @@ const columns: readonly Column<Framework>[] = [
 
 export function Frameworks({ picture }: { picture: Picture }) {
   useFreshFrameworks();
-  const rows = useMemo(() => [...picture.frameworks.values()], [picture.frameworks]);
+  const [which, setWhich] = useParam("which");
+  const all = useMemo(() => [...picture.frameworks.values()], [picture.frameworks]);
+  const present = useMemo(() => all.filter(({ state }) => state !== "completed"), [all]);
+  const rows = which === "all" ? all : present;
+  const gone = all.length - present.length;
   return (
     <>
       <PageHead title="Frameworks" {...(picture.cluster && { count: rows.length })} />
+      {gone > 0 && (
+        <div className="filters">
+          <Choice
+            label="Which"
+            value={which === "all" ? "all" : "present"}
+            options={[
+              ["present", "Present"],
+              ["all", `With ${count(gone)} gone for good`],
+            ]}
+            onChange={(value) => setWhich(value === "all" ? value : null)}
+          />
+        </div>
+      )}
       <div className="panel">
         {!picture.cluster ? (
           <Waiting height={120} />
         ) : rows.length === 0 ? (
           <Empty>
-            <p>No framework has subscribed. Schedulers written for Mesos subscribe at:</p>
+            <p>No framework {gone > 0 ? "is here" : "has subscribed"}. Schedulers written for Mesos subscribe at:</p>
             <code>{window.location.origin}/api/v1/scheduler</code>
           </Empty>
         ) : (
@@ -152,7 +156,7 @@ export function FrameworkPage({ id, picture }: { id: string; picture: Picture })
       <PageHead
         title={framework.name}
         crumbs={crumbs}
-        state={<State tone={tones[framework.state]}>{framework.state}</State>}
+        state={<State tone={frameworkTone(framework)}>{framework.state}</State>}
       >
         {/* It is the framework that says so: nothing but a plain address becomes a link. */}
         {framework.webui_url && /^https?:\/\//.test(framework.webui_url) && (
@@ -176,6 +180,7 @@ export function FrameworkPage({ id, picture }: { id: string; picture: Picture })
         <About framework={framework} />
         <Holds framework={framework} />
       </div>
+      <Runs framework={framework} picture={picture} />
     </>
   );
 }
@@ -213,7 +218,10 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
                   </Link>
                 </td>
                 <td className="right number">{share(role.share_ppm)}</td>
-                <td className="wide number">{has(role.allocated)}</td>
+                <td className="wide number">
+                  {has(role.allocated)}
+                  {inWords(role.offered) && <p className="soft">offered now: {inWords(role.offered)}</p>}
+                </td>
                 <td>
                   {says(role) && <p className="sentence">{localTimes(role.words)}</p>}
                   {role.last_offer && (
@@ -258,7 +266,7 @@ function About({ framework }: { framework: FrameworkDetail }) {
         <dd>{framework.principal ?? "nobody named"}</dd>
         <dt>Scheduler on</dt>
         <dd>{framework.hostname || "not told"}</dd>
-        <dt>May be away</dt>
+        <dt>May be away for</dt>
         <dd className="number">{duration(framework.failover_timeout_ms)}</dd>
         <dt>First came</dt>
         <dd>
@@ -283,6 +291,23 @@ function About({ framework }: { framework: FrameworkDetail }) {
   );
 }
 
+/** Its live tasks. */
+function Runs({ framework, picture }: { framework: FrameworkDetail; picture: Picture }) {
+  const { id, name } = framework;
+  const tasks = useMemo(() => [...picture.tasks.values()].filter((task) => task.framework === id), [picture.tasks, id]);
+  return (
+    <Panel title="Tasks" count={tasks.length}>
+      {tasks.length === 0 ? (
+        <Empty>
+          <p>None runs now.</p>
+        </Empty>
+      ) : (
+        <TaskTable label={`Tasks of ${name}`} tasks={tasks} without="app" short />
+      )}
+    </Panel>
+  );
+}
+
 function Holds({ framework }: { framework: FrameworkDetail }) {
   const { outstanding, filters } = framework;
   return (
@@ -299,7 +324,7 @@ function Holds({ framework }: { framework: FrameworkDetail }) {
                 <Link to="machine" params={{ id: offer.hostname }}>
                   {offer.hostname}
                 </Link>
-                <span className="mono wrap">{offer.resources}</span>
+                <span className="number wrap">{offered(offer.resources)}</span>
                 <span className="soft">
                   for {offer.role}
                   {offer.expires_at && `, until ${clock(offer.expires_at)}`}
@@ -317,7 +342,7 @@ function Holds({ framework }: { framework: FrameworkDetail }) {
                 <Link to="machine" params={{ id: filter.hostname }}>
                   {filter.hostname}
                 </Link>
-                <span className="mono wrap">{filter.refused}</span>
+                <span className="number wrap">{offered(filter.refused)}</span>
                 <span className="soft">
                   for {filter.role}, until {clock(filter.until)}
                 </span>

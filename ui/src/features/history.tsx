@@ -3,7 +3,7 @@
 import { useAsked } from "../api/asked";
 import { history, spans, type History, type Span } from "../api/past";
 import type { Totals } from "../api/types";
-import { amount, percent } from "../lib/format";
+import { amount, percent, unitWords } from "../lib/format";
 import { useParam } from "../lib/route";
 import { kindNames, kinds, type Kind } from "../lib/sums";
 import { UsageChart, type Times } from "../ui/chart";
@@ -75,7 +75,6 @@ interface MeterProps {
 export function Meter({ kind, total, allocated, used, past, query }: MeterProps) {
   const name = kindNames[kind];
   const show = (value: number) => amount(kind, value);
-  const unit = kind === "cpus_milli" ? " cpus" : kind === "gpus_milli" ? " GPUs" : "";
   const metered = kind === "cpus_milli" || kind === "mem";
   return (
     <section className="panel meter" aria-label={name}>
@@ -86,10 +85,9 @@ export function Meter({ kind, total, allocated, used, past, query }: MeterProps)
       </div>
       <Bar label={name} allocated={allocated} used={metered ? used : null} total={total} />
       <p className="soft small number">
-        {show(allocated)} of {show(total)}
-        {unit} given out
+        {show(allocated)} of {unitWords(kind, total)} given out
         <br />
-        {metered ? used === null ? "use not known yet" : `${show(used)}${unit} really used` : "use is not measured"}
+        {metered ? used === null ? "use not known yet" : `${unitWords(kind, used)} really used` : "use is not measured"}
       </p>
       <UsageChart
         label={name}

@@ -26,7 +26,7 @@ export function Overview({ picture: newest }: { picture: Picture }) {
   return (
     <>
       <PageHead title="Overview">
-        <SpanChoice />
+        {nodes.length > 0 && <SpanChoice />}
         <Link to="create" className="button main">
           <Icon name="plus" /> Create a service
         </Link>
@@ -63,9 +63,9 @@ function PoolMeters({ nodes }: { nodes: readonly Node[] }) {
 
 function Matters({ picture }: { picture: Picture }) {
   const now = useNow();
-  const { services, nodes, tasks, deployments, journal } = picture;
+  const { services, nodes, tasks, deployments, journal, frameworks } = picture;
   const unwell = useMemo(() => unwellTasks(tasks), [tasks]);
-  const found = useMemo(() => matters(picture, unwell, now), [services, nodes, unwell, deployments, journal, now]);
+  const found = useMemo(() => matters(picture, unwell, now), [services, nodes, unwell, deployments, journal, frameworks, now]);
   const shown = found.slice(0, mostMatters);
   return (
     <Panel title="What needs attention" count={found.length}>
@@ -144,7 +144,9 @@ export function NoMachines() {
   return (
     <Empty>
       <p>No machine has joined yet. On each machine, run:</p>
-      <code>hansa agent --master {window.location.origin} --data-dir /var/lib/hansa</code>
+      <code>
+        hansa agent <span>--master {window.location.origin}</span> <span>--data-dir /var/lib/hansa/agent</span>
+      </code>
     </Empty>
   );
 }

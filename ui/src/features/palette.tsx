@@ -1,8 +1,8 @@
-// The command palette: finds any page, service, task, machine and role by a few letters, and does what can be done with them.
+// The command palette: finds any page, service, task, machine, framework and role by a few letters, and does what can be done with them.
 
 import { useEffect, useMemo, useRef, useState } from "react";
 import { pictureNow } from "../api/live";
-import { shortTask } from "../lib/format";
+import { taskName } from "../lib/format";
 import { go, href } from "../lib/route";
 import { best, has } from "../lib/search";
 import { Dialog } from "../ui/dialog";
@@ -11,6 +11,7 @@ import { cycleTheme } from "../ui/theme";
 import * as actions from "./actions";
 import { navigationNow } from "./navigation";
 import { askScale } from "./services/scale";
+import { ownerOf } from "./words";
 
 interface Item {
   key: string;
@@ -28,17 +29,22 @@ const tasksShown = 12;
 function items(query: string): Item[] {
   const picture = pictureNow();
   const list: Item[] = [];
-  const add = (words: string, kind: string, icon: IconName, run: () => void) =>
-    list.push({ key: `${kind} ${words}`, words, kind, icon, run });
+  const add = (words: string, kind: string, icon: IconName, run: () => void, id = words) =>
+    list.push({ key: `${kind} ${id}`, words, kind, icon, run });
   for (const { page, name, icon } of navigationNow()) add(name, "page", icon, () => go(href(page)));
   add("Create a service", "action", "plus", () => go(href("create")));
-  add("Change the colours", "action", "auto", () => void cycleTheme());
+  add("Change the colours", "action", "auto", cycleTheme);
   for (const service of picture.services.values()) {
     add(service.id, "service", "services", () => go(href("service", { id: service.id })));
   }
   for (const node of picture.nodes.values()) {
     add(node.hostname, "machine", "machines", () => go(href("machine", { id: node.hostname })));
   }
+  for (const framework of picture.frameworks.values()) {
+    if (framework.state !== "completed")
+      add(framework.name, "framework", "frameworks", () => go(href("framework", { id: framework.id })), framework.id);
+  }
+  for (const role of picture.roles.keys()) add(role, "role", "roles", () => go(href("roles", { role })));
   // Actions show once they are asked for: there are several for each thing.
   if (query.trim()) {
     for (const service of picture.services.values()) {
@@ -67,9 +73,9 @@ function items(query: string): Item[] {
   let tasks = 0;
   for (const task of picture.tasks.values()) {
     if (tasks === tasksShown) break;
-    if (!fits(`${task.id} ${task.app ?? ""} ${task.hostname}`)) continue;
+    if (!fits(`${task.id} ${task.framework_task ?? ""} ${ownerOf(task)} ${task.hostname}`)) continue;
     tasks += 1;
-    const words = `${task.app ?? task.id} ${shortTask(task.id)} on ${task.hostname}`;
+    const words = `${ownerOf(task)} ${taskName(task)} on ${task.hostname}`.trimStart();
     found.push({
       key: task.id,
       words,

@@ -11,14 +11,21 @@ import { Since } from "../ui/time";
 import type { Tone } from "../ui/tone";
 import { orderDeployment } from "./actions";
 
-export function Progresses({ deployments, detail = false }: { deployments: readonly Progress[]; detail?: boolean }) {
+interface Shown {
+  deployments: readonly Progress[];
+  detail?: boolean;
+  /** What they wait for, and what would help, the page tells elsewhere. */
+  told?: boolean;
+}
+
+export function Progresses({ deployments, detail = false, told = false }: Shown) {
   const details = useDetails(deployments, detail);
   return (
     <Panel title="Under way" count={deployments.length}>
       <ul>
         {deployments.map((deployment) => (
           <li key={deployment.id} className="progress">
-            <DeploymentProgress progress={deployment} detail={detail} {...details.get(deployment.id)} />
+            <DeploymentProgress progress={deployment} detail={detail} told={told} {...details.get(deployment.id)} />
           </li>
         ))}
       </ul>
@@ -71,7 +78,13 @@ function useDetails(deployments: readonly Progress[], wanted: boolean): Readonly
   return details;
 }
 
-function DeploymentProgress({ progress, detail, own, planned }: { progress: Progress; detail: boolean } & Detail) {
+interface One extends Detail {
+  progress: Progress;
+  detail: boolean;
+  told: boolean;
+}
+
+function DeploymentProgress({ progress, detail, told, own, planned }: One) {
   const { id, services, state, step, steps, waiting_for } = progress;
   const still = own?.failing ?? own?.paused;
   return (
@@ -124,17 +137,13 @@ function DeploymentProgress({ progress, detail, own, planned }: { progress: Prog
           <i key={index} className={index < step ? "done" : index === step ? tones[state] : ""} />
         ))}
       </div>
-      {waiting_for && !still?.words.includes(waiting_for) && <p className="small sentence">{brief(waiting_for)}</p>}
+      {waiting_for && !told && !still?.words.includes(waiting_for) && <p className="small sentence">{brief(waiting_for)}</p>}
       {still && (
         <p className="small tone-bad sentence">
           {brief(still.words)} (<Since at={still.since} ago />)
         </p>
       )}
-      {own?.remedy && (
-        <p className="soft small">
-          What would help: <Words text={legible(own.remedy)} />
-        </p>
-      )}
+      {own?.remedy && !told && <Remedy words={legible(own.remedy)} />}
       {detail && planned && (
         <ol className="steps">
           {planned.steps.map((each, index) => (
@@ -152,6 +161,27 @@ function DeploymentProgress({ progress, detail, own, planned }: { progress: Prog
         </ol>
       )}
     </div>
+  );
+}
+
+/** What the command line shows is shown here, too: there is a page for it. */
+function Remedy({ words }: { words: string }) {
+  const explain = /^(.*?)(?:; )?`hansa explain (\S+)` shows (.+)$/.exec(words);
+  const [, said = words, service, what] = explain ?? [];
+  return (
+    <p className="soft small">
+      {said && (
+        <>
+          What would help: <Words text={said} />
+          {service && "; "}
+        </>
+      )}
+      {service && (
+        <Link to="service" params={{ id: service, tab: "placement" }}>
+          see {what}
+        </Link>
+      )}
+    </p>
   );
 }
 

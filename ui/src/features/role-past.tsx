@@ -1,7 +1,7 @@
 // What a role had and used over time, against its limit if it has one.
 
 import type { Role } from "../api/types";
-import { amount } from "../lib/format";
+import { unitWords } from "../lib/format";
 import { kindNames, type Kind } from "../lib/sums";
 import { UsageChart } from "../ui/chart";
 import { Panel, Waiting } from "../ui/primitives";
@@ -23,7 +23,7 @@ export function RolePast({ role }: { role: Role }) {
             const points = pointsOf(past, kind);
             const limit = role.limit[kind] ?? 0;
             const most = points.reduce((most, { used, allocated }) => Math.max(most, used ?? 0, allocated ?? 0), limit);
-            const show = (value: number) => `${amount(kind, value)}${kind === "cpus_milli" ? " cpus" : ""}`;
+            const show = (value: number) => unitWords(kind, value);
             return (
               <section key={kind} aria-label={kindNames[kind]} className="tall-chart">
                 <div className="meter-head">
@@ -44,7 +44,7 @@ export function RolePast({ role }: { role: Role }) {
           })}
         </div>
       )}
-      {past.history?.words && <p className="pad soft small">{past.history.words}</p>}
+      {past.history?.words && <p className="pad soft small sentence">{past.history.words}</p>}
     </Panel>
   );
 }

@@ -5,11 +5,11 @@ import * as api from "../api/client";
 import { ApiError, wordsOf } from "../api/client";
 import type { Picture } from "../api/picture";
 import type { App, Bound, Role, Totals } from "../api/types";
-import { boundOf, crossed, hasSettings, typedOf, unitNames, type Typed } from "../lib/bounds";
-import { amount, percent } from "../lib/format";
+import { boundOf, crossed, fieldNames, hasSettings, typedOf, type Typed } from "../lib/bounds";
+import { bytes, count, cpuWords, natural, percent } from "../lib/format";
 import { useParam } from "../lib/route";
 import type { Fault } from "../lib/schema";
-import { dominant, kindNames, kinds, totals } from "../lib/sums";
+import { dominant, inWords, kindNames, kinds, totals } from "../lib/sums";
 import { Dialog, useBusy } from "../ui/dialog";
 import { Icon } from "../ui/icons";
 import { Link } from "../ui/link";
@@ -49,7 +49,14 @@ export function Roles({ picture }: { picture: Picture }) {
           </span>
         }
       >
-        {roles ? (
+        {roles?.length === 0 ? (
+          <Empty>
+            <p>
+              No role has anything yet. Whatever names none is in <code>*</code>, which is everybody's; with roles of their
+              own, teams get shares, guarantees and limits.
+            </p>
+          </Empty>
+        ) : roles ? (
           <Shares roles={roles} whole={whole} chosen={chosen} choose={choose} edit={edit} />
         ) : (
           <Waiting height={80} />
@@ -134,6 +141,11 @@ function Shares(props: {
                   >
                     {role.name}
                   </button>
+                  <span className="narrow number">
+                    {inWords(role.allocated) || "has nothing"}
+                    {inWords(role.limit, true) && ` of at most ${inWords(role.limit, true)}`}
+                    {inWords(role.guarantee) && `, guaranteed ${inWords(role.guarantee)}`}
+                  </span>
                 </td>
                 <td className="share">
                   <div className="with-bar" title={`most of it ${kindNames[kind]}`}>
@@ -188,23 +200,13 @@ function Shares(props: {
   );
 }
 
-function Amounts({
-  of,
-  empty,
-  zero = false,
-}: {
-  of: Bound;
-  empty: string;
-  zero?: boolean;
-}) {
-  const words = kinds.flatMap((kind) => {
-    const value = of[kind];
-    if (value === null || value === undefined || (value === 0 && !zero)) return [];
-    const unit = kind === "cpus_milli" ? " cpus" : kind === "gpus_milli" ? " GPUs" : kind === "disk" ? " disk" : "";
-    return `${amount(kind, value)}${unit}`;
-  });
-  return words.length ? <span className="number">{words.join(", ")}</span> : <span className="soft">{empty}</span>;
+function Amounts({ of, empty, zero = false }: { of: Bound; empty: string; zero?: boolean }) {
+  const words = inWords(of, zero);
+  return words ? <span className="number">{words}</span> : <span className="soft">{empty}</span>;
 }
+
+/** Services of a role that are listed; the others are counted. */
+const mostUsers = 20;
 
 /** The services of a role. */
 function Users({ role }: { role: string }) {
@@ -219,7 +221,9 @@ function Users({ role }: { role: string }) {
       current = false;
     };
   }, [role]);
-  const own = apps?.filter((app) => (app.role ?? "*") === role);
+  const own = apps
+    ?.filter((app) => (app.role ?? "*") === role)
+    .sort((a, b) => (natural(a.id ?? "") < natural(b.id ?? "") ? -1 : 1));
   return (
     <Panel title={`Services of ${role}`} {...(own && { count: own.length })}>
       {!own ? (
@@ -230,16 +234,23 @@ function Users({ role }: { role: string }) {
         </Empty>
       ) : (
         <ul className="lines">
-          {own.map((app) => (
+          {own.slice(0, mostUsers).map((app) => (
             <li key={app.id}>
               <Link to="service" params={{ id: app.id }}>
                 {app.id}
               </Link>
               <span className="soft number">
-                {app.instances} × {app.cpus} cpus, {app.mem} MiB
+                {count(app.instances ?? 1)} × {cpuWords((app.cpus ?? 0) * 1000)}, {bytes((app.mem ?? 0) * 2 ** 20)}
               </span>
             </li>
           ))}
+          {own.length > mostUsers && (
+            <li>
+              <Link to="services" params={{ q: `role=${role}`, view: "list" }}>
+                and {count(own.length - mostUsers)} more
+              </Link>
+            </li>
+          )}
         </ul>
       )}
     </Panel>
@@ -317,11 +328,12 @@ function EditRole({ role, onClose, onDone }: { role: Role; onClose: () => void; 
           <Bounds
             label="Guaranteed to be obtainable"
             path="guarantee"
+            empty="nothing"
             typed={guarantee}
             onChange={setGuarantee}
             of={of}
           />
-          <Bounds label="Never more than" path="limit" typed={limit} onChange={setLimit} of={of} />
+          <Bounds label="Never more than" path="limit" empty="no limit" typed={limit} onChange={setLimit} of={of} />
         </div>
         {refused && (
           <p className="fault" role="alert">
@@ -349,6 +361,8 @@ function EditRole({ role, onClose, onDone }: { role: Role; onClose: () => void; 
 function Bounds(props: {
   label: string;
   path: string;
+  /** What a field says that nothing is typed in. */
+  empty: string;
   typed: Typed;
   onChange: (typed: Typed) => void;
   of: (path: string) => string | undefined;
@@ -359,12 +373,12 @@ function Bounds(props: {
       <div className="form-grid" style={{ padding: 0 }}>
         {kinds.map((kind) => (
           <div className="quarter" key={kind}>
-            <Field label={`${kindNames[kind]}, ${unitNames[kind]}`} fault={props.of(`${props.path}/${kind}`)}>
+            <Field label={fieldNames[kind]} fault={props.of(`${props.path}/${kind}`)}>
               {(attributes) => (
                 <input
                   {...attributes}
                   inputMode="decimal"
-                  placeholder="no bound"
+                  placeholder={props.empty}
                   value={props.typed[kind]}
                   onChange={(event) => props.onChange({ ...props.typed, [kind]: event.target.value })}
                 />

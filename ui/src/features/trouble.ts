@@ -2,10 +2,10 @@
 
 import { trouble, type Picture } from "../api/picture";
 import type { Progress, Service } from "../api/types";
-import { brief, counted, duration } from "../lib/format";
+import { brief, clock, counted, duration } from "../lib/format";
 import type { Page, Params } from "../lib/route";
 import type { Tone } from "../ui/tone";
-import { isWaiting } from "./words";
+import { frameworkTone, isWaiting } from "./words";
 
 export interface Matter {
   key: string;
@@ -30,7 +30,7 @@ export function unwellTasks(tasks: Picture["tasks"]): ReadonlyMap<string, number
 }
 
 export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, now: number): Matter[] {
-  const { services, nodes, deployments, journal } = picture;
+  const { services, nodes, deployments, journal, frameworks } = picture;
   const bad: Matter[] = [];
   const busy: Matter[] = [];
   for (const node of nodes.values()) {
@@ -47,6 +47,15 @@ export function matters(picture: Picture, unwell: ReadonlyMap<string, number>, n
         why: node.tasks ? `${counted(node.tasks, "task")} there until others run elsewhere` : "empty now",
       });
     }
+  }
+  for (const framework of frameworks.values()) {
+    const { id, name, state, since, tasks, given_up_at } = framework;
+    if (state !== "disconnected") continue;
+    const tone = frameworkTone(framework);
+    const away = `its scheduler is away for ${duration(now - since)}`;
+    const why = given_up_at ? `${away}; at ${clock(given_up_at)} it is given up with ${counted(tasks, "task")}` : away;
+    const matter = { key: `framework ${id}`, subject: name, word: state, why, tone, to: ["framework", { id }] as const };
+    (tone === "bad" ? bad : busy).push(matter);
   }
   for (const service of services.values()) {
     const to = ["service", { id: service.id }] as const;

@@ -1,8 +1,10 @@
 // How things are, in a word with its tone.
 
+import { pictureNow } from "../api/live";
 import { trouble } from "../api/picture";
-import type { Health, Node, NodeState, Progress, Service, Task } from "../api/types";
+import type { Framework, Health, Node, NodeState, Progress, Service, Task } from "../api/types";
 import { taskState } from "../lib/format";
+import { Link } from "../ui/link";
 import { Bar, State } from "../ui/primitives";
 import type { Tone } from "../ui/tone";
 
@@ -22,10 +24,25 @@ const machineTones: Record<NodeState, Tone> = {
   unreachable: "bad",
 };
 
+/** Without its scheduler nobody looks after a framework's tasks; one that has none lacks nothing. */
+export function frameworkTone({ state, tasks }: Framework): Tone {
+  switch (state) {
+    case "connected":
+      return "good";
+    case "disconnected":
+      return tasks > 0 ? "bad" : "busy";
+    case "recovered":
+      return "busy";
+    default:
+      return "calm";
+  }
+}
+
 export type Deployments = ReadonlyMap<string, Progress>;
 
 export function serviceWord(service: Service, deployments: Deployments): { tone: Tone; word: string } {
   const word = trouble(service, deployments);
+  if (!word && isPending(service)) return { tone: "busy", word: "pending" };
   if (!word) return { tone: healthTones[service.health], word: service.health };
   return { tone: word === "paused" ? "busy" : "bad", word };
 }
@@ -34,6 +51,10 @@ export function ServiceState({ service, deployments }: { service: Service; deplo
   const { tone, word } = serviceWord(service, deployments);
   return <State tone={tone}>{word}</State>;
 }
+
+/** Whether instances of it wait for room or for what their role may have, and not only to start. */
+const isPending = ({ health, waiting_for }: Service) =>
+  health === "waiting" || (health === "deploying" && /\bwaits?\b(?!.*because of failures)/.test(waiting_for ?? ""));
 
 /** Whether its missing instances look for a place. */
 export const isWaiting = (service: Service) =>
@@ -69,6 +90,28 @@ export const TaskState = ({ task }: { task: Task }) => (
     {taskWords(task)}
   </State>
 );
+
+/** Whose task it is: its service's, or by name its framework's. */
+export const ownerOf = ({ app, framework }: Task) =>
+  app ?? (framework === null ? "" : (pictureNow().frameworks.get(framework)?.name ?? framework));
+
+/** The same, with the way there. */
+export function Owner({ task }: { task: Task }) {
+  const { app, framework } = task;
+  if (app)
+    return (
+      <Link to="service" params={{ id: app }} className="wrap">
+        {app}
+      </Link>
+    );
+  return (
+    framework && (
+      <Link to="framework" params={{ id: framework }} className="wrap">
+        {ownerOf(task)}
+      </Link>
+    )
+  );
+}
 
 export const isOver = (task: Task) =>
   !["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING"].includes(task.state);

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { App } from "../api/types";
 import {
   argsText,
+  asks,
   checkOf,
   definitionOf,
   fresh,
@@ -68,4 +69,12 @@ test("what cannot run is told before it is sent", () => {
 
 test("arguments as a shell's user writes them", () => {
   expect(argsText(["run", "a b", 'say "x"'])).toBe('run "a b" "say \\"x\\""');
+});
+
+test("what a definition asks for is said in words, with what the server takes for granted", () => {
+  expect(asks({ id: "/a", cmd: "x", instances: 2, cpus: 0.5, mem: 128 })).toBe("2 instances of 0.5 cpus, 128 MiB");
+  expect(asks({ id: "/a", cmd: "x" })).toBe("1 instance of 1 cpu, 128 MiB");
+  expect(asks({ instances: 1000, cpus: 2, mem: 2048, disk: 512, gpus: 1 })).toBe(
+    "1,000 instances of 2 cpus, 2 GiB, 512 MiB of disk, 1 GPU",
+  );
 });

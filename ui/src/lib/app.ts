@@ -2,6 +2,7 @@
 // what it does not know.
 
 import type { App } from "../api/types";
+import { bytes, counted, cpuWords } from "./format";
 
 /** What the server adds when it shows an app; no part of its definition. */
 const shownOnly = new Set([
@@ -146,4 +147,20 @@ export function missing(app: App): { path: string; words: string }[] {
   if (!app.cmd && !app.args?.length && !app.container)
     found.push({ path: "cmd", words: "a command or an image is needed" });
   return found;
+}
+
+/** What the server takes for granted where a definition says nothing. */
+const assumed = { instances: 1, cpus: 1, mem: 128, disk: 0, gpus: 0 } as const;
+
+/** What a definition asks for, in words: `2 instances of 0.5 cpus, 128 MiB`. */
+export function asks(app: App): string {
+  const of = (name: keyof typeof assumed) => Number(app[name] ?? assumed[name]);
+  const mebibytes = (name: "mem" | "disk") => bytes(of(name) * 2 ** 20);
+  const each = [
+    cpuWords(of("cpus") * 1000),
+    mebibytes("mem"),
+    of("disk") > 0 && `${mebibytes("disk")} of disk`,
+    of("gpus") > 0 && counted(of("gpus"), "GPU"),
+  ];
+  return `${counted(of("instances"), "instance")} of ${each.filter(Boolean).join(", ")}`;
 }

@@ -7,7 +7,13 @@ export type Typed = Record<Kind, string>;
 
 const unit: Record<Kind, number> = { cpus_milli: 1000, mem: 2 ** 30, disk: 2 ** 30, gpus_milli: 1000 };
 
-export const unitNames: Record<Kind, string> = { cpus_milli: "cpus", mem: "GiB", disk: "GiB", gpus_milli: "GPUs" };
+/** Their fields. */
+export const fieldNames: Record<Kind, string> = {
+  cpus_milli: "CPUs",
+  mem: "Memory, GiB",
+  disk: "Disk, GiB",
+  gpus_milli: "GPUs",
+};
 
 export const typedOf = (bound: Bound): Typed => {
   const text = (kind: Kind) => {

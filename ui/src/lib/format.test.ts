@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { brief, bytes, clock, cpus, duration, every, legible, localTimes, natural, percent, shortTask, taskState } from "./format";
+import { brief, bytes, clock, cpus, duration, every, legible, localTimes, natural, offered, percent, shortTask, taskState } from "./format";
 
 test("amounts have three digits and a unit", () => {
   expect(bytes(0)).toBe("0 B");
@@ -33,21 +33,32 @@ test("times and ids are short", () => {
   expect(duration(90_000_000)).toBe("1 d");
   expect(taskState("TASK_GONE_BY_OPERATOR")).toBe("gone by operator");
   expect(shortTask("web.instance-0123abcd-0000-8000-8000-0000deadbeef._app.1")).toBe("deadbeef");
+  expect(shortTask("nightly-report-4")).toBe("nightly-report-4");
+  expect(shortTask("ct:1795000000000:0:a-very-long-name-of-a-job:")).toBe("…g-name-of-a-job:");
 });
 
 test("of a failure and of a wait the point is told, and other words stay", () => {
   expect(brief("command exited with status 3; it wrote to stderr: no database")).toBe("status 3: no database");
-  expect(brief("1 of 1 instances are not running yet, 2 instances wait for a place: 4 machines: 1 cpu short")).toBe(
+  expect(brief("2 of 2 instances are not running yet, 2 instances wait for a place: 4 machines: 1 cpu short")).toBe(
     "no place for 2 instances; 4 machines: 1 cpu short",
   );
-  expect(brief("1 of 1 instances are not running yet, 1 instance waits until 19:00")).toBe(
+  expect(brief("its instance is not running yet, 1 instance waits until 19:00")).toBe(
     "its instance does not run yet, 1 instance waits until 19:00",
   );
   expect(brief("2 of 6 instances are not running yet")).toBe("2 of 6 instances do not run yet");
+  expect(brief("1 of 6 instances is not running yet")).toBe("1 of 6 instances does not run yet");
   expect(brief("command exited with status 3")).toBe("command exited with status 3");
 });
 
 test("times in the master's words are told as they are here", () => {
   const at = Date.UTC(2026, 10, 22, 12, 49, 7);
   expect(localTimes("refused until 2026-11-22T12:49:07.976Z; no more")).toBe(`refused until ${clock(at)}; no more`);
+});
+
+test("resources that Mesos writes are said in our words, without what there is nothing of", () => {
+  expect(offered("cpus:0.5;mem:1024;disk:0;ports:[31000-31100,31200-31200]")).toBe(
+    "0.5 cpus, 1 GiB, ports 31000–31100, 31200–31200",
+  );
+  expect(offered("cpus(db):2;disk:64;gpus:1")).toBe("2 cpus (db), 64 MiB disk, gpus:1");
+  expect(offered("something else")).toBe("something else");
 });

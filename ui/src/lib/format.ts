@@ -16,9 +16,20 @@ export function bytes(amount: number): string {
 /** Thousandths of a CPU as CPUs: `1.5`. */
 export const cpus = (milli: number) => digits(milli / 1000);
 
-/** An amount of a kind of resource, with its unit if the kind has one. */
+/** The same with its unit: `1 cpu`, `1.5 cpus`. */
+export const cpuWords = (milli: number) => `${cpus(milli)} ${milli === 1000 ? "cpu" : "cpus"}`;
+
+/** An amount of a kind of resource, with its unit if that is not the kind's name. */
 export const amount = (kind: "cpus_milli" | "mem" | "disk" | "gpus_milli", value: number) =>
   kind === "mem" || kind === "disk" ? bytes(value) : cpus(value);
+
+/** An amount with what it is an amount of, wherever nothing else says that: `1 cpu`, `64 MiB`, `2 GPUs`. */
+export const unitWords = (kind: Parameters<typeof amount>[0], value: number) =>
+  kind === "cpus_milli"
+    ? cpuWords(value)
+    : kind === "gpus_milli"
+      ? `${cpus(value)} ${value === 1000 ? "GPU" : "GPUs"}`
+      : bytes(value);
 
 /** Three digits that matter at most, or all before the point: `0.004`, `0.05`, `64`, `105,000`. */
 const digits = (value: number) =>
@@ -62,6 +73,28 @@ export const taskState = (state: string) =>
     .toLowerCase()
     .replaceAll("_", " ");
 
+/** Resources as Mesos writes them, `cpus:0.5;mem:1024;disk(db):64;ports:[80-90]`, in our words; kinds of which there is nothing are left out. */
+export const offered = (text: string) =>
+  text
+    .split(";")
+    .flatMap((one) => {
+      const [, name = "", role = "", value = one] = /^([^:([]+)(\([^)]*\))?[^:]*:(.*)$/.exec(one) ?? [];
+      const amount = Number(value);
+      if (amount === 0) return [];
+      const words =
+        name === "cpus"
+          ? cpuWords(amount * 1000)
+          : name === "mem"
+            ? bytes(amount * 2 ** 20)
+            : name === "disk"
+              ? `${bytes(amount * 2 ** 20)} disk`
+              : name === "ports"
+                ? `ports ${value.replace(/[[\]]/g, "").replaceAll("-", "–").replaceAll(",", ", ")}`
+                : one;
+      return [role && words !== one ? `${words} ${role}` : words];
+    })
+    .join(", ");
+
 /** How a process ended: `status 3`, `signal 9`. */
 export const exitWords = (exit: { code: number } | { signal: number }) =>
   "code" in exit ? `status ${exit.code}` : `signal ${exit.signal}`;
@@ -79,9 +112,10 @@ export const brief = (words: string) =>
   localTimes(legible(words))
     .replace(/^command exited with (status|signal) (\S+); it wrote to (stderr|stdout): /, "$1 $2: ")
     .replace(/^(.*, )?(\d+ instances?) waits? for a place: /, "no place for $2; ")
-    .replace(/^(\d+) of (\d+) instances are not running yet/, (_, some: string, all: string) =>
-      all === "1" ? "its instance does not run yet" : `${some} of ${all} instances do not run yet`,
-    );
+    .replace(/^(\d+) of (\d+) instances (is|are) not running yet/, (_, some: string, all: string, verb: string) =>
+      `${some} of ${all} instances ${verb === "is" ? "does" : "do"} not run yet`,
+    )
+    .replace(/^its instance is not running yet/, "its instance does not run yet");
 
 /** `all 3 instances`, `its only instance`. */
 export const every = (instances: number) =>
@@ -90,8 +124,15 @@ export const every = (instances: number) =>
 /** A name to sort by, so that `node2` stands before `node10`. */
 export const natural = (name: string) => name.replace(/\d+/g, (digits) => digits.padStart(12, "0"));
 
-/** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID. */
+/** A task as people know it: by what its framework calls it, else by the part of its id that tells it from its siblings. */
+export const taskName = (task: { id: string; framework_task?: string | null }) => shortTask(task.framework_task ?? task.id);
+
+/** Ids that frameworks gave are shown whole up to this length. */
+const wholeId = 28;
+
+/** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID, or the end of another id. */
 export function shortTask(id: string): string {
   const uuid = /instance-([0-9a-f-]{36})/.exec(id)?.[1];
-  return uuid ? uuid.slice(-8) : id.slice(-16);
+  if (uuid) return uuid.slice(-8);
+  return id.length > wholeId ? `…${id.slice(-(wholeId - 12))}` : id;
 }

@@ -10,6 +10,7 @@ export const node = (id: string, change: Partial<Node> = {}): Node => ({
   since: 0,
   total: { cpus_milli: 4000, mem: 1024, disk: 0, gpus: [1000], ports: [] },
   allocated: { ...none, cpus_milli: 1000 },
+  reserved: none,
   used: null,
   machine: null,
   tasks: 0,

@@ -1,12 +1,23 @@
 // Sums over machines and tasks: how full, how many would be enough.
 
 import type { Node, Task, Totals } from "../api/types";
+import { unitWords } from "./format";
 
 export const kinds = ["cpus_milli", "mem", "disk", "gpus_milli"] as const;
 
 export type Kind = (typeof kinds)[number];
 
 export const kindNames: Record<Kind, string> = { cpus_milli: "CPU", mem: "Memory", disk: "Disk", gpus_milli: "GPU" };
+
+/** Amounts in words, such as `0.5 cpus, 64 MiB, 1 GiB disk`; of nothing no words. `zero`: an amount of 0 is said, too. */
+export const inWords = (of: Partial<Record<Kind, number | null>>, zero = false): string =>
+  kinds
+    .flatMap((kind) => {
+      const value = of[kind];
+      const said = typeof value === "number" && (value > 0 || zero);
+      return said ? [`${unitWords(kind, value)}${kind === "disk" ? " disk" : ""}`] : [];
+    })
+    .join(", ");
 
 export const none: Totals = { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 };
 

@@ -12,7 +12,13 @@ export function Dialog(props: { label: string; className?: string; onClose: () =
     if (!dialog) return;
     // Whoever opened it has the focus again afterwards; the browser sees to it only if the dialog is closed, not removed.
     dialog.showModal();
-    return () => dialog.close();
+    return () => {
+      dialog.close();
+      // Where nothing had it, or what had it is gone, Tab would begin anew at the end of the page.
+      const { activeElement } = document;
+      const lost = !activeElement || activeElement === document.body || dialog.contains(activeElement);
+      if (lost) document.getElementById("main")?.focus({ preventScroll: true });
+    };
   }, []);
   return (
     <dialog
@@ -41,6 +47,8 @@ export interface Question {
   /** The verb on the button. */
   verb: string;
   danger?: boolean;
+  /** There is a table in it. */
+  wide?: boolean;
 }
 
 let asked: { question: Question; answer: (yes: boolean) => void } | null = null;
@@ -76,7 +84,11 @@ export function Questions() {
   if (!current) return null;
   const { question, answer } = current;
   return (
-    <Dialog label={question.title} onClose={() => answer(false)}>
+    <Dialog
+      label={question.title}
+      {...(question.wide && { className: "wide-dialog" })}
+      onClose={() => answer(false)}
+    >
       <div className="dialog">
         <h2>{question.title}</h2>
         <div className="stack" style={{ gap: 8 }}>

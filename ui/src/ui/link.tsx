@@ -17,6 +17,13 @@ export function Link({ to, params, onClick, ...rest }: Props) {
   return <a {...rest} href={address} onClick={click} />;
 }
 
+/** Brings tabs into sight whose content would be below the window's edge, once a link elsewhere on the page has chosen one. */
+export const showTabs = () =>
+  requestAnimationFrame(() => {
+    const tabs = document.querySelector("main .tabs");
+    if (tabs && tabs.getBoundingClientRect().bottom > window.innerHeight * 0.6) tabs.scrollIntoView({ block: "start" });
+  });
+
 /** On a phone not all tabs are in sight: the one that an address names is brought there. */
 export const showChosen = (tabs: HTMLElement | null) => {
   const chosen = tabs?.querySelector<HTMLElement>("[aria-current], [aria-pressed='true']");

@@ -1,6 +1,6 @@
 // Light, dark, or as the system says; remembered on this machine.
 
-import { useState } from "react";
+import { useSyncExternalStore } from "react";
 import { Icon, type IconName } from "./icons";
 
 type Theme = "auto" | "light" | "dark";
@@ -23,21 +23,29 @@ function apply(theme: Theme) {
   else document.documentElement.dataset.theme = theme;
 }
 
-apply(stored());
+let chosen = stored();
+const listeners = new Set<() => void>();
 
-export function cycleTheme(): Theme {
-  const theme = next[stored()];
+apply(chosen);
+
+export function cycleTheme() {
+  chosen = next[chosen];
   try {
-    localStorage.setItem(key, theme);
+    localStorage.setItem(key, chosen);
   } catch {
     // Without storage the choice lasts as long as the page.
   }
-  apply(theme);
-  return theme;
+  apply(chosen);
+  for (const listener of listeners) listener();
 }
 
+const subscribe = (listener: () => void) => {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+};
+
 export function ThemeButton() {
-  const [theme, setTheme] = useState(stored);
+  const theme = useSyncExternalStore(subscribe, () => chosen);
   const words = `Colours: ${theme === "auto" ? "as the system" : theme}. Change`;
   return (
     <button
@@ -45,7 +53,7 @@ export function ThemeButton() {
       className="icon-button"
       aria-label={words}
       title={words}
-      onClick={() => setTheme(cycleTheme())}
+      onClick={cycleTheme}
     >
       <Icon name={icons[theme]} />
     </button>

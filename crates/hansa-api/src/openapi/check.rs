@@ -77,3 +77,11 @@ fn look(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut 
         _ => {}
     }
 }
+
+/// A value of ours is as the document of Hansa's own API says.
+#[cfg(test)]
+#[track_caller]
+pub(super) fn check(schema: &str, value: impl serde::Serialize) {
+    let value = serde_json::to_value(value).unwrap();
+    assert_eq!(faults(&super::hansa(), schema, &value), Vec::<String>::new(), "{schema}: {value:#}");
+}

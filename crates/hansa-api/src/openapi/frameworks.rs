@@ -1,6 +1,6 @@
 //! What [`crate::framework`] looks like on the wire.
 
-use super::schema::{Fields, count, flag, list, list_of, object, one_of, or_null, text};
+use super::schema::{Fields, count, flag, list, list_of, object, one_of, or_null, text, with};
 use super::{Operation, get, hansa::page, operation, reference};
 use serde_json::Value;
 
@@ -53,22 +53,6 @@ fn in_role() -> Vec<(&'static str, Value)> {
         ("role_used", reference("Totals")),
         ("role_share_ppm", count()),
     ]
-}
-
-/// An object with these fields and more.
-fn with<const N: usize>(
-    words: &str,
-    fields: Vec<(&'static str, Value)>,
-    more: [(&'static str, Value); N],
-) -> Value {
-    let mut schema = object(words, more);
-    let mut required = schema["required"].as_array().cloned().unwrap_or_default();
-    for (name, field) in fields {
-        schema["properties"][name] = field;
-        required.push(name.into());
-    }
-    schema["required"] = required.into();
-    schema
 }
 
 pub(super) fn schemas() -> Fields {
@@ -165,15 +149,9 @@ pub(super) fn schemas() -> Fields {
 #[cfg(test)]
 mod tests {
     use crate::framework::*;
-    use crate::openapi::{faults, hansa};
+    use crate::openapi::check::check;
     use hansa_model::Timestamp;
     use hansa_model::role::{Bound, Totals};
-    use serde::Serialize;
-
-    fn check(schema: &str, value: impl Serialize) {
-        let value = serde_json::to_value(value).unwrap();
-        assert_eq!(faults(&hansa(), schema, &value), Vec::<String>::new(), "{schema}: {value}");
-    }
 
     #[test]
     fn frameworks_are_as_described() {

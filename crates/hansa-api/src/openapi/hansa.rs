@@ -1,6 +1,6 @@
 //! What [`crate::hansa`] looks like on the wire.
 
-use super::schema::{Fields, count, flag, list, list_of, map, object, one_of, or_null, text};
+use super::schema::{Fields, count, flag, list, list_of, map, object, one_of, or_null, text, with};
 use super::{Operation, get, operation, reference};
 use serde_json::{Value, json};
 
@@ -16,7 +16,8 @@ pub(super) fn operations() -> Vec<Operation> {
             "attributes",
             &["hostname", "state", "tasks", "cpus", "mem", "cpus_used", "mem_used", "registered_at"],
         ),
-        get("/hansa/v1/nodes/{node}", "A machine, by id or host name.").gives(200, "Node"),
+        get("/hansa/v1/nodes/{node}", "A machine, by id or host name, with what of it is set apart.")
+            .gives(200, "NodeDetail"),
         order("/hansa/v1/nodes/{node}/{order}", "An operator's order about a machine.")
             .segment("order", &["deactivate", "reactivate", "drain", "gone"]),
         searched(
@@ -109,7 +110,7 @@ fn searched(operation: Operation, where_: &str, labels: &str, sorts: &[&str]) ->
 }
 
 /// The first and the last of a range of ports.
-fn range() -> Value {
+pub(super) fn range() -> Value {
     let port = || json!({"type": "integer", "minimum": 0, "maximum": 65_535});
     json!({"type": "array", "prefixItems": [port(), port()], "items": port(), "minItems": 2, "maxItems": 2})
 }
@@ -261,30 +262,30 @@ fn machines(put: &mut impl FnMut(&str, Value)) {
         ),
     );
     put("Nodes", object("Machines.", [("nodes", list_of("Node")), ("next", or_null(text()))]));
-    put(
-        "Node",
-        object(
-            "A machine.",
-            [
-                ("id", text()),
-                ("hostname", text()),
-                ("address", text()),
-                ("state", agent_state()),
-                ("since", time()),
-                ("total", reference("Resources")),
-                ("allocated", totals()),
-                ("used", or_null(totals())),
-                ("machine", or_null(totals())),
-                ("tasks", count()),
-                ("attributes", map(text())),
-                ("region", or_null(text())),
-                ("zone", or_null(text())),
-                ("version", text()),
-                ("registered_at", time()),
-                ("missing_isolation", list(text())),
-            ],
-        ),
-    );
+    put("Node", with("A machine.", node(), [] as [_; 0]));
+}
+
+/// The fields of a machine.
+pub(super) fn node() -> Vec<(&'static str, Value)> {
+    vec![
+        ("id", text()),
+        ("hostname", text()),
+        ("address", text()),
+        ("state", agent_state()),
+        ("since", time()),
+        ("total", reference("Resources")),
+        ("allocated", totals()),
+        ("reserved", totals()),
+        ("used", or_null(totals())),
+        ("machine", or_null(totals())),
+        ("tasks", count()),
+        ("attributes", map(text())),
+        ("region", or_null(text())),
+        ("zone", or_null(text())),
+        ("version", text()),
+        ("registered_at", time()),
+        ("missing_isolation", list(text())),
+    ]
 }
 
 fn services(put: &mut impl FnMut(&str, Value)) {
@@ -365,6 +366,7 @@ fn services(put: &mut impl FnMut(&str, Value)) {
                 ("app", or_null(text())),
                 ("version", or_null(time())),
                 ("framework", or_null(text())),
+                ("framework_task", or_null(text())),
                 ("role", text()),
                 ("state", text()),
                 ("healthy", or_null(flag())),
@@ -481,6 +483,7 @@ fn frames() -> Vec<Value> {
             ),
         ),
         frame("role", reference("RoleStatus")),
+        frame("role_removed", object("Which.", [("name", text())])),
         frame("framework", reference("FrameworkSummary")),
         frame("framework_removed", id()),
         frame("alarm", object("Look at this.", [("code", text()), ("message", text())])),
@@ -490,18 +493,13 @@ fn frames() -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use crate::hansa::{Cluster, ErrorBody, StreamEvent};
-    use crate::openapi::{faults, hansa};
+    use crate::openapi::check::{check, faults};
+    use crate::openapi::hansa;
     use hansa_model::Timestamp;
     use hansa_model::event::AgentState;
     use hansa_model::role::{Role, Totals};
     use hansa_model::task::{Exit, HealthResult, TaskState};
-    use serde_json::{Value, json, to_value};
-
-    #[track_caller]
-    fn check(schema: &str, value: impl serde::Serialize) {
-        let value = to_value(value).unwrap();
-        assert_eq!(faults(&hansa(), schema, &value), Vec::<String>::new(), "{value:#}");
-    }
+    use serde_json::{Value, json};
 
     /// Every field is written out, so that a new one does not compile until it stands here, and then in the document.
     #[test]
@@ -531,6 +529,7 @@ mod tests {
             since: Timestamp(1),
             total: "cpus:1;mem:1;gpus:1;ports:[1-2]".parse().unwrap(),
             allocated: Totals::default(),
+            reserved: Totals::default(),
             used: None,
             machine: Some(Totals::default()),
             tasks: 0,
@@ -600,6 +599,7 @@ mod tests {
             app: None,
             version: Some(Timestamp(1)),
             framework: Some("f".into()),
+            framework_task: Some("g".into()),
             role: "*".into(),
             state: TaskState::Running,
             healthy: Some(false),
@@ -663,6 +663,7 @@ mod tests {
             StreamEvent::TaskRemoved { id: "t".into(), last: None },
             StreamEvent::TaskRemoved { id: "t".into(), last: Some(Box::new(task)) },
             StreamEvent::Role(role),
+            StreamEvent::RoleRemoved { name: "a".into() },
             StreamEvent::FrameworkRemoved { id: "f".into() },
             StreamEvent::Deployment {
                 id: "d".into(),

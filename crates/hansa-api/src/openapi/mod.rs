@@ -5,6 +5,7 @@
 //! router, and every kind of answer is compared with its schema by [`faults`], field by field. The committed copies
 //! in `docs/` show a change of the surface in the diff; `HANSA_WRITE_OPENAPI=1 cargo test -p hansa-api openapi` writes them.
 
+mod apart;
 mod check;
 mod frameworks;
 mod hansa;
@@ -32,7 +33,8 @@ pub fn hansa() -> Value {
             .into_iter()
             .flatten()
             .collect(),
-        [hansa::schemas(), frameworks::schemas(), past::schemas(), plans::schemas()].concat(),
+        [hansa::schemas(), apart::schemas(), frameworks::schemas(), past::schemas(), plans::schemas()]
+            .concat(),
         "ErrorBody",
     )
 }

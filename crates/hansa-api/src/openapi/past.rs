@@ -204,17 +204,11 @@ fn usage(put: &mut impl FnMut(&str, Value)) {
 #[cfg(test)]
 mod tests {
     use crate::files::{File, Files, Kind};
-    use crate::openapi::{faults, hansa};
+    use crate::openapi::check::check;
     use crate::past::*;
     use hansa_model::Timestamp;
     use hansa_model::role::Totals;
     use hansa_model::task::{Exit, TaskState};
-
-    #[track_caller]
-    fn check(schema: &str, value: impl serde::Serialize) {
-        let value = serde_json::to_value(value).unwrap();
-        assert_eq!(faults(&hansa(), schema, &value), Vec::<String>::new(), "{value:#}");
-    }
 
     #[test]
     fn the_past_is_as_described() {

@@ -104,19 +104,12 @@ pub(super) fn schemas() -> Fields {
 
 #[cfg(test)]
 mod tests {
-    use crate::openapi::{faults, hansa};
+    use crate::openapi::check::check;
     use crate::plans::{DrainPreview, DrainedTask, Explained, Fate, Places, Several};
     use hansa_model::Demand;
     use hansa_model::event::AgentState;
     use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup};
     use hansa_model::resources::{GpuDemand, PortDemand};
-    use serde_json::to_value;
-
-    #[track_caller]
-    fn check(schema: &str, value: impl serde::Serialize) {
-        let value = to_value(value).unwrap();
-        assert_eq!(faults(&hansa(), schema, &value), Vec::<String>::new(), "{value:#}");
-    }
 
     #[test]
     fn explanations_are_as_described() {

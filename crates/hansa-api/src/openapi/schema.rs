@@ -69,3 +69,19 @@ pub(super) fn object<const N: usize>(words: &str, fields: [(&str, Value); N]) ->
     }
     schema
 }
+
+/// An object with these fields and more.
+pub(super) fn with<const N: usize>(
+    words: &str,
+    fields: Vec<(&'static str, Value)>,
+    more: [(&'static str, Value); N],
+) -> Value {
+    let mut schema = object(words, more);
+    let mut required = schema["required"].as_array().cloned().unwrap_or_default();
+    for (name, field) in fields {
+        schema["properties"][name] = field;
+        required.push(name.into());
+    }
+    schema["required"] = required.into();
+    schema
+}

@@ -37,7 +37,6 @@ mod rescind;
 pub(crate) use propose::Proposal;
 pub(crate) use rescind::Outstanding;
 
-use crate::book::{minus, plus};
 use crate::roles::{RoleAt, Roles};
 use constraints::Rules;
 use filters::Filters;
@@ -265,7 +264,7 @@ impl Allocator {
     /// A framework has this much more in a role: offered, or in tasks and executors.
     pub fn book(&mut self, id: &FrameworkId, role: &RoleName, totals: Totals) {
         if let Some(seat) = self.seat(id, role).and_then(|at| self.seats[at as usize].as_mut()) {
-            seat.booked = plus(seat.booked, totals);
+            seat.booked = seat.booked.plus(totals);
         }
         self.is_new(id, role);
     }
@@ -273,7 +272,7 @@ impl Allocator {
     /// And no longer.
     pub fn unbook(&mut self, id: &FrameworkId, role: &RoleName, totals: Totals) {
         if let Some(seat) = self.seat(id, role).and_then(|at| self.seats[at as usize].as_mut()) {
-            seat.booked = minus(seat.booked, totals);
+            seat.booked = seat.booked.minus(totals);
         }
         self.is_new(id, role);
     }

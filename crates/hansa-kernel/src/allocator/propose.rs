@@ -6,7 +6,6 @@ use super::holds::{self, Wish};
 use super::order::CLAIMS;
 use super::quota::Room;
 use super::{Allocator, Idle, Rested, SeatAt};
-use crate::book::plus;
 use crate::roles::{KINDS, RoleAt, Roles, numbers};
 use hansa_model::framework::{Amount, LastOffer, Part, parts};
 use hansa_model::role::Totals;
@@ -210,8 +209,8 @@ impl Allocator {
     fn give(&mut self, cycle: &mut Cycle<'_>, agent: &AgentId, at: SeatAt, parts: Vec<Part>) {
         let Some(seat) = self.seats[at as usize].as_mut() else { return };
         let Some(role_at) = seat.role_at else { return };
-        let totals = parts.iter().map(|part| part.amount.totals()).fold(Totals::default(), plus);
-        seat.booked = plus(seat.booked, totals);
+        let totals = parts.iter().map(|part| part.amount.totals()).fold(Totals::default(), Totals::plus);
+        seat.booked = seat.booked.plus(totals);
         seat.last_offer = Some(LastOffer { agent: agent.clone(), at: cycle.now });
         cycle.roles.offer_at(role_at, &parts);
         let (framework, role) = (seat.framework.clone(), seat.role.clone());

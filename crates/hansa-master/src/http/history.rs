@@ -201,6 +201,7 @@ fn words_about(answered: usize, running: usize, silent: &[SilentNode]) -> String
         return "no instance runs".into();
     }
     let mut words = match answered == running {
+        true if running == 1 => "the one instance that runs now".to_owned(),
         true => format!("all {running} instances that run now"),
         false => format!(
             "{answered} of {running} instances that run now were asked; sums are scaled up to all of them"

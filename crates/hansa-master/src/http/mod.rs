@@ -5,6 +5,7 @@
 
 mod agent_logs;
 mod agents;
+mod apart;
 mod assets;
 mod cors;
 mod deployments;

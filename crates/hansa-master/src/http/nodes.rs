@@ -3,12 +3,13 @@
 use super::error::ApiError;
 use super::extract::Query;
 use super::lists::{Key, Order, Selector, SortBy, Words, page};
-use super::views;
+use super::{apart, views};
 use crate::Master;
 use crate::cell::{AgentOrder, Request};
 use crate::read_model::{Agent, ReadModel};
 use axum::Json;
 use axum::extract::{Path, State};
+use hansa_api::apart::NodeDetail;
 use hansa_api::hansa::{Done, Node, Nodes};
 use hansa_model::Principal;
 use serde::Deserialize;
@@ -78,9 +79,9 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(master): State<Master>,
     Path(name): Path<String>,
-) -> Result<Json<Node>, ApiError> {
+) -> Result<Json<NodeDetail>, ApiError> {
     let model = master.read();
-    find(&model, &name).map(|agent| Json(views::node(&model, agent)))
+    find(&model, &name).map(|agent| Json(apart::detail(&model, agent)))
 }
 
 /// `POST /hansa/v1/nodes/{id or host name}/{order}`

@@ -14,6 +14,7 @@ use hansa_api::plans::{
     DrainPreview, DrainedTask, Explained, Fate, MOST_INSTANCES, MOST_TASKS, Places, Several,
 };
 use hansa_model::trial::{self, DrainTrial, MoreInstances};
+use hansa_model::words::counted;
 use hansa_model::{AgentId, Principal};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +36,7 @@ pub(super) async fn explain(
         let (_, answer) = master.submit(Principal::loopback(), Request::Explain(app)).await?;
         let Answer::Explanation(explanation) = answer else { return Err(another(&answer)) };
         let model = master.read();
-        let choice_hostname = explanation.choice.as_ref().map(|id| hostname(&model, id));
+        let choice_hostname = explanation.choice.as_ref().map(|id| model.hostname(id));
         return Ok(Json(Explained { explanation: *explanation, choice_hostname, several: None }));
     };
     if !(1..=MOST_INSTANCES).contains(&instances) {
@@ -51,10 +52,10 @@ fn several(model: &ReadModel, more: MoreInstances) -> Explained {
     let fitting = u32::try_from(more.places.len()).unwrap_or(u32::MAX);
     let mut counts: BTreeMap<AgentId, u32> = BTreeMap::new();
     more.places.into_iter().for_each(|agent| *counts.entry(agent).or_default() += 1);
-    let named = |(node, instances)| Places { hostname: hostname(model, &node), node, instances };
+    let named = |(node, instances)| Places { hostname: model.hostname(&node), node, instances };
     let mut places: Vec<Places> = counts.into_iter().map(named).collect();
     places.sort_by(|a, b| (&a.hostname, &a.node).cmp(&(&b.hostname, &b.node)));
-    let choice_hostname = more.first.choice.as_ref().map(|id| hostname(model, id));
+    let choice_hostname = more.first.choice.as_ref().map(|id| model.hostname(id));
     let several = Several { instances: more.asked, fitting, places, obstacle: more.obstacle };
     Explained { explanation: more.first, choice_hostname, several: Some(several) }
 }
@@ -111,7 +112,7 @@ fn named(model: &ReadModel, drained: trial::DrainedTask) -> DrainedTask {
         framework_name: framework.map(|framework| framework.view.info.name.clone()),
         framework: drained.framework,
         fate,
-        hostname: node.as_ref().map(|id| hostname(model, id)),
+        hostname: node.as_ref().map(|id| model.hostname(id)),
         node,
         why,
     }
@@ -119,7 +120,7 @@ fn named(model: &ReadModel, drained: trial::DrainedTask) -> DrainedTask {
 
 /// All of it in one sentence.
 fn summary(count: impl Fn(Fate) -> u32, targets: usize, left_out: u32) -> String {
-    let tasks = |number: u32| if number == 1 { "1 task".to_owned() } else { format!("{number} tasks") };
+    let tasks = |number: u32| counted(number.into(), "task");
     let verb = |number: u32, one: &'static str, many: &'static str| if number == 1 { one } else { many };
     let mut parts = Vec::new();
     let mut say = |number: u32, words: String| {
@@ -150,10 +151,6 @@ fn summary(count: impl Fn(Fate) -> u32, targets: usize, left_out: u32) -> String
         return "nothing runs there".into();
     }
     parts.join(", ")
-}
-
-fn hostname(model: &ReadModel, agent: &AgentId) -> String {
-    model.agent(agent.as_str()).map_or_else(|| agent.to_string(), |agent| agent.view.hostname.to_string())
 }
 
 fn another(answer: &Answer) -> ApiError {

@@ -5,15 +5,12 @@ use super::extract::{Body, Query};
 use super::views;
 use crate::Master;
 use crate::cell::Request;
-use crate::read_model::ReadModel;
 use axum::Json;
 use axum::extract::{Path, State};
 use hansa_api::hansa::{Done, RoleStatus, Roles};
-use hansa_model::event::RoleView;
-use hansa_model::role::{Bound, Role, Totals};
+use hansa_model::role::{Bound, Role, USUAL_WEIGHT};
 use hansa_model::{Principal, RoleName};
 use serde::Deserialize;
-use std::collections::BTreeSet;
 
 /// Characters of a role's name.
 const LONGEST_NAME: usize = 128;
@@ -35,7 +32,7 @@ pub(super) struct Settings {
 }
 
 fn usual_weight() -> u64 {
-    1_000
+    USUAL_WEIGHT
 }
 
 /// Roles in a page at most.
@@ -55,48 +52,12 @@ pub(super) async fn list(State(master): State<Master>, Query(page): Query<Page>)
     let model = master.read();
     let limit = page.limit.unwrap_or(MOST).clamp(1, MOST);
     let offered = views::offered(&model);
-    let mut names = in_use(&model);
-    names.extend(model.roles().filter(|view| has_something(view)).map(|view| &view.role.name));
     let after = |name: &&RoleName| page.after.as_ref().is_none_or(|after| *name > after);
-    let mut wanted = names.into_iter().filter(after);
-    let roles: Vec<RoleStatus> = wanted
-        .by_ref()
-        .take(limit)
-        .map(|name| match model.role(name) {
-            Some(view) => views::role(view, &offered),
-            // Somebody is in it, and of it nothing was ever told.
-            None => {
-                views::role(&RoleView { role: usual(name.clone()), allocated: Totals::default() }, &offered)
-            }
-        })
-        .collect();
+    let mut wanted = model.listed_roles().filter(after);
+    let roles: Vec<RoleStatus> =
+        wanted.by_ref().take(limit).map(|name| views::role(&model, name, &offered)).collect();
     let next = wanted.next().and_then(|_| roles.last()).map(|last| last.role.name.clone());
     Json(Roles { roles, next })
-}
-
-/// A role of which nothing was ever said.
-fn usual(name: RoleName) -> Role {
-    Role { name, weight_milli: usual_weight(), guarantee: Bound::default(), limit: Bound::default() }
-}
-
-/// Whether it has settings, or tasks.
-fn has_something(view: &RoleView) -> bool {
-    let Role { weight_milli, guarantee, limit, .. } = &view.role;
-    let none = Bound::default();
-    view.allocated != Totals::default()
-        || *weight_milli != usual_weight()
-        || *guarantee != none
-        || *limit != none
-}
-
-/// Roles that a framework or a service is in, or of which something is reserved. (Of those that nobody is in, some are
-/// remembered, because something once was.)
-fn in_use(model: &ReadModel) -> BTreeSet<&RoleName> {
-    let frameworks = model.frameworks().flat_map(|framework| &framework.view.info.roles);
-    let services = model.apps().map(|app| &app.current.spec.role);
-    let reserved = model.agents().flat_map(|agent| &agent.view.reserved);
-    let reserved = reserved.flat_map(|part| &part.reservations).map(|reservation| &reservation.role);
-    frameworks.chain(services).chain(reserved).collect()
 }
 
 /// `PUT /hansa/v1/roles/{name}`
@@ -119,7 +80,7 @@ pub(super) async fn forget(
         return Err(ApiError::not_found(format!("there is no role '{name}'"))
             .remedy("`hansa role list` shows the roles that are configured or used"));
     }
-    let (index, _) = master.submit(Principal::loopback(), Request::SetRole(usual(name))).await?;
+    let (index, _) = master.submit(Principal::loopback(), Request::SetRole(Role::usual(name))).await?;
     Ok(Json(Done { index }))
 }
 

@@ -1,15 +1,15 @@
 //! The picture in the words of Hansa's own API.
 
-use super::frameworks;
+use super::apart;
 use crate::Master;
 use crate::read_model::{Agent, ReadModel, STATES, app_of, framework_of};
 use axum::Json;
 use axum::extract::State;
 use hansa_api::hansa::{Cluster, Health, Node, RoleStatus, Service, Task};
 use hansa_model::app::AppSpec;
-use hansa_model::event::{AgentState, AppView, RoleView, TaskView};
+use hansa_model::event::{AgentState, AppView, TaskView};
 use hansa_model::framework::parts;
-use hansa_model::role::Totals;
+use hansa_model::role::{Role, Totals};
 use hansa_model::spec::{Command, Origin};
 use hansa_model::{RoleName, Timestamp};
 use std::collections::BTreeMap;
@@ -62,20 +62,13 @@ pub(super) fn state_name(state: AgentState) -> &'static str {
 pub(super) fn sums(model: &ReadModel) -> (Totals, Totals, Totals) {
     let (mut total, mut allocated, mut used) = (Totals::default(), Totals::default(), Totals::default());
     for agent in model.agents().filter(|agent| agent.view.state != AgentState::Unreachable) {
-        add(&mut total, &Totals::of(&agent.view.total));
-        add(&mut allocated, &agent.view.allocated);
+        total = total.plus(Totals::of(&agent.view.total));
+        allocated = allocated.plus(agent.view.allocated);
         if let Some(usage) = &agent.usage {
-            add(&mut used, &usage.used);
+            used = used.plus(usage.used);
         }
     }
     (total, allocated, used)
-}
-
-fn add(sum: &mut Totals, more: &Totals) {
-    sum.cpus_milli += more.cpus_milli;
-    sum.mem += more.mem;
-    sum.disk += more.disk;
-    sum.gpus_milli += more.gpus_milli;
 }
 
 /// A machine.
@@ -89,6 +82,7 @@ pub(super) fn node(model: &ReadModel, agent: &Agent) -> Node {
         since: view.since,
         total: view.total.clone(),
         allocated: view.allocated,
+        reserved: apart::reserved(&view.reserved),
         used: agent.usage.as_ref().map(|usage| usage.used),
         machine: agent.usage.as_ref().map(|usage| usage.machine),
         tasks: model.agent_counts(&view.id).live(),
@@ -169,9 +163,13 @@ pub(super) fn shown(spec: &AppSpec) -> String {
 }
 
 /// A role; `offered` is what [`offered`] says.
-pub(super) fn role(view: &RoleView, offered: &BTreeMap<&RoleName, Totals>) -> RoleStatus {
-    let offered = offered.get(&view.role.name).copied().unwrap_or_default();
-    RoleStatus { role: view.role.clone(), allocated: view.allocated, offered }
+pub(super) fn role(model: &ReadModel, name: &RoleName, offered: &BTreeMap<&RoleName, Totals>) -> RoleStatus {
+    let offered = offered.get(name).copied().unwrap_or_default();
+    match model.role(name) {
+        Some(view) => RoleStatus { role: view.role.clone(), allocated: view.allocated, offered },
+        // Somebody is in it, and of it nothing was ever told.
+        None => RoleStatus { role: Role::usual(name.clone()), allocated: Totals::default(), offered },
+    }
 }
 
 /// What is offered to frameworks, by role.
@@ -179,7 +177,7 @@ pub(super) fn offered(model: &ReadModel) -> BTreeMap<&RoleName, Totals> {
     let mut offered: BTreeMap<&RoleName, Totals> = BTreeMap::new();
     for offer in model.offers() {
         let sum = offered.entry(&offer.role).or_default();
-        *sum = frameworks::add(*sum, parts::sum(&offer.parts).totals());
+        *sum = sum.plus(parts::sum(&offer.parts).totals());
     }
     offered
 }
@@ -192,6 +190,7 @@ pub(super) fn task(view: &TaskView) -> Task {
         app: app_of(view).cloned(),
         version: version_of(view),
         framework: framework_of(view).cloned(),
+        framework_task: view.framework.as_ref().map(|of| of.task().id.to_string()),
         role: view.role.clone(),
         state: status.state,
         healthy: status.healthy,

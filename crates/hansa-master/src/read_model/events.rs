@@ -1,14 +1,16 @@
 //! What happened, for people who ask later: the newest of it, in words.
 //!
 //! Tasks come and go by the thousand and everything else seldom, so each has a ring of its own: a busy minute of tasks does
-//! not push out that a machine was lost. Of tasks what was published is held, and words are made of it when somebody asks.
+//! not push out that a machine was lost. Of tasks mostly what was published is held, and words are made of it when somebody
+//! asks.
 //! Some 1 kB each, 12 MB in all at most. What a master restores when it begins to lead has not happened, and is not noted. Not here: frames of streams, which say how things are.
 
 use super::{ReadModel, app_of};
 use hansa_model::event::{
     AgentState, AgentView, AppView, DeploymentChange, Event, FrameworkView, TaskChange, TaskView,
 };
-use hansa_model::{AppId, Timestamp};
+use hansa_model::words::counted;
+use hansa_model::{AppId, TaskId, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -58,11 +60,11 @@ pub struct Past {
 
 /// What happened to a task.
 #[derive(Debug)]
-struct TaskPast {
-    number: u64,
-    at: Timestamp,
-    view: Arc<TaskView>,
-    change: TaskChange,
+enum TaskPast {
+    /// What was published of it, of which words can be made.
+    Changed { number: u64, at: Timestamp, view: Arc<TaskView>, change: TaskChange },
+    /// Words that were made when it happened.
+    Told(Past),
 }
 
 /// As much as is remembered.
@@ -76,19 +78,25 @@ pub(super) struct PastEvents {
 impl PastEvents {
     fn push_task(&mut self, at: Timestamp, view: &Arc<TaskView>, change: TaskChange) {
         self.number += 1;
-        push(&mut self.tasks, OF_TASKS, TaskPast { number: self.number, at, view: view.clone(), change });
+        let view = view.clone();
+        push(&mut self.tasks, OF_TASKS, TaskPast::Changed { number: self.number, at, view, change });
     }
 
+    /// Whatever has to do with a task goes to the tasks' ring, however it is told.
     fn push(&mut self, past: Past) {
         self.number += 1;
-        push(&mut self.others, OF_OTHERS, Past { number: self.number, ..past });
+        let past = Past { number: self.number, ..past };
+        match past.kind {
+            PastKind::Task => push(&mut self.tasks, OF_TASKS, TaskPast::Told(past)),
+            _ => push(&mut self.others, OF_OTHERS, past),
+        }
     }
 
     pub(super) fn newest_first(&self) -> impl Iterator<Item = Past> {
         let (mut tasks, mut others) =
             (self.tasks.iter().rev().peekable(), self.others.iter().rev().peekable());
         std::iter::from_fn(move || match (tasks.peek(), others.peek()) {
-            (Some(task), Some(other)) if task.number > other.number => tasks.next().map(TaskPast::told),
+            (Some(task), Some(other)) if task.number() > other.number => tasks.next().map(TaskPast::told),
             (Some(_), None) => tasks.next().map(TaskPast::told),
             _ => others.next().cloned(),
         })
@@ -103,26 +111,37 @@ fn push<T>(ring: &mut VecDeque<T>, most: usize, one: T) {
 }
 
 impl TaskPast {
+    fn number(&self) -> u64 {
+        match self {
+            Self::Changed { number, .. } => *number,
+            Self::Told(past) => past.number,
+        }
+    }
+
     fn told(&self) -> Past {
-        let status = &self.view.status;
+        let (number, at, view, change) = match self {
+            Self::Changed { number, at, view, change } => (*number, *at, view, *change),
+            Self::Told(past) => return past.clone(),
+        };
+        let status = &view.status;
         let because = if status.message.is_empty() { "" } else { ": " };
-        let words = match (self.change, status.healthy) {
-            (TaskChange::Placed, _) => format!("is given to {}", self.view.hostname),
+        let words = match (change, status.healthy) {
+            (TaskChange::Placed, _) => format!("is given to {}", view.hostname),
             (TaskChange::Health, Some(true)) => "is healthy".to_owned(),
             (TaskChange::Health, _) => format!("is unhealthy{because}{}", status.message),
             (TaskChange::State | TaskChange::Restored, _) => {
                 let state = status.state.name();
-                format!("is {state} on {}{because}{}", self.view.hostname, status.message)
+                format!("is {state} on {}{because}{}", view.hostname, status.message)
             }
         };
         Past {
-            number: self.number,
-            at: self.at,
+            number,
+            at,
             kind: PastKind::Task,
             subject: status.task.as_str().to_owned(),
             words,
-            service: app_of(&self.view).cloned(),
-            hostname: Some(self.view.hostname.clone()),
+            service: app_of(view).cloned(),
+            hostname: Some(view.hostname.clone()),
         }
     }
 }
@@ -147,6 +166,12 @@ impl ReadModel {
         }
     }
 
+    /// What happened, with the service and the machine of the task, if it is known.
+    fn with_task(&self, task: &TaskId, past: Past) -> Past {
+        let Some(view) = self.task(task) else { return past };
+        Past { service: app_of(view).cloned(), hostname: Some(view.hostname.clone()), ..past }
+    }
+
     fn told_as(&self, at: Timestamp, event: &Event) -> Option<Past> {
         let past = |kind, subject: &str, words: String| {
             let subject = subject.to_owned();
@@ -167,11 +192,12 @@ impl ReadModel {
                 past(PastKind::Node, id.as_str(), words).map(|past| Past { hostname: name, ..past })
             }
             Event::UnhealthyKill { task, reason } => {
-                past(PastKind::Task, task.as_str(), format!("is killed because it is unhealthy: {reason}"))
+                let words = format!("is killed because it is unhealthy: {reason}");
+                past(PastKind::Task, task.as_str(), words).map(|past| self.with_task(task, past))
             }
             Event::AppVersion(version) => {
-                let instances = version.spec.instances;
-                service(&version.spec.id, format!("has a new version with {instances} instances"))
+                let instances = counted(version.spec.instances.into(), "instance");
+                service(&version.spec.id, format!("has a new version with {instances}"))
             }
             Event::App(view) => {
                 service(&view.current.spec.id, service_words(self.app(&view.current.spec.id), view)?)
@@ -201,7 +227,7 @@ impl ReadModel {
             Event::Role(view) => {
                 let before = self.roles.get(&view.role.name);
                 let same = before.is_some_and(|before| before.role == view.role);
-                let usual = before.is_none() && !is_configured(&view.role);
+                let usual = before.is_none() && view.role.is_usual();
                 (!same && !usual)
                     .then(|| past(PastKind::Role, view.role.name.as_str(), "has new settings".into()))?
             }
@@ -231,10 +257,6 @@ impl ReadModel {
             | Event::GivenUpEnded { .. } => None,
         }
     }
-}
-
-fn is_configured(role: &hansa_model::role::Role) -> bool {
-    role.weight_milli != 1_000 || role.guarantee != Default::default() || role.limit != Default::default()
 }
 
 fn node_words(before: Option<&AgentView>, now: &AgentView) -> Option<String> {

@@ -10,6 +10,7 @@ mod counts;
 mod ended;
 mod events;
 mod frameworks;
+mod listed;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ use hansa_model::group::GroupVersion;
 use hansa_model::maintenance::Maintenance;
 use hansa_model::spec::Origin;
 use hansa_model::{AgentId, AppId, DeploymentId, FrameworkId, RoleName, TaskId, Timestamp};
+use listed::Listed;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -70,6 +72,7 @@ pub struct ReadModel {
     groups: BTreeMap<AppId, BTreeMap<Timestamp, Arc<GroupVersion>>>,
     deployments: BTreeMap<DeploymentId, Arc<DeploymentView>>,
     roles: BTreeMap<RoleName, Arc<RoleView>>,
+    listed: Listed,
     maintenance: Arc<Maintenance>,
     /// By hash for the many updates, and the ids in order for pages.
     tasks: FxHashMap<TaskId, Told>,
@@ -108,6 +111,12 @@ impl ReadModel {
     /// The agent of that name.
     pub fn agent_by_hostname(&self, hostname: &str) -> Option<&Agent> {
         self.agent(self.hostnames.get(hostname)?.as_str())
+    }
+
+    /// The name of an agent; of one that is not known its id.
+    pub fn hostname(&self, agent: &AgentId) -> String {
+        let known = self.agent(agent.as_str());
+        known.map_or_else(|| agent.to_string(), |agent| agent.view.hostname.to_string())
     }
 
     /// All apps, by id.
@@ -297,10 +306,26 @@ impl ReadModel {
         self.roles.get(name)
     }
 
+    /// The roles that somebody is in, that have settings, or of which something is reserved, by name. Of some the kernel
+    /// has told nothing yet.
+    pub fn listed_roles(&self) -> impl Iterator<Item = &RoleName> {
+        self.listed.names()
+    }
+
+    /// Whether it is one of those.
+    pub fn is_listed(&self, role: &RoleName) -> bool {
+        self.listed.has(role)
+    }
+
+    /// Roles that came to be listed, or went, in commit `index` or later; None: so long ago is not remembered.
+    pub fn roles_moved_since(&self, index: u64) -> Option<impl Iterator<Item = &RoleName>> {
+        self.listed.moved_since(index)
+    }
+
     /// What was published after commit `index`, if all of it is still held.
     pub fn since(&self, index: u64) -> Option<Vec<Arc<Published>>> {
         let first = self.recent.front().map_or(self.index + 1, |published| published.index);
-        if index > self.index || index + 1 < first {
+        if index > self.index || index + 1 < first || self.listed.moved_since(index + 1).is_none() {
             return None;
         }
         let from = self.recent.partition_point(|published| published.index <= index);
@@ -310,6 +335,7 @@ impl ReadModel {
     /// Takes in what one commit published.
     pub fn fold(&mut self, published: &Arc<Published>) {
         self.at = self.at.max(published.at);
+        self.listed.begin(published.index);
         for event in &published.events {
             self.note(published.at, event);
             self.fold_event(event);
@@ -357,10 +383,12 @@ impl ReadModel {
                 }
             }
             Event::App(view) => {
-                self.apps.insert(view.current.spec.id.clone(), view.clone());
+                let before = self.apps.insert(view.current.spec.id.clone(), view.clone());
+                self.listed.replace(listed::of_app(before.as_deref()), listed::of_app(Some(view)));
             }
             Event::AppRemoved(app) => {
-                self.apps.remove(app);
+                let before = self.apps.remove(app);
+                self.listed.replace(listed::of_app(before.as_deref()), BTreeSet::new());
             }
             Event::AppRemoval(app, at) => drop(self.removals.entry(app.clone()).or_default().insert(*at)),
             Event::AppRemovalDropped(app, at) => {
@@ -392,11 +420,21 @@ impl ReadModel {
                 }
             },
             Event::Role(view) => {
-                self.roles.insert(view.role.name.clone(), view.clone());
+                let before = self.roles.insert(view.role.name.clone(), view.clone());
+                self.listed.replace(listed::of_role(before.as_deref()), listed::of_role(Some(view)));
             }
             Event::Maintenance(said) => self.maintenance = said.clone(),
-            Event::Framework(view) => self.frameworks.put(view),
-            Event::FrameworkRemoved(id) => self.frameworks.remove(id, self.at),
+            Event::Framework(view) => {
+                let before = self.framework(view.info.id.as_str()).map(|known| known.view.clone());
+                let now = listed::of_framework(Some(view));
+                self.listed.replace(listed::of_framework(before.as_deref()), now);
+                self.frameworks.put(view);
+            }
+            Event::FrameworkRemoved(id) => {
+                let before = self.framework(id.as_str()).map(|known| known.view.clone());
+                self.listed.replace(listed::of_framework(before.as_deref()), BTreeSet::new());
+                self.frameworks.remove(id, self.at);
+            }
             Event::Executor(view) => {
                 self.frameworks.executors.insert(view.run.container.clone(), view.clone());
             }
@@ -429,12 +467,15 @@ impl ReadModel {
             }
         };
         self.hostnames.insert(view.hostname.clone(), view.id.clone());
-        self.agents.insert(view.id.clone(), Agent { view: view.clone(), usage });
+        let before = self.agents.insert(view.id.clone(), Agent { view: view.clone(), usage });
+        let before = before.as_ref().map(|before| &*before.view);
+        self.listed.replace(listed::of_agent(before), listed::of_agent(Some(view)));
     }
 
     fn remove_agent(&mut self, id: &AgentId) {
         let Some(old) = self.agents.remove(id) else { return };
         self.tallies.agents_removed += 1;
+        self.listed.replace(listed::of_agent(Some(&old.view)), BTreeSet::new());
         self.frameworks.agent_gone(id);
         // Another agent may have taken the name meanwhile.
         if self.hostnames.get(&old.view.hostname) == Some(id) {

@@ -197,3 +197,19 @@ fn health_counts_running_tasks_only() {
     let counts = model.app_counts(&"/app1".into());
     assert_eq!((counts.healthy(), counts.unhealthy(), counts.running(), counts.live()), (1, 0, 1, 2));
 }
+
+#[test]
+fn a_flood_of_unhealthy_tasks_does_not_push_out_what_happened_to_machines() {
+    let mut model = ReadModel::default();
+    model.fold(&published(1, vec![task(1, 1, 1, 2, None)]));
+    model.fold(&published(2, vec![agent("a", "one")]));
+    let kill = || Event::UnhealthyKill { task: "t001".into(), reason: "refused".into() };
+    model.fold(&published(3, (0..20_000).map(|_| kill()).collect()));
+    let past: Vec<Past> = model.past().collect();
+    assert!(past.iter().any(|past| past.words == "node one joined"), "{} others", past.len());
+    assert!(past.is_sorted_by(|newer, older| newer.number > older.number), "the newest first");
+    let killed = &past[0];
+    assert_eq!((killed.kind, killed.subject.as_str()), (PastKind::Task, "t001"));
+    assert_eq!(killed.words, "is killed because it is unhealthy: refused");
+    assert_eq!(killed.service.as_ref().map(AppId::as_str), Some("/app1"));
+}

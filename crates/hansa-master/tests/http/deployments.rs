@@ -49,7 +49,7 @@ async fn a_canary_stands_until_it_is_resumed() {
         cluster.send("PATCH", "/v2/apps/web?canary=25%25", json!({"cmd": "sleep 2000"})).await;
     assert_eq!(status, 200, "{body}");
     let id = body["deploymentId"].as_str().unwrap().to_owned();
-    let stands = "the canary stands: 1 of 4 instances of /web are of the new version";
+    let stands = "the canary stands: 1 of 4 instances of /web is of the new version";
     events.find(|frame| frame.name == "deployment" && frame.data["waiting_for"] == stands).await;
     let path = format!("/hansa/v1/deployments/{id}");
     let shown = cluster.json(&path).await;

@@ -2,6 +2,7 @@
 
 use hansa_model::app::HealthCheck;
 use hansa_model::task::TaskStatus;
+use hansa_model::words::counted;
 
 /// Why an instance is to be ended, if a check has failed too often in a row. The agent counts, and leaves out what
 /// falls into the grace period.
@@ -16,8 +17,9 @@ pub(super) fn verdict(checks: &[HealthCheck], status: &TaskStatus) -> Option<Str
             _ => String::new(),
         };
         Some(format!(
-            "{} health check failed {} times in a row{cause}",
-            check.protocol, result.consecutive_failures
+            "{} health check failed {} in a row{cause}",
+            check.protocol,
+            counted(result.consecutive_failures.into(), "time")
         ))
     })
 }

@@ -7,6 +7,7 @@ use hansa_model::Timestamp;
 use hansa_model::event::DeploymentChange;
 use hansa_model::explain::{Explanation, Obstacle, ObstacleGroup, QueueItem};
 use hansa_model::planted::{Bug, planted};
+use hansa_model::words::counted;
 use hansa_placement::{Cluster, Request};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -129,7 +130,7 @@ impl Services {
             remedies.extend(remedy.filter(|remedy| !remedies.contains(remedy)));
         }
         if open.len() > APPS_TOLD {
-            told.push(format!("and {} more apps", open.len() - APPS_TOLD));
+            told.push(format!("and {}", counted((open.len() - APPS_TOLD) as u64, "more app")));
         }
         Some((told.join("; "), remedies.join("; ")))
     }
@@ -225,7 +226,11 @@ fn counted_words(app: &App) -> Vec<String> {
             (false, true) => "ready",
             (false, false) => "running",
         };
-        words.push(format!("{} of {wanted} instances are not {what} yet", wanted - ready));
+        words.push(match (wanted - ready, wanted) {
+            (_, 1) => format!("its instance is not {what} yet"),
+            (1, _) => format!("1 of {wanted} instances is not {what} yet"),
+            (missing, _) => format!("{missing} of {wanted} instances are not {what} yet"),
+        });
     }
     let old = stale.present() + stale.lost;
     if old > 0 {

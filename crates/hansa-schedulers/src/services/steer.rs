@@ -10,6 +10,7 @@ use super::{AppKey, DeploymentKey, Output, Services};
 use hansa_model::event::{DeploymentChange, Event, Standstill};
 use hansa_model::label;
 use hansa_model::service::{ServiceAnswer, ServiceRefusal};
+use hansa_model::words::counted;
 use hansa_model::{DeploymentId, Timestamp};
 
 impl Services {
@@ -114,7 +115,9 @@ impl Services {
             .map(|&app| {
                 let app = &self.apps[app];
                 let all = app.wanted();
-                format!("{} of {all} instances of {} are of the new version", app.side(false).ready, app.id)
+                let (new, all) = (app.side(false).ready, counted(all.into(), "instance"));
+                let are = if new == 1 { "is" } else { "are" };
+                format!("{new} of {all} of {} {are} of the new version", app.id)
             })
             .collect();
         self.hold(now, key, format!("the canary stands: {}", told.join(", ")), true, out);

@@ -194,7 +194,7 @@ mod tests {
             doing: vec!["RestartApplication /a".into()],
             step: 1,
             steps: 2,
-            waiting_for: "1 of 2 instances are not healthy yet".into(),
+            waiting_for: "1 of 2 instances is not healthy yet".into(),
             waiting_since: Timestamp(31_000),
             remedy: "its checks fail".into(),
             paused: None,
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(
             table(&[sample()], Timestamp(61_000)).render(None),
             "ID   STATE    STEP  AGE  SERVICES  WAITING FOR\n\
-             d-1  failing   2/2   1m  /a, /b    1 of 2 instances are not healthy yet\n"
+             d-1  failing   2/2   1m  /a, /b    1 of 2 instances is not healthy yet\n"
         );
     }
 

@@ -68,7 +68,8 @@ fn words(event: &StreamEvent) -> String {
     match event {
         StreamEvent::Resync { index } => format!("resync      the stream begins after commit {index}"),
         StreamEvent::Node(node) => {
-            format!("node        {} is {}, {} tasks", node.hostname, node_state(node.state), node.tasks)
+            let tasks = crate::text::count(node.tasks.into(), "task");
+            format!("node        {} is {}, {tasks}", node.hostname, node_state(node.state))
         }
         StreamEvent::NodeRemoved { id } => format!("node        {id} is gone"),
         StreamEvent::Usage { id, used, .. } => format!(
@@ -94,6 +95,7 @@ fn words(event: &StreamEvent) -> String {
         StreamEvent::Role(role) => {
             format!("role        {} has other settings or another use", role.role.name)
         }
+        StreamEvent::RoleRemoved { name } => format!("role        {name} is gone"),
         StreamEvent::Framework(framework) => {
             let state = serde_json::to_value(framework.state).unwrap_or_default();
             format!("framework   {} is {}", framework.name, state.as_str().unwrap_or_default())

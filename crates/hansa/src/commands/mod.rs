@@ -17,5 +17,6 @@ pub mod man;
 pub mod node;
 pub mod role;
 pub mod sim;
+pub mod status;
 pub mod task;
 pub mod version;

@@ -73,7 +73,10 @@ impl Picture {
                 _ => drop(self.deployments.insert(id, waiting_for)),
             },
             StreamEvent::Alarm { message, .. } => self.alarm = Some(message),
-            StreamEvent::Role(_) | StreamEvent::Framework(_) | StreamEvent::FrameworkRemoved { .. } => {}
+            StreamEvent::Role(_)
+            | StreamEvent::RoleRemoved { .. }
+            | StreamEvent::Framework(_)
+            | StreamEvent::FrameworkRemoved { .. } => {}
         }
     }
 
@@ -89,10 +92,7 @@ impl Picture {
                 (&mut sums.used, node.used.as_ref()),
             ] {
                 if let Some(part) = part {
-                    sum.cpus_milli += part.cpus_milli;
-                    sum.mem += part.mem;
-                    sum.disk += part.disk;
-                    sum.gpus_milli += part.gpus_milli;
+                    *sum = sum.plus(*part);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! What the master of cardboard answers. Ages are in hours and more, so that they read the same while the test runs.
 
+use crate::apart;
 use hansa_api::files::{File, Files, Kind};
 use hansa_api::framework::{
     FrameworkDetail, FrameworkExplanation, FrameworkFilter, FrameworkOffer, FrameworkRole, FrameworkState,
@@ -122,7 +123,8 @@ fn get(path: &str, query: &str) -> Option<Value> {
         return value(&drain_preview());
     }
     if let Some(id) = below("/hansa/v1/nodes/") {
-        return value(&nodes().into_iter().find(|node| node.id.as_str() == id || node.hostname == id)?);
+        let node = nodes().into_iter().find(|node| node.id.as_str() == id || node.hostname == id)?;
+        return value(&apart::detail(node));
     }
     if let Some(id) = below("/hansa/v1/explain") {
         let explanation = explanation(id)?;
@@ -286,6 +288,7 @@ fn tasks() -> Vec<Task> {
         app: Some(app.into()),
         version: Some(VERSION.parse().expect("a time")),
         framework: None,
+        framework_task: None,
         role: "*".into(),
         state: TaskState::Running,
         healthy: Some(true),
@@ -363,6 +366,7 @@ fn nodes() -> Vec<Node> {
         since: ago(50),
         total: "cpus:16;mem:65536;disk:900000;gpus:2;ports:[31000-32000]".parse().expect("resources"),
         allocated: Totals { cpus_milli: 9_500, mem: 40 * GIB, disk: 0, gpus_milli: 1_000 },
+        reserved: apart::kept(),
         used: Some(Totals { cpus_milli: 2_200, mem: 11 * GIB, disk: 0, gpus_milli: 0 }),
         machine: Some(Totals { cpus_milli: 2_900, mem: 14 * GIB, disk: 0, gpus_milli: 0 }),
         tasks: 2,
@@ -383,6 +387,7 @@ fn nodes() -> Vec<Node> {
         state,
         total: "cpus:4;mem:8192;ports:[31000-32000]".parse().expect("resources"),
         allocated: Totals { cpus_milli: 250, mem: 128 * MIB, disk: 0, gpus_milli: 0 },
+        reserved: Totals::default(),
         used: None,
         machine: None,
         tasks,

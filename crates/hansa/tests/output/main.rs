@@ -5,6 +5,7 @@
 //! be read as a newcomer would. What commands do is tested elsewhere, against real clusters.
 
 mod answers;
+mod apart;
 mod cardboard;
 mod top;
 
@@ -29,6 +30,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "app logs shop/web --stdout",
             "app scale shop/web 4",
             "app scale shop/web 4 --no-wait",
+            "service scale shop/web --instances 4",
             "app update shop/web cpus=0.5",
             "app restart shop/web",
             "app rollback shop/web",
@@ -60,6 +62,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "node list",
             "node show node1.example.org",
             "node show node3",
+            "node show node1.example.org --output wide",
             "node drain node1.example.org --dry-run",
             "node drain node1.example.org --dry-run --output json",
             "node drain node4",
@@ -171,11 +174,24 @@ const COMMANDS: &[(&str, &[&str])] = &[
         "compose",
         &["compose config", "compose up --no-wait", "compose down --no-wait", "compose config -f MISSING"],
     ),
-    ("program", &["version", "help", "apply --help", "lst"]),
+    ("status", &["status", "status --output json"]),
+    (
+        "program",
+        &[
+            "version",
+            "help",
+            "apply --help",
+            "lst",
+            "ps",
+            "app stop shop/web",
+            "app update shop/web --cpus 2",
+            "diff",
+        ],
+    ),
 ];
 
 /// Commands whose every line fits: those that show how things are. What others say may have ids and texts in full.
-const FITTING: &[&str] = &[" list", " show ", "explain "];
+const FITTING: &[&str] = &[" list", " show ", "explain ", "status"];
 
 /// Commands whose output is not a text of a moment: what runs until it is ended, or is written for other programs. They are
 /// tested where what they do is.

@@ -5,7 +5,7 @@ import { images, wordsOf } from "../../api/client";
 import { useFreshUsage } from "../../api/live";
 import type { Picture } from "../../api/picture";
 import type { Image, Node } from "../../api/types";
-import { bytes, counted, moment } from "../../lib/format";
+import { bytes, counted, cpuWords, moment } from "../../lib/format";
 import { useParam } from "../../lib/route";
 import { totalOf } from "../../lib/sums";
 import { Link, showChosen } from "../../ui/link";
@@ -177,7 +177,7 @@ function About({ node }: { node: Node }) {
           <>
             <dt>The whole machine</dt>
             <dd className="number">
-              uses {(machine.cpus_milli / 1000).toFixed(2)} cpus and {bytes(machine.mem)}, Hansa's tasks or not
+              uses {cpuWords(machine.cpus_milli)} and {bytes(machine.mem)}, Hansa's tasks or not
             </dd>
           </>
         )}

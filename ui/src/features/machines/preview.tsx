@@ -49,9 +49,9 @@ export function MovePreview({ node }: { node: Node }) {
           <tbody>
             {rowsOf(preview.tasks).map(({ owner, task, number }) => (
               <tr key={task.task}>
-                <td className="wrap">{owner}</td>
+                <td>{owner}</td>
                 <td className="right number">{number}</td>
-                <td className="wrap">
+                <td>
                   <Fate task={task} />
                 </td>
               </tr>
@@ -64,7 +64,7 @@ export function MovePreview({ node }: { node: Node }) {
 }
 
 function Fate({ task }: { task: DrainedTask }) {
-  const why = task.why && <span className="soft"> {task.why}</span>;
+  const why = task.why && <span className="soft">: {task.why}</span>;
   switch (task.fate) {
     case "moves":
       return <>to {task.hostname}</>;

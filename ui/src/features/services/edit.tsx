@@ -6,7 +6,7 @@ import * as api from "../../api/client";
 import { ApiError, wordsOf } from "../../api/client";
 import type { Picture } from "../../api/picture";
 import type { App, Service } from "../../api/types";
-import { definitionOf, fresh, missing } from "../../lib/app";
+import { asks, definitionOf, fresh, missing } from "../../lib/app";
 import { diff, lines } from "../../lib/diff";
 import { counted, every } from "../../lib/format";
 import { go, href, useParam } from "../../lib/route";
@@ -174,6 +174,9 @@ function Editor({ initial, changes, picture }: EditorProps) {
   const untouched = (fault: Fault) =>
     !tried && (/needed$|such as/.test(fault.words) || (fault.path === "id" && draft.app?.id === initial.id));
   const shown = [...found.filter((fault) => !untouched(fault)), ...(refused?.faults ?? [])];
+  const wrong = tried && shown.length > 0;
+  // Without the schema nobody has looked.
+  const fine = schemas !== null && found.length === 0 && !refused;
   const changed = draft.app !== null && diff(lines(initial), lines(draft.app)).some((line) => line.kind !== "same");
 
   const create = (app: App) =>
@@ -279,9 +282,12 @@ function Editor({ initial, changes, picture }: EditorProps) {
         <Link to={changes ? "service" : "services"} params={changes ? { id: changes.id } : {}} className="button">
           Cancel
         </Link>
-        {changes && !changed && <span className="soft small">Nothing is changed yet.</span>}
-        <span className="tone-bad small" role="status">
-          {tried && shown.length > 0 && `${counted(shown.length, "thing")} to be put right`}
+        <span className={`small ${wrong ? "tone-bad" : "soft"}`} role="status">
+          {wrong
+            ? `${counted(shown.length, "thing")} to be put right`
+            : changes && !changed
+              ? "Nothing is changed yet."
+              : fine && draft.app && `Valid: ${asks(draft.app)}`}
         </span>
       </div>
       {reviewing && changes && draft.app && (

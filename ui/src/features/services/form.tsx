@@ -204,6 +204,7 @@ function Ports({ app, onChange, fault }: { app: App; onChange: (app: App) => voi
     set(list.map((port, at) => (at === index ? (put(port as App, name, value) as PortDefinition) : port)));
   return (
     <Group label="Ports" fault={fault}>
+      {list.length > 0 && <Heads names={["Name", "Port of the service; 0: any"]} />}
       {list.map((port, index) => (
         <div className="pair" key={index}>
           <input
@@ -289,12 +290,9 @@ function Constraints({ app, onChange, fault }: { app: App; onChange: (app: App) 
     );
   return (
     <Group label="Where it may run" fault={fault}>
+      {list.length > 0 && <Heads names={["Attribute", "Operator", "Value"]} />}
       {list.map((constraint, index) => (
-        <div
-          className="pair"
-          key={index}
-          style={{ gridTemplateColumns: "minmax(0,2fr) minmax(0,2fr) minmax(0,2fr) 30px" }}
-        >
+        <div className="pair three" key={index}>
           <input
             aria-label={`Attribute ${index}`}
             value={constraint[0] ?? ""}
@@ -322,6 +320,15 @@ function Constraints({ app, onChange, fault }: { app: App; onChange: (app: App) 
     </Group>
   );
 }
+
+/** What the fields below are; each has its own name for a screen reader. */
+const Heads = ({ names }: { names: readonly string[] }) => (
+  <div className={`pair ${names.length === 3 ? "three" : ""} soft small`} aria-hidden="true">
+    {names.map((name) => (
+      <span key={name}>{name}</span>
+    ))}
+  </div>
+);
 
 const Remove = ({ label, onClick }: { label: string; onClick: () => void }) => (
   <button type="button" className="icon-button" aria-label={label} onClick={onClick}>

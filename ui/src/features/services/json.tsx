@@ -16,9 +16,14 @@ export function Json(props: {
   const broken = jsonFault(text);
   // All of them are listed below; on a phone that is far away.
   const [first, ...others] = props.faults;
-  const fault = broken
-    ? `Line ${broken.line}: ${broken.words}`
-    : first && `${first.path || "It"} ${first.words}${others.length > 0 ? ` (and ${others.length} more)` : ""}`;
+  const fault = broken ? (
+    `Line ${broken.line}: ${broken.words}`
+  ) : first ? (
+    <>
+      {first.path ? <code>{first.path}</code> : "It"} {first.words}
+      {others.length > 0 && ` (and ${others.length} more)`}
+    </>
+  ) : null;
   const look = () => {
     const at = area.current?.selectionStart ?? 0;
     const before = text.slice(0, at).split("\n");
@@ -42,7 +47,7 @@ export function Json(props: {
           onChange={(event) => props.onChange(event.target.value)}
           onSelect={look}
         />
-        <span id="definition-fault" className={fault ? "fault" : "help"} style={{ minHeight: 20 }}>
+        <span id="definition-fault" className={fault ? "fault as-said" : "help"} style={{ minHeight: 20 }}>
           {fault ?? "Marathon's format; a whole app definition can be pasted here."}
         </span>
       </div>

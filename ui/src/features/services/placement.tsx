@@ -2,8 +2,9 @@
 
 import { useEffect, useState } from "react";
 import { explain, queue, wordsOf } from "../../api/client";
+import { pictureNow } from "../../api/live";
 import type { Explanation, QueueItem, Service } from "../../api/types";
-import { bytes, counted, cpus, legible } from "../../lib/format";
+import { bytes, counted, cpuWords, legible } from "../../lib/format";
 import { Icon } from "../../ui/icons";
 import { Link } from "../../ui/link";
 import { Bar, Panel, State, Waiting } from "../../ui/primitives";
@@ -64,7 +65,7 @@ export function Placement({ service }: { service: Service }) {
 function Verdict({ service, explanation, waits }: { service: Service; explanation: Explanation; waits: boolean }) {
   const { demand, fitting, machines, choice_hostname, nearest } = explanation;
   const needs = [
-    `${cpus(demand.cpus_milli)} cpus`,
+    cpuWords(demand.cpus_milli),
     bytes(demand.mem),
     demand.disk > 0 && `${bytes(demand.disk)} of disk`,
     demand.gpus.count > 0 && counted(demand.gpus.count, "GPU"),
@@ -87,16 +88,31 @@ function Verdict({ service, explanation, waits }: { service: Service; explanatio
         )}
       </p>
       {fitting === 0 && nearest && <p className="soft">Nearest: {legible(nearest)}.</p>}
-      {fitting === 0 && (
-        <p className="soft">
-          What helps: let it{" "}
-          <Link to="edit" params={{ id: service.id }}>
-            ask for less
-          </Link>
-          , make room by scaling something down, or add a machine that fits.
-        </p>
-      )}
+      {fitting === 0 && <Help service={service} role={/quota limit of role (\S+)/.exec(explanation.summary)?.[1]} />}
     </>
+  );
+}
+
+function Help({ service, role }: { service: Service; role: string | undefined }) {
+  const less = (
+    <Link to="edit" params={{ id: service.id }}>
+      ask for less
+    </Link>
+  );
+  return (
+    <p className="soft">
+      {role ? (
+        <>
+          What helps: raise{" "}
+          <Link to="roles" params={{ role }}>
+            the limit of {role}
+          </Link>
+          , let it {less}, or scale something of that role down.
+        </>
+      ) : (
+        <>What helps: let it {less}, make room by scaling something down, or add a machine that fits.</>
+      )}
+    </p>
   );
 }
 
@@ -114,6 +130,9 @@ function Delay({ item, id }: { item: QueueItem; id: string }) {
     </p>
   );
 }
+
+/** The master names some machines by the ids of their agents. */
+const hostOf = (name: string) => pictureNow().nodes.get(name)?.hostname ?? name;
 
 function Groups({ explanation }: { explanation: Explanation }) {
   return (
@@ -134,7 +153,7 @@ function Groups({ explanation }: { explanation: Explanation }) {
               <td className="right number">{group.machines}</td>
               <td>{legible(group.words)}</td>
               <td>
-                {group.examples.map((name, index) => (
+                {group.examples.map(hostOf).map((name, index) => (
                   <span key={name}>
                     {index > 0 && ", "}
                     <Link to="machine" params={{ id: name }}>

@@ -4,7 +4,7 @@ import { useEffect, useState, useSyncExternalStore } from "react";
 import { useAsked } from "../../api/asked";
 import { explain, mostInstances } from "../../api/client";
 import type { Explanation, Service } from "../../api/types";
-import { bytes, counted, cpus } from "../../lib/format";
+import { bytes, count, counted, cpuWords } from "../../lib/format";
 import { Dialog } from "../../ui/dialog";
 import { Field } from "../../ui/primitives";
 import { scaleTo } from "../actions";
@@ -113,15 +113,15 @@ function place({ several }: Explanation, more: number) {
   const where = on.join(", ");
   if (!obstacle) return `There is room${more > instances ? ` for the first ${instances}` : ""}: ${where}.`;
   return (
-    <span className="fault">
-      {fitting === 0 ? "None fits now" : `Only ${fitting} of ${instances} fit now (${where})`}: {obstacle.summary}.
+    <span className="tone-bad">
+      {fitting === 0 ? "None fits now" : `Only ${count(fitting)} of ${count(instances)} fit now (${where})`}: {obstacle.summary}.
     </span>
   );
 }
 
 function words(service: Service, number: number | null, more: number): string {
   if (number === null || more === 0) return "As it is now.";
-  const each = (times: number) => `${cpus(service.cpus_milli * times)} cpus and ${bytes(service.mem * times)}`;
+  const each = (times: number) => `${cpuWords(service.cpus_milli * times)} and ${bytes(service.mem * times)}`;
   if (number === 0) return "All instances will be stopped; the definition stays.";
   return more > 0
     ? `${counted(more, "instance")} more: ${each(more)} on top.`

@@ -5,10 +5,10 @@ import { useAsked } from "../../api/asked";
 import { endedTasks } from "../../api/past";
 import type { Picture } from "../../api/picture";
 import type { Service, Task } from "../../api/types";
-import { bytes, counted, cpus, duration } from "../../lib/format";
+import { brief, bytes, counted, cpuWords, duration } from "../../lib/format";
 import { useParam, type Params } from "../../lib/route";
 import { groupsOf } from "../../lib/tree";
-import { Link, showChosen } from "../../ui/link";
+import { Link, showChosen, showTabs } from "../../ui/link";
 import { Empty, PageHead, Panel } from "../../ui/primitives";
 import { Since, useNow } from "../../ui/time";
 import * as actions from "../actions";
@@ -38,13 +38,15 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
   const tasks = useMemo(() => [...picture.tasks.values()].filter((task) => task.app === id), [picture.tasks, id]);
   if (!service) return <Unknown id={id} />;
   const tab = tabs.find(([name]) => name === param)?.[0] ?? "instances";
+  // Why it waits is told by its placement, in a panel of its own or below its tab.
+  const waits = isWaiting(service) && !isDelayed(service);
   const under = service.deployments.flatMap((id) => picture.deployments.get(id) ?? []);
   return (
     <>
       <Head service={service} picture={picture} />
       <Condition service={service} />
-      {under.length > 0 && <Progresses deployments={under} detail />}
-      {isWaiting(service) && !isDelayed(service) && tab !== "placement" && <Placement service={service} />}
+      {under.length > 0 && <Progresses deployments={under} detail told={waits} />}
+      {waits && tab !== "placement" && <Placement service={service} />}
       <Facts service={service} tasks={tasks} />
       <nav className="tabs" ref={showChosen} aria-label="About the service">
         {tabs.map(([name, words]) => {
@@ -175,7 +177,7 @@ function Condition({ service }: { service: Service }) {
         <span>
           {/* Only what changes seldom is read aloud. */}
           <span role="status">
-            Fails again and again: <strong>{failing.last}</strong>.
+            Fails again and again: <strong>{brief(failing.last)}</strong>.
           </span>{" "}
           {counted(failing.count, "time")} in {duration(now - failing.since)}; the next attempt waits{" "}
           {duration(failing.delay_ms)}.
@@ -185,8 +187,8 @@ function Condition({ service }: { service: Service }) {
           <button type="button" className="button" onClick={() => void actions.endDelay(service.id)}>
             Try again now
           </button>
-          <Link to="service" params={{ id: service.id, tab: "versions" }} className="button">
-            Versions
+          <Link to="service" params={{ id: service.id, tab: "versions" }} className="button" onClick={showTabs}>
+            Earlier versions
           </Link>
         </span>
       </div>
@@ -203,7 +205,7 @@ function Condition({ service }: { service: Service }) {
             <Since at={last_failure_at} ago />
           </>
         )}
-        : {last_failure}
+        : {brief(last_failure)}
       </span>
       <span className="actions">
         <LastOutput service={service} />
@@ -246,13 +248,13 @@ function Facts({ service, tasks }: { service: Service; tasks: readonly Task[] })
         <div>
           <dt>Each instance</dt>
           <dd className="number">
-            {cpus(service.cpus_milli)} cpus, {bytes(service.mem)}
+            {cpuWords(service.cpus_milli)}, {bytes(service.mem)}
           </dd>
         </div>
         <div>
           <dt>All together</dt>
           <dd className="number">
-            {cpus(service.cpus_milli * service.instances)} cpus, {bytes(service.mem * service.instances)}
+            {cpuWords(service.cpus_milli * service.instances)}, {bytes(service.mem * service.instances)}
           </dd>
         </div>
         <div>
@@ -296,7 +298,7 @@ function Facts({ service, tasks }: { service: Service; tasks: readonly Task[] })
         )}
         <div className="glance-wide">
           <dt>Runs</dt>
-          <dd className="mono runs" title={service.command}>
+          <dd className="mono lines-3" title={service.command}>
             {service.command || "its image"}
           </dd>
         </div>

@@ -178,7 +178,7 @@ function columnsOf(
                 <Link to="service" params={{ id: row.id }}>
                   {row.name}
                 </Link>
-                {note(row.service) && <span className="narrow">{note(row.service)}</span>}
+                {note(row.service) && <span className="narrow lines-3">{note(row.service)}</span>}
               </span>
             </>
           )}
@@ -216,7 +216,7 @@ function columnsOf(
       width: "32%",
       cell: (row) =>
         row.kind === "service" && (
-          <span className="tree-note" title={said(row.service)}>
+          <span className="soft lines-1" title={said(row.service)}>
             {note(row.service)}
           </span>
         ),

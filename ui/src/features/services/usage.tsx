@@ -4,7 +4,7 @@ import { useAsked } from "../../api/asked";
 import { changeApp } from "../../api/client";
 import { serviceUsage, type ServiceUsage, type Spread } from "../../api/past";
 import type { Service } from "../../api/types";
-import { bytes, count, counted, cpus, every, shortTask } from "../../lib/format";
+import { bytes, count, counted, cpus, cpuWords, every, shortTask } from "../../lib/format";
 import { UsageChart } from "../../ui/chart";
 import { confirm } from "../../ui/dialog";
 import { Link } from "../../ui/link";
@@ -16,7 +16,7 @@ import { Diff } from "./diff";
 
 const renewed = 30_000;
 const kinds = [
-  ["cpus_milli", "CPU", (value: number) => `${cpus(value)} cpus`],
+  ["cpus_milli", "CPU", cpuWords],
   ["mem", "Memory", bytes],
 ] as const;
 
@@ -38,7 +38,7 @@ export function Usage({ service }: { service: Service }) {
           <Waiting height={160} />
         ) : value.instances.length === 0 ? (
           <Empty>
-            <p>{value.words || "Nothing is measured yet; machines measure running instances every few seconds."}</p>
+            <p className="sentence">{value.words || "Nothing is measured yet; machines measure running instances every few seconds."}</p>
           </Empty>
         ) : (
           <>
@@ -143,7 +143,7 @@ function Hint({ service, usage }: { service: Service; usage: ServiceUsage }) {
           ))}
         </div>
         <div className="row">
-          <p className="soft small" style={{ flex: 1, minWidth: 200 }}>
+          <p className="soft small sentence" style={{ flex: 1, minWidth: 200 }}>
             {suggestion?.words ?? words}
           </p>
           {suggestion && (
@@ -186,7 +186,7 @@ function Instances({ service, usage }: { service: Service; usage: ServiceUsage }
       ),
     },
     ...kinds.flatMap(([kind, name, show]): Column<Row>[] => [
-      { key: kind, head: `${name}, mostly`, right: true, by: (row) => row[kind].p50, cell: (row) => show(row[kind].p50) },
+      { key: kind, head: `${name}, mostly`, right: true, wide: true, by: (row) => row[kind].p50, cell: (row) => show(row[kind].p50) },
       {
         key: `${kind}-max`,
         head: `${name}, at most`,

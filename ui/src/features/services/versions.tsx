@@ -6,7 +6,7 @@ import { wordsOf } from "../../api/client";
 import type { App, Service } from "../../api/types";
 import { definitionOf } from "../../lib/app";
 import { moment } from "../../lib/format";
-import { useParam } from "../../lib/route";
+import { go, href, useParam } from "../../lib/route";
 import { confirm } from "../../ui/dialog";
 import { Panel, Waiting } from "../../ui/primitives";
 import { Since } from "../../ui/time";
@@ -101,7 +101,8 @@ function Compare(props: { service: Service; present: string; other: string; only
       ),
       verb: "Go back",
     });
-    if (yes) await rollBack(service, other);
+    // Where one sees it come; here the version that was left stands first, to be gone back to.
+    if (yes && (await rollBack(service, other))) go(href("service", { id }));
   };
   return (
     <div className="pad stack" style={{ gap: 12 }}>

@@ -6,11 +6,14 @@ import { wordsOf } from "../../api/client";
 import { endedTasks } from "../../api/past";
 import type { Picture } from "../../api/picture";
 import type { Task } from "../../api/types";
-import { counted } from "../../lib/format";
+import { count, counted } from "../../lib/format";
 import { Empty, Panel, Waiting } from "../../ui/primitives";
 import { EndedTable } from "./table";
 
 const page = 100;
+
+/** Of what a page has to say it is the last: so many, until somebody wants more. */
+const few = 12;
 
 interface Wanted {
   app?: string;
@@ -51,12 +54,22 @@ function useEnded(picture: Picture, wanted: Wanted) {
 /** On the page of what they belonged to; nothing if there are none. */
 export function Ended(props: { picture: Picture; wanted: Wanted; without: "app" | "machine" }) {
   const { tasks, next, readMore, problem } = useEnded(props.picture, props.wanted);
+  const [all, setAll] = useState(false);
   if (problem) return <p className="notice bad">{problem}</p>;
   if (!tasks || tasks.length === 0) return null;
+  const cut = !all && tasks.length > few + 3;
   return (
     <Panel title="Ended" {...(!next && { count: tasks.length })}>
-      <EndedTable label="Tasks that ended" tasks={tasks} without={props.without} short />
-      {next && <More onClick={readMore} />}
+      <EndedTable label="Tasks that ended" tasks={cut ? tasks.slice(0, few) : tasks} without={props.without} short />
+      {cut ? (
+        <div className="pad">
+          <button type="button" className="button" onClick={() => setAll(true)}>
+            {next ? "More" : `All ${count(tasks.length)}`}
+          </button>
+        </div>
+      ) : (
+        next && <More onClick={readMore} />
+      )}
     </Panel>
   );
 }

@@ -2,26 +2,19 @@
 
 import { useMemo } from "react";
 import type { Task } from "../../api/types";
-import { brief, bytes, cpus, exitWords, shortTask } from "../../lib/format";
+import { brief, bytes, cpus, exitWords, taskName } from "../../lib/format";
 import { Link } from "../../ui/link";
 import { Table, type Column } from "../../ui/table";
 import { Since } from "../../ui/time";
-import { TaskState, taskWords } from "../words";
+import { Owner, ownerOf, TaskState, taskWords } from "../words";
 
 const begun = (task: Task) => task.started_at ?? task.staged_at;
 
 const app: Column<Task> = {
   key: "app",
-  head: "Service",
-  by: (task) => task.app ?? "",
-  cell: (task) =>
-    task.app ? (
-      <Link to="service" params={{ id: task.app }} className="wrap">
-        {task.app}
-      </Link>
-    ) : (
-      <span className="soft">of a framework</span>
-    ),
+  head: "Belongs to",
+  by: ownerOf,
+  cell: (task) => <Owner task={task} />,
 };
 
 const node: Column<Task> = {
@@ -40,10 +33,10 @@ const rest = {
   task: {
     key: "task",
     head: "Task",
-    by: (task) => task.id,
+    by: (task) => task.framework_task ?? task.id,
     cell: (task) => (
-      <Link to="task" params={{ id: task.id, on: task.hostname }} title={task.id} className="mono">
-        {shortTask(task.id)}
+      <Link to="task" params={{ id: task.id, on: task.hostname }} title={task.framework_task ?? task.id} className="mono">
+        {taskName(task)}
       </Link>
     ),
   },
@@ -90,7 +83,7 @@ const rest = {
     wide: true,
     width: "40%",
     cell: (task) => (
-      <span className="tree-note" title={task.message}>
+      <span className="soft lines-1" title={task.message}>
         {lastWords(task)}
       </span>
     ),
@@ -112,7 +105,7 @@ const withWords = (column: Column<Task>): Column<Task> => ({
   cell: (task) => (
     <>
       {column.cell(task)}
-      {lastWords(task) && <span className="narrow">{lastWords(task)}</span>}
+      {lastWords(task) && <span className="narrow lines-3">{lastWords(task)}</span>}
     </>
   ),
 });
@@ -123,19 +116,19 @@ const withMachine = (column: Column<Task>): Column<Task> => ({
   cell: (task) => (
     <>
       {column.cell(task)}
-      <span className="narrow">{[task.hostname, ...task.ports].join(" ")}</span>
+      <span className="narrow lines-3">{[task.hostname, ...task.ports].join(" ")}</span>
     </>
   ),
 });
 
-/** On a phone there is place for a service only below its task. */
-const withService = (column: Column<Task>): Column<Task> => ({
+/** On a phone there is place for whose it is only below the task. */
+const withOwner = (column: Column<Task>): Column<Task> => ({
   ...column,
   cell: (task) => (
     <>
       {column.cell(task)}
-      {task.app && <span className="narrow">{task.app}</span>}
-      {lastWords(task) && <span className="narrow">{lastWords(task)}</span>}
+      {ownerOf(task) && <span className="narrow lines-3">{ownerOf(task)}</span>}
+      {lastWords(task) && <span className="narrow lines-3">{lastWords(task)}</span>}
     </>
   ),
 });
@@ -156,7 +149,7 @@ export function EndedTable(props: Listed) {
     () => [
       ...(without === "app"
         ? [rest.task, withWords(rest.state)]
-        : [withService(rest.task), { ...app, wide: true }, rest.state]),
+        : [withOwner(rest.task), { ...app, wide: true }, rest.state]),
       ...(without === "machine" ? [] : [node]),
       rest.last,
       rest.ended,

@@ -6,14 +6,14 @@ import * as api from "../../api/client";
 import { taskStates } from "../../api/past";
 import type { Picture } from "../../api/picture";
 import type { HealthResult, Task } from "../../api/types";
-import { bytes, clock, cpus, exitWords, moment, shortTask, taskState } from "../../lib/format";
+import { bytes, clock, cpuWords, exitWords, moment, shortTask, taskName, taskState } from "../../lib/format";
 import { useParam } from "../../lib/route";
 import { Icon } from "../../ui/icons";
 import { Link, showChosen } from "../../ui/link";
 import { PageHead, Panel, State, Waiting } from "../../ui/primitives";
 import { Since } from "../../ui/time";
 import { kill } from "../actions";
-import { isOver, stateTone, TaskState } from "../words";
+import { isOver, Owner, ownerOf, stateTone, TaskState } from "../words";
 import { Files } from "./files";
 import { Log } from "./log";
 import { TaskTerminal } from "./terminal";
@@ -98,17 +98,15 @@ const failed = (state: string) => /FAILED|ERROR|LOST|GONE|DROPPED/.test(state);
 function Head({ id, task, live }: { id: string; task: Task | null; live: boolean }) {
   return (
     <PageHead
-      title={<span className="mono">{shortTask(id)}</span>}
+      title={<span className="mono">{taskName(task ?? { id })}</span>}
       crumbs={
         <>
           <li>
             <Link to="tasks">Tasks</Link>
           </li>
-          {task?.app && (
+          {task && ownerOf(task) && (
             <li>
-              <Link to="service" params={{ id: task.app }}>
-                {task.app}
-              </Link>
+              <Owner task={task} />
             </li>
           )}
         </>
@@ -133,6 +131,12 @@ function Facts({ task }: { task: Task }) {
   return (
     <Panel title="Task">
       <dl className="facts">
+        {task.framework_task && (
+          <>
+            <dt>Name</dt>
+            <dd className="mono">{task.framework_task}</dd>
+          </>
+        )}
         <dt>Id</dt>
         <dd className="mono">{task.id}</dd>
         <dt>Machine</dt>
@@ -143,7 +147,7 @@ function Facts({ task }: { task: Task }) {
         </dd>
         <dt>Has</dt>
         <dd className="number">
-          {cpus(task.cpus_milli)} cpus, {bytes(task.mem)}
+          {cpuWords(task.cpus_milli)}, {bytes(task.mem)}
         </dd>
         {task.ports.length > 0 && (
           <>
@@ -177,6 +181,12 @@ function Facts({ task }: { task: Task }) {
   );
 }
 
+/** A state that others followed waits for nobody; what went wrong in it stays told. */
+const toneThen = (state: string, healthy: boolean | null, last: boolean) => {
+  const tone = stateTone(state, healthy);
+  return last || tone === "bad" ? tone : "calm";
+};
+
 /** The states that it was in; asked for again whenever it has another. */
 function States({ task }: { task: Task }) {
   const { id, state, healthy } = task;
@@ -200,7 +210,7 @@ function States({ task }: { task: Task }) {
                 {clock(at)}
               </time>
               <div>
-                <State tone={stateTone(state, healthy)}>
+                <State tone={toneThen(state, healthy, index === states.length - 1)}>
                   {taskState(state)}
                   {healthy !== null && (healthy ? ", healthy" : ", unhealthy")}
                   {exit && `, ${exitWords(exit)}`}
@@ -278,7 +288,7 @@ function Output(props: { id: string; node: string | null; crashed: boolean; ende
               </button>
             ))}
           </span>
-          <a className="button plain" href={api.logPath(id, file, { node: node })} download={`${shortTask(id)}.${file}.txt`}>
+          <a className="button plain" href={api.logPath(id, file, { node: node })} download={`${shortTask(id).replace("…", "")}.${file}.txt`}>
             <Icon name="download" /> Download
           </a>
         </span>

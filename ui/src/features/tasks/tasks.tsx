@@ -10,7 +10,7 @@ import type { Tone } from "../../ui/tone";
 import { Chip, Choice, Empty, PageHead, Search } from "../../ui/primitives";
 import { Link } from "../../ui/link";
 import { manyTasks, useSettled } from "../../ui/settled";
-import { taskTone, taskWords } from "../words";
+import { ownerOf, taskTone, taskWords } from "../words";
 import { EndedList } from "./ended";
 import { TaskTable } from "./table";
 
@@ -38,7 +38,7 @@ export function Tasks({ picture }: { picture: Picture }) {
       (!service || task.app === service) &&
       (!machine || task.hostname === machine) &&
       (which === "all" || taskTone(task) === which) &&
-      (!words || fits(`${task.id} ${task.app ?? ""} ${task.hostname} ${taskWords(task)} ${task.ports.join(" ")}`));
+      (!words || fits(`${task.id} ${task.framework_task ?? ""} ${ownerOf(task)} ${task.hostname} ${taskWords(task)} ${task.ports.join(" ")}`));
     return [...tasks.values()].filter(matches);
   }, [tasks, words, service, machine, which]);
   const filtered = Boolean(query || service || machine || which !== "all");
@@ -50,7 +50,7 @@ export function Tasks({ picture }: { picture: Picture }) {
       />
       <div className="filters">
         <Search
-          label="Filter by id, service, machine, port"
+          label="Filter by id, owner, machine, port"
           value={query ?? ""}
           onChange={(value) => setQuery(value, true)}
         />
@@ -86,7 +86,7 @@ export function Tasks({ picture }: { picture: Picture }) {
               </>
             ) : (
               <>
-                <p>No task runs. Tasks are the instances of services.</p>
+                <p>No task runs. Tasks are the instances of services, and what frameworks start.</p>
                 <Link to="create" className="button">
                   Create a service
                 </Link>

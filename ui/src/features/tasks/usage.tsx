@@ -1,14 +1,14 @@
 // What one task uses of what it asked for, over time.
 
 import type { Task } from "../../api/types";
-import { bytes, cpus } from "../../lib/format";
+import { bytes, cpuWords } from "../../lib/format";
 import type { Kind } from "../../lib/sums";
 import { UsageChart } from "../../ui/chart";
 import { Panel, Waiting } from "../../ui/primitives";
 import { pointsOf, SpanChoice, timesOf, usePast } from "../history";
 
 const shown = [
-  ["cpus_milli", "CPU", (value: number) => `${cpus(value)} cpus`],
+  ["cpus_milli", "CPU", cpuWords],
   ["mem", "Memory", bytes],
 ] as const satisfies readonly (readonly [Kind, string, (value: number) => string])[];
 

@@ -2,7 +2,6 @@
 
 use super::world::*;
 use crate::allocator::{Allocator, Idle, Proposal};
-use crate::book::plus;
 use crate::roles::Roles;
 use hansa_model::framework::{Part, parts};
 use hansa_model::resources::PortSet;
@@ -36,7 +35,7 @@ impl Cluster {
         for at in 0..agents {
             let id = AgentId::from(format!("5ec2b1f0-52a5-4ed6-8c0e-{at:012}"));
             cluster.allocator.machine_changed(&id);
-            cluster.capacity = plus(cluster.capacity, amount.totals());
+            cluster.capacity = cluster.capacity.plus(amount.totals());
             cluster.idle.insert(id, vec![Part::unreserved(amount.clone())]);
         }
         for at in 0..frameworks {

@@ -80,6 +80,8 @@ struct Touched<'a> {
     deployments: FxHashMap<&'a DeploymentId, (Arc<DeploymentView>, &'static str)>,
     deployment_order: Vec<&'a DeploymentId>,
     roles: BTreeSet<&'a RoleName>,
+    /// Those that came to be listed, or went; that follows from events of many kinds.
+    moved: BTreeSet<&'a RoleName>,
     frameworks: BTreeSet<&'a FrameworkId>,
     alarms: Vec<StreamEvent>,
 }
@@ -87,6 +89,14 @@ struct Touched<'a> {
 /// The frames of a batch; what stands in `model` may be newer than the batch, never older.
 pub(super) fn frames(model: &ReadModel, batch: &[Arc<Published>], kinds: &Kinds) -> Vec<StreamEvent> {
     let mut touched = Touched::default();
+    if kinds.roles
+        && let Some(first) = batch.first()
+    {
+        match model.roles_moved_since(first.index) {
+            Some(moved) => touched.moved.extend(moved),
+            None => return vec![StreamEvent::Resync { index: model.index() }],
+        }
+    }
     for event in batch.iter().flat_map(|published| &published.events) {
         touched.add(event);
     }
@@ -178,10 +188,15 @@ impl<'a> Touched<'a> {
                 deployment(view, state)
             }));
         }
-        if kinds.roles && !self.roles.is_empty() {
+        if kinds.roles && !(self.roles.is_empty() && self.moved.is_empty()) {
             let offered = views::offered(model);
-            let views = self.roles.iter().filter_map(|&name| model.role(name));
-            frames.extend(views.map(|view| StreamEvent::Role(views::role(view, &offered))));
+            for &name in self.roles.union(&self.moved) {
+                if model.is_listed(name) {
+                    frames.push(StreamEvent::Role(views::role(model, name, &offered)));
+                } else if self.moved.contains(name) {
+                    frames.push(StreamEvent::RoleRemoved { name: name.clone() });
+                }
+            }
         }
         if kinds.frameworks && !self.frameworks.is_empty() {
             let capacity = frameworks::capacity(model);

@@ -73,12 +73,7 @@ impl Mesos {
     /// A role's settings as they are, or as those of one that was never configured.
     fn role(&self, name: &str) -> Role {
         let known = self.master.read().roles().find(|view| view.role.name.as_str() == name).cloned();
-        known.map(|view| view.role.clone()).unwrap_or_else(|| Role {
-            name: RoleName::from(name),
-            weight_milli: 1_000,
-            guarantee: Bound::default(),
-            limit: Bound::default(),
-        })
+        known.map(|view| view.role.clone()).unwrap_or_else(|| Role::usual(RoleName::from(name)))
     }
 
     /// Guarantees and limits of several roles, all or none.

@@ -228,19 +228,25 @@ impl Steward {
 
     /// Maintenance begins: what is still there has to go.
     pub(super) async fn down(&self, machines: &[v1::MachineId]) -> Result<(), Unchanged> {
-        let machines: Vec<Machine> = machines.iter().map(read_machine).collect();
-        let _turn = self.changing.lock().await;
-        let said = with_down(&self.said(), &machines)?;
-        self.order(&machines, AgentOrder::Drain).await;
-        self.store(said).await
+        self.change(machines, with_down, AgentOrder::Drain).await
     }
 
     /// Maintenance is over.
     pub(super) async fn up(&self, machines: &[v1::MachineId]) -> Result<(), Unchanged> {
+        self.change(machines, with_up, AgentOrder::Reactivate).await
+    }
+
+    /// What is said is changed by some machines, and their agents are told.
+    async fn change(
+        &self,
+        machines: &[v1::MachineId],
+        with: fn(&Maintenance, &[Machine]) -> Result<Maintenance, Improper>,
+        order: AgentOrder,
+    ) -> Result<(), Unchanged> {
         let machines: Vec<Machine> = machines.iter().map(read_machine).collect();
         let _turn = self.changing.lock().await;
-        let said = with_up(&self.said(), &machines)?;
-        self.order(&machines, AgentOrder::Reactivate).await;
+        let said = with(&self.said(), &machines)?;
+        self.order(&machines, order).await;
         self.store(said).await
     }
 

@@ -221,12 +221,13 @@ pub async fn wait_for_agent(cluster: &Cluster) {
 
 /// Waits until the first agent is shown so.
 async fn wait_for_slave(cluster: &Cluster, wanted: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..400 {
+    // The stream is there before it is looked the first time: what changes after that is told.
+    let mut events = cluster.events_of("only=node").await;
+    loop {
+        events.next().await.expect("the stream goes on");
         let slave = cluster.json("/slaves").await["slaves"][0].clone();
         if wanted(&slave) {
             return slave;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
-    panic!("no agent ever looked as it should")
 }

@@ -1,5 +1,6 @@
 //! Mesos' surface of the master, with real sockets and the real control plane.
 
+mod apart;
 mod client;
 mod legacy;
 mod operator;

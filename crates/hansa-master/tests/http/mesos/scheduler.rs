@@ -4,7 +4,6 @@ use super::client::{SCHEDULER, Scheduler, request, subscribe};
 use crate::agents::{Agent, hello};
 use crate::support::Cluster;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -111,16 +110,17 @@ async fn faults_are_found_in_mesos_order() {
 
 /// Waits until the picture shows a framework so.
 pub async fn wait_for(cluster: &Cluster, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..400 {
+    // The stream is there before it is looked the first time: what changes after that is told.
+    let mut events = cluster.events_of("only=framework,task").await;
+    loop {
+        events.next().await.expect("the stream goes on");
         let all = cluster.json(&format!("/frameworks?framework_id={id}")).await;
         let lists = [&all["frameworks"], &all["completed_frameworks"]];
         let mut known = lists.into_iter().filter_map(|list| list.as_array()).flatten();
         if let Some(found) = known.find(|framework| wanted(framework)) {
             return found.clone();
         }
-        tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("framework {id} never looked as it should")
 }
 
 #[tokio::test]

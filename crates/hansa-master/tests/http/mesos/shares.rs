@@ -60,7 +60,7 @@ async fn what_a_framework_runs_is_its_use_until_it_is_torn_down() {
 
     scheduler.tell(json!({"type": "TEARDOWN"})).await;
     while role(&cluster, "team").await.is_some() {
-        events.find(|frame| frame.name == "role").await;
+        events.find(|frame| frame.name == "role_removed").await;
     }
     cluster.stop().await;
 }

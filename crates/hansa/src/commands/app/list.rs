@@ -46,7 +46,7 @@ pub fn state(service: &Service) -> &'static str {
 /// What it waits for; of one that ends again and again, how.
 pub fn waiting(service: &Service) -> String {
     match &service.failing {
-        Some(failing) => format!("{} times: {}", failing.count, failing.last),
+        Some(failing) => format!("{}: {}", text::count(failing.count.into(), "time"), failing.last),
         None => service.waiting_for.clone().unwrap_or_default(),
     }
 }

@@ -18,16 +18,18 @@ use clap::Subcommand;
 #[derive(Clone, Debug, Subcommand)]
 pub enum AppCommand {
     // What other tools call it.
-    #[command(aliases = ["create", "add"])]
+    #[command(visible_alias = "create", alias = "add")]
     Run(run::RunArgs),
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
+    #[command(aliases = ["status", "describe", "inspect", "get", "info"])]
     Show(show::ShowArgs),
     Scale(scale::ScaleArgs),
+    #[command(alias = "set")]
     Update(update::UpdateArgs),
     Restart(restart::RestartArgs),
     Rollback(rollback::RollbackArgs),
-    #[command(visible_alias = "rm", alias = "delete")]
+    #[command(visible_alias = "rm", aliases = ["delete", "destroy"])]
     Remove(remove::RemoveArgs),
     Diff(crate::commands::diff::DiffArgs),
     Explain(crate::commands::explain::ServiceArgs),

@@ -41,10 +41,11 @@ pub async fn run(args: &RollbackArgs, context: &Context) -> Result<(), Failure> 
         .map(str::to_owned)
         .collect();
     if args.list {
-        return context.format.print(&json!({ "versions": versions }), |_| versions.join("\n") + "\n");
+        let current = current(&id, context).await?;
+        return context.format.print(&json!({ "versions": versions }), |_| listed(&versions, &current));
     }
-    let app: Value = context.client.get(&format!("/v2/apps{id}"), &[]).await?;
-    let current = app["app"]["version"].as_str().unwrap_or_default();
+    let current = current(&id, context).await?;
+    let current = current.as_str();
     let target = choose(&versions, current, args.to.as_deref()).map_err(|failure| failure.at(&id))?;
     note(&format!("{id}: from version {current} back to {target}"));
     let query = [("force", if args.force { "true" } else { "false" })];
@@ -52,6 +53,17 @@ pub async fn run(args: &RollbackArgs, context: &Context) -> Result<(), Failure> 
     let started: Started =
         context.client.call(Method::PUT, &format!("/v2/apps{id}"), &query, Some(&body)).await?;
     context.follow(started, vec![id], Goal::Version, &args.wait).await
+}
+
+async fn current(id: &str, context: &Context) -> Result<String, Failure> {
+    let app: Value = context.client.get(&format!("/v2/apps{id}"), &[]).await?;
+    Ok(app["app"]["version"].as_str().unwrap_or_default().to_owned())
+}
+
+/// A line for each, with a mark at the one that holds.
+fn listed(versions: &[String], current: &str) -> String {
+    let mark = |version: &str| if version == current { " (current)" } else { "" };
+    versions.iter().map(|version| format!("{version}{}\n", mark(version))).collect()
 }
 
 /// The version to go back to: the one that is asked for, or the newest before `current`. Versions are times, so that
@@ -71,6 +83,12 @@ fn choose<'a>(versions: &'a [String], current: &str, asked: Option<&str>) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_that_holds_is_marked() {
+        let versions = ["2026-03", "2026-01"].map(str::to_owned);
+        assert_eq!(listed(&versions, "2026-03"), "2026-03 (current)\n2026-01\n");
+    }
 
     #[test]
     fn the_version_before_is_chosen() {

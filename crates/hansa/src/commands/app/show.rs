@@ -69,7 +69,8 @@ fn render(shown: &Shown, now: Timestamp) -> String {
     }
     if let Some(failing) = &service.failing {
         let since = text::age(now, failing.since);
-        lines.push(("failing", format!("for {since}, {} times; last: {}", failing.count, failing.last)));
+        let times = text::count(failing.count.into(), "time");
+        lines.push(("failing", format!("for {since}, {times}; last: {}", failing.last)));
     }
     if let Some(failure) = &service.last_failure {
         let when =

@@ -32,8 +32,8 @@ pub fn service(
     if let Some(failing) = &service.failing {
         let since = text::age(now, failing.since);
         why.push(format!(
-            "its instances end again and again, {} times in {since}; the last one: {}; each next attempt waits {}",
-            failing.count,
+            "its instances end again and again, {} in {since}; the last one: {}; each next attempt waits {}",
+            text::count(failing.count.into(), "time"),
             failing.last,
             text::span(failing.delay_ms)
         ));

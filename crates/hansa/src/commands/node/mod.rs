@@ -1,5 +1,6 @@
 //! `hansa node`: machines.
 
+mod apart;
 pub mod list;
 mod preview;
 pub mod show;
@@ -15,13 +16,15 @@ use steer::Steering;
 pub enum NodeCommand {
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
+    #[command(aliases = ["status", "describe", "inspect", "get", "info"])]
     Show(show::ShowArgs),
     /// Empties a machine: its tasks are started elsewhere, nothing new comes
     Drain(steer::DrainArgs),
     /// Keeps new tasks away from a machine; what runs there runs on
+    #[command(alias = "cordon")]
     Deactivate(steer::SteerArgs),
     /// Lets a machine take tasks again
-    #[command(alias = "activate")]
+    #[command(aliases = ["activate", "undrain", "uncordon"])]
     Reactivate(steer::SteerArgs),
     /// Gives a machine up that will never come back: what ran there is started elsewhere
     Gone(steer::GoneArgs),

@@ -1,5 +1,6 @@
-//! `hansa node show`: one machine and what runs there.
+//! `hansa node show`: one machine, what of it is set apart, and what runs there.
 
+use crate::commands::node::apart;
 use crate::commands::node::list::state;
 use crate::commands::task::list::table as task_table;
 use crate::context::Context;
@@ -7,11 +8,12 @@ use crate::failure::Failure;
 use crate::table::{pairs, terminal_width};
 use crate::text;
 use clap::Args;
-use hansa_api::hansa::{Node, Task};
+use hansa_api::apart::NodeDetail;
+use hansa_api::hansa::Task;
 use hansa_model::Timestamp;
 use serde::Serialize;
 
-/// Shows a machine with its tasks
+/// Shows a machine: what it has, what of it is kept for roles, and its tasks
 #[derive(Clone, Debug, Args)]
 pub struct ShowArgs {
     /// Its name or id
@@ -21,22 +23,22 @@ pub struct ShowArgs {
 /// All that is shown.
 #[derive(Serialize)]
 struct Shown {
-    node: Node,
+    node: NodeDetail,
     tasks: Vec<Task>,
 }
 
 /// Does it.
 pub async fn run(args: &ShowArgs, context: &Context) -> Result<(), Failure> {
-    let node: Node = match context.client.get(&format!("/hansa/v1/nodes/{}", args.node), &[]).await {
+    let node: NodeDetail = match context.client.get(&format!("/hansa/v1/nodes/{}", args.node), &[]).await {
         Ok(node) => node,
         Err(failure) => return Err(context.explain_missing_node(&args.node, failure).await),
     };
-    let tasks = context.tasks(&[("node", node.id.as_str())]).await?;
+    let tasks = context.tasks(&[("node", node.node.id.as_str())]).await?;
     context.format.print(&Shown { node, tasks }, |shown| render(shown, text::now()))
 }
 
 fn render(shown: &Shown, now: Timestamp) -> String {
-    let node = &shown.node;
+    let node = &shown.node.node;
     let mut lines = vec![
         ("node", node.hostname.clone()),
         ("id", node.id.to_string()),
@@ -77,6 +79,10 @@ fn render(shown: &Shown, now: Timestamp) -> String {
         lines.push(("missing", missing.clone()));
     }
     let mut text = pairs(&lines, 14);
+    for table in apart::tables(&shown.node) {
+        text.push('\n');
+        text.push_str(&table.render(terminal_width()));
+    }
     if !shown.tasks.is_empty() {
         text.push('\n');
         text.push_str(&task_table(&shown.tasks, now).render(terminal_width()));
@@ -91,13 +97,16 @@ mod tests {
 
     #[test]
     fn a_machine_is_shown_with_its_tasks() {
-        let node = Node { missing_isolation: vec!["no memory limits: no cgroups".into()], ..samples::node() };
+        let mut node = samples::divided();
+        node.node.missing_isolation = vec!["no memory limits: no cgroups".into()];
         let text = render(&Shown { node, tasks: vec![samples::task("web.1")] }, Timestamp(62_000));
         for part in [
             "state         active for 1m 1s\n",
             "given         0.5 cpus (25%), 256M memory (25%)\n",
             "used          0.02 cpus, 30M memory\n",
             "missing       no memory limits: no cgroups\n",
+            "db        dynamic  total     1",
+            "/mnt/fast  mount",
             "web.1",
         ] {
             assert!(text.contains(part), "{part:?} in {text}");

@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::follow::{Progress, Wait};
 use crate::text;
 use clap::Args;
-use hansa_api::hansa::{Done, Node};
+use hansa_api::hansa::{Done, Node, Service};
 use hansa_api::plans::{DrainPreview, Explained as Placement};
 use reqwest::Method;
 use std::collections::BTreeSet;
@@ -139,6 +139,14 @@ async fn held(node: &Node, context: &Context) -> Result<Option<String>, Failure>
     let tasks = context.tasks(&[("node", node.id.as_str())]).await?;
     let apps: BTreeSet<_> = tasks.into_iter().filter_map(|task| task.app).collect();
     for app in apps {
+        let service: Service = context.client.get(&format!("/hansa/v1/services{app}"), &[]).await?;
+        if let Some(failing) = service.failing {
+            return Ok(Some(format!(
+                "; what is to take their place of {app} fails again and again ({}): they stay until that runs; \
+                 `hansa explain {app}` says more",
+                failing.last
+            )));
+        }
         let found: Placement = context.client.get(&format!("/hansa/v1/explain{app}"), &[]).await?;
         if found.explanation.fitting == 0 {
             return Ok(Some(format!(

@@ -33,20 +33,9 @@ pub struct CatArgs {
 pub async fn run(args: &FilesArgs, context: &Context) -> Result<(), Failure> {
     let task = context.task(&args.id).await?;
     let path = format!("/hansa/v1/tasks/{}/files", task.id);
-    let mut all = Files { path: args.path.clone(), ..Files::default() };
-    let mut after = String::new();
-    loop {
-        let mut query = vec![("path", args.path.as_str()), ("node", task.node.as_str())];
-        if !after.is_empty() {
-            query.push(("after", &after));
-        }
-        let page: Files = context.client.get(&path, &query).await?;
-        all.entries.extend(page.entries);
-        match page.next {
-            Some(next) if next != after => after = next,
-            _ => break,
-        }
-    }
+    let query = [("path", args.path.as_str()), ("node", task.node.as_str())];
+    let entries = context.pages(&path, &query, |page: Files| (page.entries, page.next)).await?;
+    let all = Files { path: args.path.clone(), entries, next: None };
     context
         .format
         .print(&all, |all| output::table(all.entries.len(), "no files", &table(&all.entries, text::now())))

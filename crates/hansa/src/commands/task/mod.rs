@@ -15,10 +15,13 @@ use clap::Subcommand;
 pub enum TaskCommand {
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
+    #[command(aliases = ["status", "describe", "inspect", "get", "info"])]
     Show(show::ShowArgs),
+    #[command(alias = "log")]
     Logs(logs::LogsArgs),
     Files(files::FilesArgs),
     Cat(files::CatArgs),
+    #[command(aliases = ["stop", "rm", "remove", "delete"])]
     Kill(kill::KillArgs),
 }
 

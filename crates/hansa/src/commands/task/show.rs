@@ -49,7 +49,9 @@ fn render(task: &Task, now: Timestamp) -> String {
     for (at, check) in task.health.iter().enumerate() {
         let stands = match check.alive {
             Some(true) => "succeeds".to_owned(),
-            Some(false) => format!("failed {} times in a row", check.consecutive_failures),
+            Some(false) => {
+                format!("failed {} in a row", text::count(check.consecutive_failures.into(), "time"))
+            }
             None => "undecided".to_owned(),
         };
         let cause = check.last_failure_cause.as_deref().map(|cause| format!("; last failure: {cause}"));
