@@ -24,8 +24,11 @@ pub(super) struct Machine {
 
 impl Machine {
     pub fn idle_now<'a>(&'a self, id: &'a AgentId) -> Idle<'a> {
+        let mut parts = self.idle.clone();
+        // As the kernel tells it.
+        parts.sort_by_key(|part| !part.is_open());
         Idle {
-            parts: self.idle.clone(),
+            parts,
             attributes: &self.attributes,
             hostname: id.as_str(),
             region: self.region.as_deref(),
