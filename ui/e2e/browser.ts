@@ -40,6 +40,8 @@ export async function visit(browser: Browser, path: string, look: Look = {}): Pr
   return {
     page,
     close: async (but) => {
+      // Answers that a test gives itself may be under way.
+      await page.unrouteAll({ behavior: "ignoreErrors" });
       await context.close();
       expect(complaints.filter((complaint) => !but?.test(complaint))).toEqual([]);
     },

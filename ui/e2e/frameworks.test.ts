@@ -5,7 +5,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accessible, ask, eventually, open, visit } from "./browser";
 import { clear, role } from "./cluster";
-import { batch, limited, scene } from "./scene";
+import { batch, kept, limited, scene } from "./scene";
 
 let browser: Browser;
 
@@ -155,7 +155,7 @@ test("a framework tells what it runs, holds and declined, and is torn down", asy
     await row.getByRole("link", { name: "nightly-batch" }).click();
     const tasks = page.getByRole("region", { name: "Tasks", exact: true });
     await tasks.getByRole("row", { name: /mail/ }).getByText("running").waitFor();
-    await page.getByRole("region", { name: "Declined for a while" }).getByText(`for ${batch}, until`).waitFor();
+    await page.getByRole("region", { name: "Declined for a while" }).getByText(`for ${batch}, until`).first().waitFor();
     await accessible(page);
     await page.setViewportSize({ width: 1440, height: 900 });
 
@@ -173,6 +173,21 @@ test("a framework tells what it runs, holds and declined, and is torn down", asy
     await page.getByRole("dialog").getByText("2 tasks").or(page.getByRole("dialog").getByText("3 tasks")).waitFor();
     await page.keyboard.press("Escape");
     await close();
+
+    // What of the machine is set apart, by whom, and who has it.
+    const machine = await visit(browser, `machine?id=${about.machine}`);
+    await machine.page.getByRole("navigation", { name: "About the machine" }).getByRole("link", { name: "Resources" }).click();
+    const shares = machine.page.getByRole("region", { name: "Who may have it" }).getByRole("table");
+    await shares.getByRole("row", { name: /^anybody/ }).waitFor();
+    await shares.getByRole("row", { name: new RegExp(`^${batch}.*0\\.1 of 0\\.2.*batch-team`) }).waitFor();
+    await shares.getByRole("row", { name: new RegExp(`^${kept}.*0 of 0\\.1.*ops`) }).waitFor();
+    const volumes = machine.page.getByRole("region", { name: "Volumes that stay when their tasks end" });
+    await volumes.getByRole("row", { name: /^pgdata.*32 MiB.*nobody/ }).waitFor();
+    await accessible(machine.page);
+    await machine.page.setViewportSize({ width: 1440, height: 900 });
+    await volumes.getByRole("row", { name: /^orders/ }).getByRole("link", { name: about.task }).click();
+    await machine.page.getByRole("heading", { level: 1, name: about.task }).waitFor();
+    await machine.close();
 
     const limit = await visit(browser, `service?id=${limited}`);
     await limit.page.getByRole("region", { name: "Why it is pending" }).getByText(new RegExp(role)).first().waitFor();

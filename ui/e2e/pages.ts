@@ -53,6 +53,7 @@ export const pages: Record<string, View> = {
   metered: { path: ofTask("&tab=usage"), filled: heading("Use against what it asks for") },
   machines: { path: at("machines"), filled: table },
   machine: { path: ofMachine(""), filled: table },
+  resources: { path: ofMachine("&tab=resources"), filled: text("anybody") },
   about: { path: ofMachine("&tab=about"), filled: text("Attributes") },
   images: { path: ofMachine("&tab=images"), filled: heading("Container images") },
   jobs: { path: at("jobs"), filled: text("runs no jobs yet") },
@@ -74,7 +75,7 @@ const ofFramework = ({ framework }: Scene) => `framework?id=${framework.id}`;
 export const scenes: Record<string, SceneView> = {
   frameworks: { path: () => "frameworks", filled: table },
   framework: { path: ofFramework, filled: text("Why it is offered what it is offered") },
-  "framework-task": { path: ({ task }) => `task?id=${task}`, filled: text("a page is written") },
+  "framework-task": { path: ({ taskId }) => `task?id=${taskId}`, filled: text("a page is written") },
   "framework-down": {
     path: ofFramework,
     filled: async (page) => {

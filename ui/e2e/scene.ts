@@ -15,14 +15,17 @@ export interface Scene {
   framework: Scheduler;
   /** Where it has a volume, and an operator set something apart. */
   machine: string;
-  /** A task of the framework that runs. */
+  /** A task of the framework that runs, as the framework calls it and as we do. */
   task: string;
+  taskId: string;
   clear: () => Promise<void>;
 }
 
 /** Who sets something apart: the framework, and an operator. */
 const team = "batch-team";
 const operator = "ops";
+
+const report = "nightly-report-2026-11-22";
 
 const amount = ({ resources }: Offer, name: string) =>
   resources.reduce((sum, one) => sum + (one.name === name && !one.reservations?.length ? (one.scalar?.value ?? 0) : 0), 0);
@@ -51,7 +54,7 @@ export async function scene(): Promise<Scene> {
       type: "LAUNCH",
       launch: {
         task_infos: [
-          taskOf("nightly-report-2026-11-22", offer, "while true; do echo a page is written; sleep 2; done", [
+          taskOf(report, offer, "while true; do echo a page is written; sleep 2; done", [
             reserved(scalar("cpus", 0.1), batch, team),
             reserved(scalar("mem", 32), batch, team),
             orders,
@@ -64,7 +67,7 @@ export async function scene(): Promise<Scene> {
       },
     },
   ]);
-  await framework.reached("nightly-report-2026-11-22", "TASK_RUNNING");
+  await framework.reached(report, "TASK_RUNNING");
   await framework.reached("mail", "TASK_RUNNING");
   await framework.reached("broken-import", "TASK_FAILED");
   await framework.reached("clean-up", "TASK_FINISHED");
@@ -80,10 +83,12 @@ export async function scene(): Promise<Scene> {
   await operate("RESERVE_RESOURCES", agent, apart);
   await operate("CREATE_VOLUMES", agent, pgdata);
   await eventually("its role lets it have no more", async () => Boolean((await service(limited))?.waiting_for));
+  const { tasks } = await ask<{ tasks: { id: string; framework_task: string | null }[] }>("GET", "/hansa/v1/tasks");
   return {
     framework,
     machine: offer.hostname,
-    task: "nightly-report-2026-11-22",
+    task: report,
+    taskId: tasks.find(({ framework_task }) => framework_task === report)?.id ?? "",
     clear: async () => {
       await framework.tearDown();
       await ask("DELETE", `/hansa/v1/frameworks/${away.id}`);

@@ -1,9 +1,9 @@
 // A newcomer's walk with nothing but the console: a service from a definition that Marathon's documents give, broken, understood,
-// mended, scaled, its machine emptied, and the line of its crash found afterwards.
+// mended, scaled, its machine emptied, and the line of its crash found afterwards. At a desk and on a phone.
 
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ask, eventually, open, refusals, visit } from "./browser";
+import { ask, desktop, eventually, open, phone, refusals, visit } from "./browser";
 import { clear, group, service, tasksOf } from "./cluster";
 
 const id = `${group}/hello`;
@@ -27,8 +27,18 @@ afterAll(async () => {
   await browser?.close();
 });
 
-test("from a definition to the line of a crash", async () => {
-  const { page, close } = await visit(browser, "");
+/** To one of the main pages: on a phone by the bar at the foot. */
+async function to(page: Page, name: string) {
+  const names = page.getByRole("navigation", { name: "Pages" }).or(page.getByRole("navigation", { name: "Main pages" }));
+  await names.getByRole("link", { name }).click();
+}
+
+test.each([
+  ["at a desk", desktop],
+  ["on a phone", phone],
+])("from a definition to the line of a crash, %s", async (_, viewport) => {
+  await clear();
+  const { page, close } = await visit(browser, "", { viewport });
   const settled = () =>
     eventually("its deployment has ended", async () => {
       const deployments = await ask<{ affectedApps: string[] }[]>("GET", "/v2/deployments");
@@ -57,7 +67,7 @@ test("from a definition to the line of a crash", async () => {
   await page.getByRole("heading", { level: 1, name: "hello" }).waitFor();
 
   // Find out why, from the first page on.
-  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Overview" }).click();
+  await to(page, "Overview");
   const matters = page.getByRole("region", { name: "What needs attention" });
   await matters.getByText("failing").first().waitFor();
   await matters.getByRole("link", { name: id }).click();
@@ -65,10 +75,13 @@ test("from a definition to the line of a crash", async () => {
   await page.getByRole("link", { name: "What it wrote" }).click();
   await page.getByRole("region", { name: "stderr of the task" }).getByText("cannot reach the database").waitFor();
 
-  // Mend it: back to the version that ran. The deployment that cannot end gives way.
+  // Mend it: back to the version that ran, which is then in sight. The deployment that cannot end gives way.
   await page.getByRole("link", { name: id }).click();
-  await page.getByRole("navigation", { name: "About the service" }).getByRole("link", { name: "Versions" }).click();
-  await page.getByRole("button", { name: "Go back to this version" }).click();
+  await page.getByRole("link", { name: "Earlier versions" }).click();
+  const back = page.getByRole("button", { name: "Go back to this version" });
+  await back.waitFor();
+  await eventually("it is in sight", () => back.evaluate((button) => button.getBoundingClientRect().bottom < window.innerHeight));
+  await back.click();
   await page.getByRole("dialog").getByRole("button", { name: "Go back" }).click();
   const force = page.getByRole("dialog").getByRole("button", { name: "Force" });
   const done = page.locator(".toast").getByText("goes back");
@@ -90,8 +103,8 @@ test("from a definition to the line of a crash", async () => {
 
   // Empty the machine of one.
   const machine = (await tasksOf(id)).find(({ state }) => state === "TASK_RUNNING")?.hostname ?? "";
-  await page.getByRole("link", { name: "Instances" }).click();
-  await instances.getByRole("link", { name: machine, exact: true }).first().click();
+  await to(page, "Machines");
+  await page.getByRole("region", { name: "Machines", exact: true }).getByRole("link", { name: machine, exact: true }).click();
   await page.getByRole("button", { name: "Drain" }).click();
   const preview = page.getByRole("region", { name: "What will move" });
   await preview.getByRole("cell", { name: id }).waitFor();
@@ -102,7 +115,7 @@ test("from a definition to the line of a crash", async () => {
   await page.getByRole("button", { name: "Drain" }).waitFor();
 
   // The line of the crash, long after it.
-  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Tasks" }).click();
+  await to(page, "Tasks");
   await page.getByRole("button", { name: "Ended" }).click();
   await page.getByRole("searchbox").fill(id);
   const failed = page.getByRole("row").filter({ hasText: "failed" }).first();

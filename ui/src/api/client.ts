@@ -12,6 +12,9 @@ export { ApiError, wordsOf } from "./call";
 export const cluster = () => get("/hansa/v1/cluster");
 export const nodes = async () => (await get("/hansa/v1/nodes")).nodes;
 
+/** One machine, with what of it is set apart. */
+export const node = (node: string) => get("/hansa/v1/nodes/{node}", { path: { node } });
+
 type Used = Pick<Node, "id" | "used" | "machine">;
 
 /** Only what machines use: all of them, or one. */

@@ -7,6 +7,11 @@ import type { Schemas as Marathon } from "./schema-marathon";
 export type Totals = Schemas["Totals"];
 export type Cluster = Schemas["Cluster"];
 export type Node = Schemas["Node"];
+export type NodeDetail = Schemas["NodeDetail"];
+/** A part of a machine: how much, and who has it. */
+export type Portion = Schemas["Portion"];
+export type Reservation = Schemas["NodeReservation"];
+export type NodeVolume = Schemas["NodeVolume"];
 export type NodeState = Node["state"];
 export type Service = Schemas["Service"];
 export type Health = Service["health"];

@@ -28,9 +28,12 @@ const columns: readonly Column<Framework>[] = [
     head: "Framework",
     by: (framework) => framework.name,
     cell: (framework) => (
-      <Link to="framework" params={{ id: framework.id }}>
-        {framework.name}
-      </Link>
+      <>
+        <Link to="framework" params={{ id: framework.id }}>
+          {framework.name}
+        </Link>
+        <p className="narrow">{counted(framework.tasks, "task")}</p>
+      </>
     ),
   },
   {
@@ -80,6 +83,7 @@ const columns: readonly Column<Framework>[] = [
     key: "tasks",
     head: "Tasks",
     right: true,
+    wide: true,
     by: (framework) => framework.tasks,
     cell: (framework) => framework.tasks,
   },

@@ -141,11 +141,11 @@ function Shares(props: {
                   >
                     {role.name}
                   </button>
-                  <span className="narrow number">
+                  <p className="narrow number">
                     {inWords(role.allocated) || "has nothing"}
                     {inWords(role.limit, true) && ` of at most ${inWords(role.limit, true)}`}
                     {inWords(role.guarantee) && `, guaranteed ${inWords(role.guarantee)}`}
-                  </span>
+                  </p>
                 </td>
                 <td className="share">
                   <div className="with-bar" title={`most of it ${kindNames[kind]}`}>

@@ -34,7 +34,7 @@ test("times and ids are short", () => {
   expect(taskState("TASK_GONE_BY_OPERATOR")).toBe("gone by operator");
   expect(shortTask("web.instance-0123abcd-0000-8000-8000-0000deadbeef._app.1")).toBe("deadbeef");
   expect(shortTask("nightly-report-4")).toBe("nightly-report-4");
-  expect(shortTask("ct:1795000000000:0:a-very-long-name-of-a-job:")).toBe("…g-name-of-a-job:");
+  expect(shortTask("ct:1795000000000:0:a-very-long-name-of-a-job:")).toBe("ct:17950000000…-a-job:");
 });
 
 test("of a failure and of a wait the point is told, and other words stay", () => {

@@ -130,9 +130,9 @@ export const taskName = (task: { id: string; framework_task?: string | null }) =
 /** Ids that frameworks gave are shown whole up to this length. */
 const wholeId = 28;
 
-/** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID, or the end of another id. */
+/** The part of a task's id that tells it from its siblings: the last 8 digits of its instance's UUID, or both ends of another id. */
 export function shortTask(id: string): string {
   const uuid = /instance-([0-9a-f-]{36})/.exec(id)?.[1];
   if (uuid) return uuid.slice(-8);
-  return id.length > wholeId ? `…${id.slice(-(wholeId - 12))}` : id;
+  return id.length > wholeId ? `${id.slice(0, wholeId / 2)}…${id.slice(-wholeId / 4)}` : id;
 }

@@ -16,9 +16,11 @@ import { PastEntries } from "../entries";
 import { Meters, SpanChoice, usePast } from "../history";
 import { TaskTable } from "../tasks/table";
 import { MachineState } from "../words";
+import { Apart } from "./apart";
 
 const tabs = [
   ["tasks", "Tasks"],
+  ["resources", "Resources"],
   ["about", "About"],
   ["images", "Images"],
   ["events", "Events"],
@@ -114,6 +116,7 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
           )}
         </Panel>
       )}
+      {tab === "resources" && <Apart node={node} />}
       {tab === "about" && <About node={node} />}
       {tab === "images" && <Images node={node} />}
       {tab === "events" && (
@@ -213,7 +216,7 @@ function Images({ node }: { node: Node }) {
         </Empty>
       )}
       {found && found.length > 0 && (
-        <div className="scroll" tabIndex={0} role="region" aria-label="Container images">
+        <div className="scroll" tabIndex={0} role="region" aria-label="Images there">
           <table className="table">
             <thead>
               <tr>

@@ -288,7 +288,7 @@ function Output(props: { id: string; node: string | null; crashed: boolean; ende
               </button>
             ))}
           </span>
-          <a className="button plain" href={api.logPath(id, file, { node: node })} download={`${shortTask(id).replace("…", "")}.${file}.txt`}>
+          <a className="button plain" href={api.logPath(id, file, { node: node })} download={`${shortTask(id).replace("…", "-")}.${file}.txt`}>
             <Icon name="download" /> Download
           </a>
         </span>

@@ -1,16 +1,19 @@
 // What one task uses of what it asked for, over time.
 
 import type { Task } from "../../api/types";
-import { bytes, cpuWords } from "../../lib/format";
+import { bytes, cpus, cpuWords } from "../../lib/format";
 import type { Kind } from "../../lib/sums";
 import { UsageChart } from "../../ui/chart";
 import { Panel, Waiting } from "../../ui/primitives";
 import { pointsOf, SpanChoice, timesOf, usePast } from "../history";
 
+type Words = (value: number) => string;
+
+/** Each with how an amount is said, with its unit and beside others of the same. */
 const shown = [
-  ["cpus_milli", "CPU", cpuWords],
-  ["mem", "Memory", bytes],
-] as const satisfies readonly (readonly [Kind, string, (value: number) => string])[];
+  ["cpus_milli", "CPU", cpuWords, cpus],
+  ["mem", "Memory", bytes, bytes],
+] as const satisfies readonly (readonly [Kind, string, Words, Words])[];
 
 export function TaskUsage({ task }: { task: Task }) {
   const past = usePast(`task:${task.id}`);
@@ -23,7 +26,7 @@ export function TaskUsage({ task }: { task: Task }) {
         <Waiting height={300} />
       ) : (
         <div className="pad stack">
-          {shown.map(([kind, name, show]) => {
+          {shown.map(([kind, name, show, bare]) => {
             const last = points.findLast((point) => point.used !== null)?.used?.[kind];
             const most = points.reduce((most, { used }) => Math.max(most, used?.[kind] ?? 0), 0);
             return (
@@ -33,7 +36,7 @@ export function TaskUsage({ task }: { task: Task }) {
                   <span className="soft small number">
                     {last === undefined
                       ? "nothing measured yet"
-                      : `${show(last)} now, ${show(most)} at most of ${show(task[kind])}`}
+                      : `${bare(last)} now, ${bare(most)} at most of ${show(task[kind])}`}
                   </span>
                 </div>
                 <UsageChart
