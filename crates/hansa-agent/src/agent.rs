@@ -172,6 +172,7 @@ impl Agent {
             sandboxes: data_dir.sandboxes(),
             images: images.clone(),
             network,
+            leaving: Default::default(),
         };
         let mut containers = Containers::new(place, sender.clone());
         let found = containers.recover(&saved, detected.driver.as_ref()).await;
@@ -378,6 +379,7 @@ impl Shell {
             Output::ResizeGroup { instance, limits } => {
                 self.containers.resize(&instance, &limits, self.driver.as_ref());
             }
+            Output::FurnishGroup { instance, has, loses } => self.containers.furnish(instance, has, loses),
             Output::ToExecutor { container, stream, event } => {
                 let held = self.node.saved().executors().get(&container);
                 self.executors.say(self.node.config(), held, &container, stream, event);
@@ -440,13 +442,30 @@ impl Shell {
 
     fn remove_volume(&self, role: &RoleName, id: &str, source: Option<&DiskSource>) {
         let Some(path) = volumes::directory(self.data_dir.root(), role, id, source) else { return };
-        match source {
-            Some(DiskSource::Mount(_)) => match volumes::sweep_up(&path) {
-                Ok(rubbish) => drop(tokio::task::spawn_blocking(move || remove_tree(&rubbish))),
-                Err(error) => tracing::error!(path = %path.display(), %error, "cannot empty a disk"),
-            },
-            _ => drop(tokio::task::spawn_blocking(move || remove_tree(&path))),
-        }
+        let shared = matches!(source, Some(DiskSource::Mount(_)));
+        let (earlier, departure) = self.containers.removing(&path);
+        tokio::spawn(async move {
+            // Whoever still sees it could write to it meanwhile.
+            earlier.over().await;
+            let removed = tokio::task::spawn_blocking(move || {
+                if !shared {
+                    remove_tree(&path);
+                    return None;
+                }
+                let swept = volumes::sweep_up(&path);
+                swept
+                    .inspect_err(
+                        |error| tracing::error!(path = %path.display(), %error, "cannot empty a disk"),
+                    )
+                    .ok()
+            });
+            let rubbish = removed.await.ok().flatten();
+            // From here on others may have its place.
+            drop(departure);
+            if let Some(rubbish) = rubbish {
+                tokio::task::spawn_blocking(move || remove_tree(&rubbish));
+            }
+        });
     }
 
     fn remove_sandbox(&self, task: &TaskId) {

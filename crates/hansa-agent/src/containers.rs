@@ -8,6 +8,7 @@ use crate::cgroup::{Driver, Version};
 use crate::clock::Clock;
 use crate::fetch::Fetcher;
 use crate::furnish::{OwnNetwork, furnish};
+use crate::giving::{self, Departure, Earlier, Good, Leaving, gpu_nodes};
 use crate::network::{self, Network};
 use crate::prepare::HeldImages;
 use crate::secrets::Secrets;
@@ -19,7 +20,7 @@ use hansa_model::container::NetworkSpec;
 use hansa_model::resources::Allocation;
 use hansa_model::task::{Exit, Limitation};
 use hansa_node::env::CONTAINER_IP;
-use hansa_node::{Found, Input, Saved, ShimPlan};
+use hansa_node::{Found, Furnishings, Input, Saved, ShimPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,6 +60,8 @@ pub struct Place {
     pub images: Arc<HeldImages>,
     /// Gives containers addresses of their own.
     pub network: Network,
+    /// What containers are being parted from.
+    pub leaving: Leaving,
 }
 
 impl Place {
@@ -184,8 +187,11 @@ impl Containers {
         let (place, events, starts) = (self.place.clone(), self.events.clone(), self.starts.clone());
         let pool = self.pool.clone();
         let around = plan.inside.as_ref().map(|inside| self.client(&inside.executor).cloned());
+        let volumes = plan.volumes.iter().chain(plan.inside.iter().flat_map(|inside| &inside.volumes));
+        let earlier = place.leaving.earlier(&Good::all(&place.data_dir, volumes, gpus_of(&plan)));
         tokio::spawn(async move {
-            let launched = launch(&place, pool.as_deref(), plan, around, &events, &starts, is_unwanted);
+            let asked = Asked { plan, around, earlier };
+            let launched = launch(&place, pool.as_deref(), asked, &events, &starts, is_unwanted);
             let event = match launched.await {
                 Ok((client, addresses)) => Event::Spawned { instance, client, addresses },
                 Err(message) => Event::Node(Input::LaunchFailed { instance, message }),
@@ -226,6 +232,29 @@ impl Containers {
         if let Err(error) = container.resize(&limits) {
             tracing::warn!(%instance, %error, "cannot change what a container may use");
         }
+    }
+
+    /// From now on a container that runs sees these things of the machine, and not those; the core is told when.
+    pub fn furnish(&self, instance: InstanceId, has: Furnishings, loses: Furnishings) {
+        let goods = |things: &Furnishings| {
+            Good::all(&self.place.data_dir, &things.volumes, things.gpus.iter().copied())
+        };
+        let earlier = self.place.leaving.earlier(&goods(&has));
+        let departure = self.place.leaving.begin(&goods(&loses));
+        let (client, events, place) =
+            (self.client(&instance).cloned(), self.events.clone(), self.place.clone());
+        tokio::spawn(async move {
+            let dir = place.dir(&instance);
+            let container = giving::Container { client, dir: &dir, data_dir: &place.data_dir };
+            let (refused, kept) = giving::furnish(&container, &has, (&loses, departure), earlier).await;
+            let _ = events.send(Event::Node(Input::Furnished { instance, refused, kept })).await;
+        });
+    }
+
+    /// The directory of a volume is removed: who has to lose it first. Later ones wait for the departure.
+    pub fn removing(&self, directory: &Path) -> (Earlier, Departure) {
+        let goods = [Good::Directory(directory.to_owned())];
+        (self.place.leaving.earlier(&goods), self.place.leaving.begin(&goods))
     }
 
     /// SIGTERM, and SIGKILL after the grace.
@@ -287,13 +316,21 @@ impl Containers {
     }
 }
 
+/// A container to be started.
+struct Asked {
+    plan: ShimPlan,
+    /// The executor's container that it lives in; None inside: that does not run.
+    around: Option<Option<Client>>,
+    /// Who has to lose first what it is to have.
+    earlier: Earlier,
+}
+
 /// Prepares and starts a container; gives the connection to it and its own addresses. What was taken for it is given
 /// back when its runtime directory is removed.
 async fn launch(
     place: &Place,
     pool: Option<&Pool>,
-    plan: ShimPlan,
-    around: Option<Option<Client>>,
+    Asked { plan, around, earlier }: Asked,
     events: &mpsc::Sender<Event>,
     starts: &Semaphore,
     mut is_unwanted: watch::Receiver<bool>,
@@ -316,6 +353,7 @@ async fn launch(
         _ = is_unwanted.wait_for(|unwanted| *unwanted) => return Err(UNWANTED.into()),
         image = prepare => image?,
     };
+    earlier.over().await;
     let _turn = starts.acquire().await;
     if *is_unwanted.borrow() {
         return Err(UNWANTED.into());
@@ -426,7 +464,7 @@ fn shim_spec(place: &Place, plan: &ShimPlan) -> ShimSpec {
     spec.limits.cpu_millis = Some(plan.limits.cpus_milli).filter(|milli| *milli > 0);
     spec.limits.cpu_quota = plan.cpu_quota && plan.burst.cpus_milli.is_none();
     spec.limits.cpu_most_millis = plan.burst.cpus_milli.and_then(limited);
-    spec.isolation.devices = gpu_nodes(&plan.limits.gpus);
+    spec.isolation.devices = gpu_nodes(&gpus_of(plan));
     if let Some(deadline) = plan.deadline {
         spec.deadline_boottime_ms = Some(place.clock.boottime_of(deadline));
         spec.deadline_file = place.deadline.clone();
@@ -434,14 +472,8 @@ fn shim_spec(place: &Place, plan: &ShimPlan) -> ShimSpec {
     spec
 }
 
-/// The device nodes that programs using these GPUs open.
-fn gpu_nodes(gpus: &[(u16, u16)]) -> Vec<PathBuf> {
-    if gpus.is_empty() {
-        return Vec::new();
-    }
-    let own = gpus.iter().map(|(device, _)| format!("/dev/nvidia{device}"));
-    let shared = ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"].map(str::to_owned);
-    own.chain(shared).map(PathBuf::from).filter(|node| node.exists()).collect()
+fn gpus_of(plan: &ShimPlan) -> Vec<u16> {
+    plan.limits.gpus.iter().map(|(device, _)| *device).collect()
 }
 
 /// A container's end as the core hears it.

@@ -9,7 +9,8 @@
 //! - [`agent`]: start, loop, stop. [`containers`]: the core's groups as shims.
 //! - [`prepare`]: what must be there before a container can be made, images above all.
 //! - [`data_dir`], [`journal`]: what is on disk. [`disks`]: other disks than that. [`machine`]: what the machine has and uses.
-//! - [`furnish`]: what an app says of its container, as a shim is told it. [`secrets`], [`fetch`], [`volumes`]: what that
+//! - [`furnish`]: what an app says of its container, as a shim is told it. [`giving`]: what it
+//!   is given while it runs. [`secrets`], [`fetch`], [`volumes`]: what that
 //!   takes.
 //! - [`executors`], [`agent_info`]: what executors of frameworks are told, and by whom.
 //! - [`link`]: the stream to the master. [`probe`]: health checks. [`metering`]: who uses what. [`sandbox`]: reading what
@@ -27,12 +28,14 @@ mod disks;
 mod executors;
 mod fetch;
 mod furnish;
+mod giving;
 mod http;
 mod journal;
 pub mod launcher;
 mod link;
 mod machine;
 mod metering;
+mod mountinfo;
 pub mod network;
 mod options;
 mod prepare;

@@ -56,16 +56,9 @@ pub(crate) fn sweep_up(path: &Path) -> std::io::Result<PathBuf> {
 /// # Errors
 /// In words: one cannot be made.
 pub(crate) fn mount(spec: &mut ShimSpec, plan: &ShimPlan, data_dir: &Path) -> Result<(), String> {
-    let sandbox = match spec.root {
-        Some(_) => PathBuf::from(SANDBOX_IN_IMAGE),
-        None => spec.sandbox.clone(),
-    };
+    let sandbox = seen_sandbox(spec);
     for volume in &plan.volumes {
-        let target = sandbox.join(&volume.container_path);
-        let (root, source) = made(data_dir, volume)?;
-        let kind = MountKind::Within { root };
-        // Made there if it is not there yet, and then the task's user's.
-        spec.mounts.push(MountSpec { source, target, read_only: false, kind });
+        spec.mounts.push(shown(&sandbox, volume, made(data_dir, volume)?));
     }
     // What an executor's tasks see of its sandbox may be a volume there.
     let around = plan.inside.iter().flat_map(|inside| Some((inside, PathBuf::from(&inside.sandbox))));
@@ -87,8 +80,46 @@ pub(crate) fn mount(spec: &mut ShimSpec, plan: &ShimPlan, data_dir: &Path) -> Re
     Ok(())
 }
 
-/// The directory that a volume's lies in, and its name there; of a disk as a whole that disk's, and none.
+/// A volume of a container that runs, as it would have been in what its shim was told (`spec`); `make`: it will be used.
+///
+/// # Errors
+/// In words: it cannot be made.
+pub(crate) fn later(
+    spec: &ShimSpec,
+    volume: &KeptVolume,
+    data_dir: &Path,
+    make: bool,
+) -> Result<MountSpec, String> {
+    let place = if make { made(data_dir, volume)? } else { located(data_dir, volume)? };
+    Ok(shown(&seen_sandbox(spec), volume, place))
+}
+
+/// Where a container sees its sandbox.
+fn seen_sandbox(spec: &ShimSpec) -> PathBuf {
+    match spec.root {
+        Some(_) => PathBuf::from(SANDBOX_IN_IMAGE),
+        None => spec.sandbox.clone(),
+    }
+}
+
+fn shown(sandbox: &Path, volume: &KeptVolume, (root, source): (PathBuf, PathBuf)) -> MountSpec {
+    let target = sandbox.join(&volume.container_path);
+    // Made there if it is not there yet, and then the task's user's.
+    MountSpec { source, target, read_only: false, kind: MountKind::Within { root } }
+}
+
+/// As [`located`], with all above it made.
 fn made(data_dir: &Path, volume: &KeptVolume) -> Result<(PathBuf, PathBuf), String> {
+    let (above, name) = located(data_dir, volume)?;
+    if !name.as_os_str().is_empty() {
+        std::fs::create_dir_all(&above)
+            .map_err(|error| format!("cannot make {}: {error}", above.display()))?;
+    }
+    Ok((above, name))
+}
+
+/// The directory that a volume's lies in, and its name there; of a disk as a whole that disk's, and none.
+fn located(data_dir: &Path, volume: &KeptVolume) -> Result<(PathBuf, PathBuf), String> {
     let KeptVolume { role, id, source, .. } = volume;
     let refused = || format!("the volume {id:?} of role {role} cannot be a directory here");
     let path = directory(data_dir, role, id, source.as_ref()).ok_or_else(refused)?;
@@ -96,7 +127,6 @@ fn made(data_dir: &Path, volume: &KeptVolume) -> Result<(PathBuf, PathBuf), Stri
         return Ok((path, PathBuf::new()));
     }
     let above = path.parent().ok_or_else(refused)?;
-    std::fs::create_dir_all(above).map_err(|error| format!("cannot make {}: {error}", above.display()))?;
     Ok((above.to_owned(), id.into()))
 }
 

@@ -265,9 +265,10 @@ impl Images {
         self.0.store.list()
     }
 
-    /// Removes every image that nobody holds. Blocks.
-    pub fn prune(&self) -> Removed {
-        let removed = self.0.store.prune();
+    /// Removes every image that nobody holds, but those named. Blocks.
+    pub fn prune(&self, but: &[Reference]) -> Removed {
+        let but = but.iter().map(Reference::to_string).collect();
+        let removed = self.0.store.prune(&but);
         tell(&removed);
         removed
     }

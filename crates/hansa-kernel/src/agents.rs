@@ -2,7 +2,7 @@
 //!
 //! What an agent holds and how both sides converge is in `hello`; how it gets out of reach is in `reach`.
 
-use crate::book::{minus, plus, totals, what_remains};
+use crate::book::{totals, what_remains};
 use crate::command::{AgentOrder, Effect, Refusal};
 use crate::frameworks::Pots;
 use crate::record::{AgentRecord, GivenUpRecord, GoneRecord, Record};
@@ -351,15 +351,15 @@ impl Kernel {
         let Some(agent) = self.agents.get(id) else { return };
         let allocated = match self.book.cluster().node(id) {
             Some(node) if !agent.overcommitted => {
-                let kept = Self::kept_on(agent).map(totals).fold(Totals::default(), plus);
-                minus(minus(Totals::of(&node.total), Totals::of(&node.free)), kept)
+                let kept = Self::kept_on(agent).map(totals).fold(Totals::default(), Totals::plus);
+                Totals::of(&node.total).minus(Totals::of(&node.free)).minus(kept)
             }
-            _ => self.held_on(agent).map(totals).fold(Totals::default(), plus),
+            _ => self.held_on(agent).map(totals).fold(Totals::default(), Totals::plus),
         };
         let allocated = agent
             .pots
             .iter()
-            .fold(allocated, |sum, pot| plus(sum, pot.part.amount.without(pot.free()).totals()));
+            .fold(allocated, |sum, pot| sum.plus(pot.part.amount.without(pot.free()).totals()));
         let hello = &agent.hello;
         step.event(Event::Agent(Arc::new(AgentView {
             id: id.clone(),
@@ -387,7 +387,8 @@ impl Kernel {
     /// Everything that is held on a machine of what is nobody's in particular: by live groups, executors, and what was
     /// given up.
     pub(crate) fn held_on<'a>(&'a self, agent: &'a Agent) -> impl Iterator<Item = &'a Allocation> {
-        let live = agent.groups.iter().filter_map(|&number| self.groups.get(number)?.held());
+        let live = agent.groups.iter().filter_map(|&number| self.groups.get(number));
+        let live = live.flat_map(|group| group.held());
         let given_up = agent.given_up.iter().filter(|_| !planted(Bug::OverCommitted));
         let given_up =
             given_up.filter_map(|&number| self.given_up.get(number)?.held.as_ref().map(|held| &held.open));

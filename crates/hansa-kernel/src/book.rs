@@ -105,8 +105,8 @@ impl Book {
         let before = counted(&self.cluster, id);
         let result = change(&mut self.cluster);
         let after = counted(&self.cluster, id);
-        self.capacity = minus(plus(self.capacity, after.0), before.0);
-        self.free = minus(plus(self.free, after.1), before.1);
+        self.capacity = self.capacity.plus(after.0).minus(before.0);
+        self.free = self.free.plus(after.1).minus(before.1);
         self.touch(id);
         result
     }
@@ -155,25 +155,5 @@ pub(crate) fn totals(allocation: &Allocation) -> Totals {
         mem: allocation.mem,
         disk: allocation.disk,
         gpus_milli: allocation.gpus.iter().map(|&(_, milli)| u64::from(milli)).sum(),
-    }
-}
-
-/// The sum.
-pub(crate) fn plus(one: Totals, other: Totals) -> Totals {
-    Totals {
-        cpus_milli: one.cpus_milli.saturating_add(other.cpus_milli),
-        mem: one.mem.saturating_add(other.mem),
-        disk: one.disk.saturating_add(other.disk),
-        gpus_milli: one.gpus_milli.saturating_add(other.gpus_milli),
-    }
-}
-
-/// The difference, zero where it would be negative.
-pub(crate) fn minus(one: Totals, other: Totals) -> Totals {
-    Totals {
-        cpus_milli: one.cpus_milli.saturating_sub(other.cpus_milli),
-        mem: one.mem.saturating_sub(other.mem),
-        disk: one.disk.saturating_sub(other.disk),
-        gpus_milli: one.gpus_milli.saturating_sub(other.gpus_milli),
     }
 }

@@ -1,7 +1,7 @@
 //! What must always hold. Tests and the simulator call it after every step; a master in production never does.
 
 use crate::agents::Agent;
-use crate::book::{counted, plus, what_remains};
+use crate::book::{counted, what_remains};
 use crate::frameworks::FrameworkRecord;
 use crate::record::{GoneRecord, Record};
 use crate::{Kernel, Timer};
@@ -75,7 +75,7 @@ impl Kernel {
             assert!(!agent.settling, "{id} is settled between commands");
             self.check_idle(id, agent);
             let (more_capacity, more_free) = counted(self.book.cluster(), id);
-            (capacity, free) = (plus(capacity, more_capacity), plus(free, more_free));
+            (capacity, free) = (capacity.plus(more_capacity), free.plus(more_free));
             self.check_held(id, agent);
         }
         assert_eq!((self.book.capacity(), self.book.free()), (capacity, free), "totals of the pool");

@@ -84,12 +84,11 @@ impl Group {
     }
 
     /// What it holds of what is nobody's in particular on its machine. (Of a framework's group the allocation may be in
-    /// reservations, too, and nothing is held once it has ended.)
-    pub fn held(&self) -> Option<&Allocation> {
-        match &self.framework {
-            None => Some(self.allocation()),
-            Some(launched) => launched.held.as_ref().map(|held| &held.open),
-        }
+    /// reservations, too, and what was a task's is not held once that has ended.)
+    pub fn held(&self) -> impl Iterator<Item = &Allocation> {
+        let own = self.framework.is_none().then(|| &**self.allocation());
+        let launched = self.framework.iter().flat_map(|launched| launched.held());
+        own.into_iter().chain(launched.map(|held| &held.open))
     }
 
     /// What it has there.

@@ -9,12 +9,12 @@
 use crate::agents::Agent;
 use crate::book::what_remains;
 use crate::command::{Effect, Refusal};
+use crate::frameworks::Held as Parts;
 use crate::groups::{Group, Task};
 use crate::record::{AgentRecord, GivenUpRecord, Record};
 use crate::{Kernel, Step};
 use hansa_model::agent::{GroupReport, Hello};
 use hansa_model::event::{AgentState, Event, TaskChange, TaskView};
-use hansa_model::framework::Part;
 use hansa_model::planted::{Bug, planted};
 use hansa_model::scheduler::{Answer, Notice};
 use hansa_model::spec::Launch;
@@ -176,7 +176,7 @@ impl Kernel {
             self.report_given_up(step, id, number, over, report);
         } else if over
             && self.waits_for_framework(&report)
-            && let Some(number) = self.adopt_for_framework(step, id, report.clone(), true)
+            && let Some(number) = self.adopt_for_framework(step, id, report.clone())
         {
             return Held::Assigned(number);
         } else if over {
@@ -209,7 +209,7 @@ impl Kernel {
         } else {
             if report.launch.framework.is_some() {
                 // Nothing of frameworks' groups is stored: all of them are found like this.
-                return match self.adopt_for_framework(step, id, report, false) {
+                return match self.adopt_for_framework(step, id, report) {
                     Some(number) => Held::Assigned(number),
                     None => Held::Unwanted,
                 };
@@ -307,20 +307,25 @@ impl Kernel {
             return;
         }
         let before = entry.held.take();
+        let ended = |task: &TaskId| {
+            report.statuses.iter().any(|status| status.task == *task && status.state.is_terminal())
+        };
         entry.open = entry.record.tasks.clone();
-        entry.open.retain(|task| {
-            !report.statuses.iter().any(|status| status.task == *task && status.state.is_terminal())
-        });
+        entry.open.retain(|task| !ended(task));
         if let Some(before) = before {
             self.unhold(step, id, &before);
         }
-        let of_framework = report.launch.framework.as_ref();
-        let parts: Vec<Part> = of_framework
-            .iter()
-            .flat_map(|launch| &launch.tasks)
-            .flat_map(|task| task.parts.clone())
-            .collect();
-        let held = self.take_reported(step, id, &report.launch.allocation, &parts);
+        let Launch { allocation, tasks, framework, .. } = &report.launch;
+        let held = match framework {
+            None => self.take_reported(step, id, allocation, &[]),
+            Some(of) => {
+                let ended: Vec<bool> =
+                    (0..of.tasks.len()).map(|at| tasks.get(at).is_some_and(ended)).collect();
+                let each = ended.into_iter().enumerate();
+                let each = each.filter_map(|which| self.take_reported_task(step, id, allocation, of, which));
+                Parts::joined(each.collect::<Vec<_>>())
+            }
+        };
         if let Some(entry) = self.given_up.get_mut(number) {
             entry.held = Some(held);
         }

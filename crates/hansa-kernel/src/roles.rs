@@ -13,7 +13,7 @@ mod tree;
 
 pub(crate) use tree::{Four, ROOT, RoleAt, Sums, View};
 
-use crate::book::{plus, totals};
+use crate::book::totals;
 use crate::command::Refusal;
 use crate::record::Record;
 use crate::{Kernel, Step};
@@ -88,9 +88,9 @@ fn parts_totals(parts: &[Part]) -> (Totals, Totals) {
     let mut sums = (Totals::default(), Totals::default());
     for part in parts {
         let totals = part.amount.totals();
-        sums.0 = plus(sums.0, totals);
+        sums.0 = sums.0.plus(totals);
         if part.role().is_some() {
-            sums.1 = plus(sums.1, totals);
+            sums.1 = sums.1.plus(totals);
         }
     }
     sums
@@ -102,8 +102,8 @@ fn offered(parts: &[Part]) -> Sums {
     let open = parts.iter().filter(|part| part.is_open()).map(|part| part.amount.totals());
     Sums {
         offered,
-        offered_plain: crate::book::minus(offered, reserved),
-        offered_open: open.fold(Totals::default(), plus),
+        offered_plain: offered.minus(reserved),
+        offered_open: open.fold(Totals::default(), Totals::plus),
         ..Sums::default()
     }
 }

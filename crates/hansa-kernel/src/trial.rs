@@ -132,7 +132,7 @@ impl Trial<'_> {
             match &group.framework {
                 None => self.roles.subtract(group.role(), group.allocation()),
                 Some(launched) => {
-                    let parts = launched.held.as_ref().map(|held| held.parts()).unwrap_or_default();
+                    let parts: Vec<_> = launched.held().flat_map(|held| held.parts()).collect();
                     self.roles.subtract_parts(group.role(), &parts);
                 }
             }

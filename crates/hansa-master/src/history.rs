@@ -51,9 +51,9 @@ impl History {
         for agent in model.agents().filter(|agent| agent.view.state != AgentState::Unreachable) {
             reached += 1;
             let view = &agent.view;
-            plus(&mut given, &view.allocated);
+            given = given.plus(view.allocated);
             let Some(usage) = &agent.usage else { continue };
-            plus(&mut used, &usage.used);
+            used = used.plus(usage.used);
             let (cpus, mem) = (view.total.cpus_milli, view.total.mem);
             let shares = [
                 share(usage.used.cpus_milli, cpus),
@@ -161,13 +161,6 @@ fn four(totals: &Totals) -> [u64; 4] {
 
 fn totals([cpus_milli, mem, disk, gpus_milli]: [u64; 4]) -> Totals {
     Totals { cpus_milli, mem, disk, gpus_milli }
-}
-
-fn plus(sum: &mut Totals, more: &Totals) {
-    sum.cpus_milli += more.cpus_milli;
-    sum.mem += more.mem;
-    sum.disk += more.disk;
-    sum.gpus_milli += more.gpus_milli;
 }
 
 #[cfg(test)]

@@ -73,4 +73,26 @@ impl Totals {
             gpus_milli: resources.gpus.iter().map(|&milli| u64::from(milli)).sum(),
         }
     }
+
+    /// The sum, kind by kind.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            cpus_milli: self.cpus_milli.saturating_add(other.cpus_milli),
+            mem: self.mem.saturating_add(other.mem),
+            disk: self.disk.saturating_add(other.disk),
+            gpus_milli: self.gpus_milli.saturating_add(other.gpus_milli),
+        }
+    }
+
+    /// The difference, kind by kind; zero where it would be less.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            cpus_milli: self.cpus_milli.saturating_sub(other.cpus_milli),
+            mem: self.mem.saturating_sub(other.mem),
+            disk: self.disk.saturating_sub(other.disk),
+            gpus_milli: self.gpus_milli.saturating_sub(other.gpus_milli),
+        }
+    }
 }

@@ -25,7 +25,11 @@ impl Node {
             return;
         }
         let again = planted(Bug::GivenAgain);
-        let waits = |group: &SavedGroup| (!group.delivered || again) && !group.is_terminal();
+        let waits = |group: &SavedGroup| {
+            (!group.delivered || again)
+                && !group.is_terminal()
+                && (!custom || self.is_furnished(container, group))
+        };
         let waiting: Vec<InstanceId> = live
             .groups
             .iter()
@@ -134,7 +138,10 @@ impl Node {
         killed
     }
 
-    fn groups_of(&self, container: &InstanceId) -> impl Iterator<Item = (&InstanceId, &SavedGroup)> {
+    pub(crate) fn groups_of(
+        &self,
+        container: &InstanceId,
+    ) -> impl Iterator<Item = (&InstanceId, &SavedGroup)> {
         let groups = self.executors.get(container).map(|live| live.groups.as_slice()).unwrap_or_default();
         groups.iter().filter_map(|one| self.saved.groups().get_key_value(one))
     }
@@ -271,11 +278,13 @@ impl Node {
         let earlier = launch.group.tasks.iter().take(index).map(|task| usize::from(task.demand.gpus.count));
         let gpus =
             launch.allocation.gpus.iter().skip(earlier.sum()).take(usize::from(spec.demand.gpus.count));
+        // As in Mesos, where the volumes of an executor's tasks lie in its sandbox.
+        let others = self.groups_of(&run.container).flat_map(|(_, group)| group.parts());
         plan.instance = InstanceId::from(launch.tasks[index].as_str());
         plan.inside = Some(Surroundings {
             executor: run.container.clone(),
             sandbox: self.config.sandbox(&TaskId::from(run.container.as_str())),
-            volumes: crate::volumes::seen(run.parts.iter(), &launch.role),
+            volumes: crate::volumes::seen(run.parts.iter().chain(others), &launch.role),
         });
         plan.sandbox = self.config.sandbox_within(&run.container, &of.tasks[index].id);
         plan.limits.cpus_milli = spec.demand.cpus_milli;

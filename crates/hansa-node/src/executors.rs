@@ -5,10 +5,11 @@
 //! inside it for each task. Both are one [`SavedExecutor`]; what is done with their tasks stands in `executor_tasks`.
 
 use crate::env;
+use crate::furnishing::Furnished;
 use crate::groups::End;
 use crate::io::{ExecutorEvent, Found, Output, ShimPlan};
 use crate::node::Node;
-use crate::saved::{Ending, KillCause, MadeWith, Record, SavedExecutor, SavedGroup};
+use crate::saved::{Ending, KillCause, Record, SavedExecutor, SavedGroup};
 use crate::timers::Timer;
 use hansa_link::ToMasterBody;
 use hansa_model::framework::ExecutorKind;
@@ -33,6 +34,8 @@ pub struct LiveExecutor {
     due: Option<(Timestamp, Due)>,
     /// What its container may use.
     given: Allocation,
+    /// What its container has of the machine.
+    pub(crate) furnished: Furnished,
 }
 
 /// What is due of an executor.
@@ -77,54 +80,22 @@ impl Node {
             let end = End::new(TaskState::Dropped, Some(Reason::ReasonExecutorTerminated), message);
             return self.end_all(now, instance, &end);
         }
-        if let Some(what) = self.lacks(container, instance) {
-            let message = format!(
-                "executor {} runs already, and its container was made without {what}: give the task another executor_id",
-                run.id
-            );
-            let end = End::new(TaskState::Failed, Some(Reason::ReasonContainerLaunchFailed), message);
-            return self.end_all(now, instance, &end);
-        }
         let is_new = !self.saved.executors().contains_key(container);
         self.executors.entry(container.clone()).or_default().groups.push(instance.clone());
         if is_new {
             self.start_executor(now, instance);
         } else {
             self.resize(container);
+            self.furnish(container);
         }
         self.deliver(now, container);
-    }
-
-    /// What a group needs that the container of its executor, a custom one, does not see; None: nothing. A task that ran
-    /// without it would write its data elsewhere, or use the devices of others.
-    fn lacks(&self, container: &InstanceId, instance: &InstanceId) -> Option<String> {
-        let held = self.saved.executors().get(container).filter(|held| held.is_custom())?;
-        let made = held.made_with.as_ref()?;
-        let needs = self.made_with(instance)?;
-        let volume = needs.volumes.iter().find(|volume| !made.volumes.contains(volume));
-        let gpu = needs.gpus.iter().find(|gpu| !made.gpus.contains(gpu));
-        let volume = volume.map(|(role, id)| format!("the volume {id} of {role}"));
-        volume.or_else(|| gpu.map(|gpu| format!("the GPU {gpu}")))
-    }
-
-    /// What a group and its executor see of the machine.
-    fn made_with(&self, instance: &InstanceId) -> Option<MadeWith> {
-        let launch = &self.saved.groups().get(instance)?.launch;
-        let of = launch.framework.as_ref()?;
-        let run = of.executor.as_ref()?;
-        let parts = of.tasks.iter().flat_map(|task| &task.parts).chain(&run.parts);
-        let volumes = crate::volumes::seen(parts, &launch.role);
-        let gpus = launch.allocation.gpus.iter().chain(&run.allocation.gpus);
-        Some(MadeWith {
-            volumes: volumes.into_iter().map(|volume| (volume.role, volume.id)).collect(),
-            gpus: gpus.map(|(device, _)| *device).collect(),
-        })
     }
 
     fn start_executor(&mut self, now: Timestamp, instance: &InstanceId) {
         let launch = &self.saved.groups()[instance].launch;
         let Some(of) = launch.framework.clone() else { return };
         let Some(run) = of.executor.clone() else { return };
+        let custom = run.kind == ExecutorKind::Custom;
         let executor = SavedExecutor {
             at: now,
             boot: self.config.boot.clone(),
@@ -134,7 +105,7 @@ impl Node {
             running_since: None,
             addresses: Vec::new(),
             registered: false,
-            made_with: self.made_with(instance),
+            made_with: custom.then(|| self.to_begin_with(&run, instance)),
             ending: None,
             ended: None,
         };
@@ -180,11 +151,6 @@ impl Node {
         let held = self.saved.executors().get(container)?;
         let spec = &held.run.spec;
         let task = TaskId::from(container.as_str());
-        let groups = self.executors.get(container).map(|live| live.groups.as_slice()).unwrap_or_default();
-        let tasks =
-            groups.iter().filter(|_| held.is_custom()).filter_map(|group| self.saved.groups().get(group));
-        let parts = tasks.filter_map(|group| group.launch.framework.as_ref()).flat_map(|of| &of.tasks);
-        let parts = held.run.parts.iter().chain(parts.flat_map(|task| &task.parts));
         Some(ShimPlan {
             instance: container.clone(),
             sandbox: self.config.sandbox(&task),
@@ -203,7 +169,7 @@ impl Node {
             limits: self.wanted(container),
             cpu_quota: spec.cpu_quota,
             burst: spec.limits.clone(),
-            volumes: crate::volumes::seen(parts, &held.role),
+            volumes: self.furnishings(container).volumes,
             deadline: self.session.deadline(),
         })
     }
@@ -227,11 +193,15 @@ impl Node {
             registered: held.registered || registered,
             ..held.clone()
         };
+        if let Some(live) = self.executors.get_mut(container) {
+            live.furnished = Furnished::made_with(held.made_with.clone().unwrap_or_default());
+        }
         self.save(Record::Executor(Box::new(held)));
         if wait {
             self.expect(container, now + self.config.executor_registration_ms, Due::Register);
         }
         self.resize(container);
+        self.furnish(container);
         self.deliver(now, container);
     }
 
@@ -355,6 +325,7 @@ impl Node {
         let Some(held) = self.saved.executors().get(container) else { return };
         if held.is_custom() {
             self.resize(container);
+            self.furnish(container);
         } else if let Some(wait_status) = held.ended.filter(|_| idle) {
             self.forget_executor(now, container, wait_status);
         } else if idle {
@@ -482,6 +453,8 @@ impl Node {
                 if let Some(Found::Running { addresses }) = found {
                     self.executor_started(now, container, addresses.clone());
                 }
+                // What an earlier process began may not have been finished.
+                self.furnish(container);
                 if let Some(ending) = &held.ending {
                     let grace_ms = ending.until.since(now);
                     let idle = self.executors.get(container).is_none_or(|live| live.groups.is_empty());

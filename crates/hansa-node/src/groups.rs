@@ -479,13 +479,15 @@ impl Node {
         of.and_then(|of| of.tasks.get(index)).map(|task| task.id.clone()).unwrap_or_default()
     }
 
-    /// What follows once every task of a group has ended.
+    /// What follows once a task of a group, or every one, has ended.
     pub(crate) fn settle_group(&mut self, now: Timestamp, instance: &InstanceId) {
-        let Some(group) = self.saved.groups().get(instance).filter(|group| group.is_terminal()) else {
-            return;
-        };
-        if let Some(container) = group.executor().map(|run| run.container.clone()) {
-            self.executor_freed(now, &container, instance);
+        let Some(group) = self.saved.groups().get(instance) else { return };
+        let terminal = group.is_terminal();
+        match group.executor().map(|run| run.container.clone()) {
+            Some(container) if terminal => self.executor_freed(now, &container, instance),
+            // What only one of its tasks had goes with that.
+            Some(container) => self.furnish(&container),
+            None => {}
         }
     }
 

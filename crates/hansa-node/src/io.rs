@@ -10,6 +10,9 @@ use hansa_model::spec::{Command, Limits};
 use hansa_model::task::{CheckResponse, CheckResult, Exit, Limitation};
 use hansa_model::{InstanceId, RoleName, TaskId, Timestamp};
 
+use crate::furnishing::{Furnishings, Refusal, Thing};
+use serde::{Deserialize, Serialize};
+
 pub use crate::executor_io::{ExecutorEvent, ExecutorUpdate};
 
 /// Something happened.
@@ -74,6 +77,15 @@ pub enum Input {
         instance: InstanceId,
         /// In words; may be empty.
         message: String,
+    },
+    /// A running container was changed, as far as it could be; answers [`Output::FurnishGroup`].
+    Furnished {
+        /// Which.
+        instance: InstanceId,
+        /// What it was to have and could not be given.
+        refused: Vec<Refusal>,
+        /// What it was to lose and could not be taken from it.
+        kept: Vec<Thing>,
     },
     /// A probe's result.
     Probed {
@@ -181,6 +193,17 @@ pub enum Output {
         instance: InstanceId,
         /// How much.
         limits: Allocation,
+    },
+    /// From now on a running container is to see this, and not that. What is as it is to be stays untouched, so that this may
+    /// be said again. Answered by [`Input::Furnished`], before it is said again. Whoever is given a volume or a GPU by a later
+    /// output, or removes one, waits until it is taken away here.
+    FurnishGroup {
+        /// Which; a custom executor's.
+        instance: InstanceId,
+        /// All of the machine's things that it is to have.
+        has: Furnishings,
+        /// What it had, or may have, and is to lose.
+        loses: Furnishings,
     },
     /// Tell an executor this, on the stream that it has opened last. If it is gone, it is dropped.
     ToExecutor {
@@ -291,16 +314,41 @@ pub struct Surroundings {
 }
 
 /// A directory that outlives the tasks which see it; made when it is first used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Noted")]
 pub struct KeptVolume {
     /// The role that it is kept for.
     pub role: RoleName,
     /// Its id; unique for the role.
     pub id: String,
     /// The disk that it is on; None: the agent's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<DiskSource>,
     /// Where it is seen; relative: below the sandbox.
     pub container_path: String,
+}
+
+/// A volume as it is stored, now and once: then by its name alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Noted {
+    Whole {
+        role: RoleName,
+        id: String,
+        #[serde(default)]
+        source: Option<DiskSource>,
+        container_path: String,
+    },
+    Name(RoleName, String),
+}
+
+impl From<Noted> for KeptVolume {
+    fn from(noted: Noted) -> Self {
+        match noted {
+            Noted::Whole { role, id, source, container_path } => Self { role, id, source, container_path },
+            Noted::Name(role, id) => Self { role, id, source: None, container_path: String::new() },
+        }
+    }
 }
 
 /// One probe.

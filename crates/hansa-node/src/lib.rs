@@ -25,6 +25,7 @@ pub mod env;
 mod executor_io;
 mod executor_tasks;
 mod executors;
+mod furnishing;
 mod general;
 mod groups;
 mod health;
@@ -40,6 +41,7 @@ mod timers;
 mod volumes;
 
 pub use config::Config;
+pub use furnishing::{Furnishings, Refusal, Thing};
 pub use io::{
     ExecutorEvent, ExecutorUpdate, Found, Input, KeptVolume, Output, ProbeOrder, ProbeOutcome, ProbeTarget,
     ShimPlan, Surroundings,

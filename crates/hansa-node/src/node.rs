@@ -98,6 +98,7 @@ impl Node {
                 self.ended(now, &instance, exit, limitation, message);
             }
             Input::ShimGone { instance, message } => self.shim_gone(now, &instance, message),
+            Input::Furnished { instance, refused, kept } => self.furnished(now, &instance, &refused, &kept),
             Input::Probed { instance, check, number, outcome } => {
                 self.probed(now, &instance, check, number, outcome);
             }

@@ -10,7 +10,7 @@ use hansa_model::{BootId, ClusterId, InstanceId, RoleName, TaskId, Term, Timesta
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use crate::saved_executor::{Ending, MadeWith, SavedExecutor};
+pub use crate::saved_executor::{Ending, SavedExecutor};
 
 /// One change of the durable state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! What is stored of a framework's executor.
 
+use crate::furnishing::Furnishings;
 use hansa_model::framework::launch::ExecutorRun;
 use hansa_model::framework::{ExecutorKind, FrameworkInfo};
 use hansa_model::task::Reason;
@@ -29,25 +30,15 @@ pub struct SavedExecutor {
     /// Whether it has ever said that it is there. (One for groups of tasks is there when its surroundings are.)
     #[serde(default)]
     pub registered: bool,
-    /// What its container was made with, which it cannot be given later; None: nobody noted it.
+    /// What of the machine its container may see by now; None: nobody noted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made_with: Option<MadeWith>,
+    pub made_with: Option<Furnishings>,
     /// How it is to end, if somebody wants that.
     #[serde(default)]
     pub ending: Option<Ending>,
     /// The wait status of its process, if that has ended while tasks in its surroundings have not.
     #[serde(default)]
     pub ended: Option<i32>,
-}
-
-/// What a custom executor's container sees of its machine, for itself and the tasks that it was started for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct MadeWith {
-    /// Persistent volumes, by role and id.
-    pub volumes: Vec<(RoleName, String)>,
-    /// GPUs.
-    pub gpus: Vec<u16>,
 }
 
 /// How an executor is to end.

@@ -44,10 +44,7 @@ impl Node {
         let has = |parts: &mut dyn Iterator<Item = &Part>, owner: &RoleName| {
             seen(parts, owner).iter().any(|volume| volume.role == *role && volume.id == id)
         };
-        let groups = self.saved.groups().values().filter(|group| !group.is_terminal());
-        let mut launches =
-            groups.filter_map(|group| Some((group.launch.framework.as_ref()?, &group.launch.role)));
-        launches.any(|(of, owner)| has(&mut all_parts(of), owner))
+        self.saved.groups().values().any(|group| has(&mut group.parts(), &group.launch.role))
             || self.saved.executors().values().any(|held| has(&mut held.run.parts.iter(), &held.role))
     }
 

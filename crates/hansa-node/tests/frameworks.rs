@@ -12,7 +12,7 @@ use hansa_model::resources::{Allocation, MIB};
 use hansa_model::spec::{Command, GroupSpec, Launch, TaskSpec};
 use hansa_model::task::{Exit, TaskState};
 use hansa_model::{InstanceId, TaskId};
-use hansa_node::{ExecutorUpdate, Found, Input};
+use hansa_node::{ExecutorUpdate, Found, Input, KeptVolume, Output, Record, Refusal, Thing};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -504,37 +504,168 @@ fn volumes_are_known_until_they_are_removed() {
     check(&stage.hear(remove()), "");
 }
 
-#[test]
-fn a_running_executor_is_not_given_tasks_whose_volumes_or_gpus_it_cannot_see() {
-    let with = |name: &str, id: &str, volume: &str, gpus: &[u16]| {
-        let reservation = Reservation { role: "db".into(), principal: None, labels: vec![], fixed: false };
-        let volume = PersistentVolume { id: volume.into(), principal: None, container_path: "data".into() };
+/// A task with these volumes and GPUs for the custom executor.
+fn furnished(name: &str, id: &str, volumes: &[&str], gpus: &[u16]) -> Launch {
+    let reservation = Reservation { role: "db".into(), principal: None, labels: vec![], fixed: false };
+    let part = |id: &&str| {
+        let volume = PersistentVolume { id: (*id).into(), principal: None, container_path: (*id).into() };
         let amount = Amount { disk: MIB, ..Amount::default() };
-        let part = Part { reservations: vec![reservation], source: None, volume: Some(volume), amount };
-        let mut launch = custom(name, id);
-        let mut of = (**launch.framework.as_ref().unwrap()).clone();
-        of.tasks[0].parts = vec![part];
-        launch.framework = Some(of.into());
-        launch.allocation.gpus = gpus.iter().map(|device| (*device, 1_000)).collect();
-        launch
+        Part { reservations: vec![reservation.clone()], source: None, volume: Some(volume), amount }
     };
+    let mut launch = custom(name, id);
+    let mut of = (**launch.framework.as_ref().unwrap()).clone();
+    of.tasks[0].parts = volumes.iter().map(part).collect();
+    launch.framework = Some(of.into());
+    launch.allocation.gpus = gpus.iter().map(|device| (*device, 1_000)).collect();
+    launch
+}
+
+fn changed(refused: &[(Thing, &str)], kept: &[Thing]) -> Input {
+    let refused = refused.iter().map(|(thing, why)| Refusal { thing: thing.clone(), why: (*why).into() });
+    Input::Furnished { instance: InstanceId::from("run"), refused: refused.collect(), kept: kept.to_vec() }
+}
+
+fn kept_volume(id: &str) -> Thing {
+    Thing::Volume("db".into(), id.into())
+}
+
+/// A custom executor that runs, and has a task with one volume and one GPU.
+fn with_one_task() -> Stage {
     let mut stage = connected();
-    stage.hear(launch_message(with("x", "one", "v1", &[0])));
+    stage.hear(launch_message(furnished("x", "one", &["v1"], &[0])));
     stage.input(started("run"));
-    stage.input(subscribed(1, &[], vec![]));
-    let fails = |shown: String, what: &str| {
-        let words = format!(
-            "TASK_FAILED REASON_CONTAINER_LAUNCH_FAILED 'executor default runs already, and its container was made without {what}: \
-             give the task another executor_id'"
-        );
-        assert!(shown.contains(&words) && !shown.contains("launch"), "{shown}");
-    };
-    fails(stage.hear(launch_message(with("y", "two", "v2", &[]))), "the volume v2 of db");
-    // After a restart that is still known.
-    let (mut stage, _) = stage.restart("b1", &[("run", Found::Running { addresses: vec![] })]);
+    let shown = stage.input(subscribed(1, &[], vec![]));
+    assert!(shown.contains("tell run@1 launch info-one") && !shown.contains("furnish"), "{shown}");
+    stage
+}
+
+#[test]
+fn a_running_executor_is_given_what_its_tasks_take_and_parted_from_it() {
+    let mut stage = with_one_task();
+    let shown = stage.hear(launch_message(furnished("y", "two", &["v2", "v1"], &[1])));
+    let furnish = "furnish run with the volume v1 of db, the volume v2 of db, the GPU 0, the GPU 1\n";
+    assert!(shown.ends_with(furnish) && !shown.contains("launch"), "not before it is there: {shown}");
+    // A third that takes nothing more does not wait for that; one that does, waits for its turn.
+    let shown = stage.hear(launch_message(furnished("z", "three", &["v1"], &[])));
+    assert!(shown.contains("launch info-three") && !shown.contains("furnish"), "{shown}");
+    let shown = stage.hear(launch_message(furnished("w", "four", &["v4"], &[])));
+    assert!(!shown.contains("launch") && !shown.contains("furnish"), "{shown}");
+    check(
+        &stage.input(changed(&[], &[])),
+        "store executor run running registered
+         furnish run with the volume v1 of db, the volume v2 of db, the volume v4 of db, the GPU 0, the GPU 1
+         store delivered y
+         tell run@1 launch info-two",
+    );
+    check(&stage.input(changed(&[], &[])), "store delivered w\ntell run@1 launch info-four");
+    // What somebody else still takes stays.
+    let shown = stage.input(said("one", 1, TaskState::Finished));
+    assert!(
+        shown.contains(
+            "furnish run with the volume v1 of db, the volume v2 of db, the volume v4 of db, the GPU 1, without the GPU 0\n"
+        ),
+        "{shown}"
+    );
+    stage.input(changed(&[], &[]));
+    let shown = stage.input(said("two", 2, TaskState::Failed));
+    let furnish =
+        "furnish run with the volume v1 of db, the volume v4 of db, without the volume v2 of db, the GPU 1\n";
+    assert!(shown.contains(furnish), "{shown}");
+    // The other two end before that is done: then both go at once.
+    assert!(!stage.input(said("three", 3, TaskState::Finished)).contains("furnish"));
+    assert!(!stage.input(said("four", 4, TaskState::Finished)).contains("furnish"));
+    check(
+        &stage.input(changed(&[], &[])),
+        "store executor run running registered
+         furnish run with nothing, without the volume v1 of db, the volume v4 of db",
+    );
+    check(&stage.input(changed(&[], &[])), "store executor run running registered");
+    check(&stage.input(changed(&[], &[])), "");
+}
+
+#[test]
+fn what_an_executor_cannot_be_given_fails_those_who_need_it() {
+    let mut stage = with_one_task();
+    stage.hear(launch_message(furnished("y", "two", &["v2"], &[])));
+    stage.hear(launch_message(furnished("z", "three", &["v3"], &[1])));
+    stage.input(changed(&[], &[]));
+    let shown = stage.input(changed(&[(Thing::Gpu(1), "no such device")], &[]));
+    let words = "TASK_FAILED REASON_CONTAINER_LAUNCH_FAILED 'executor default runs already and cannot be given the GPU 1: no such device'";
+    assert!(shown.contains(words) && shown.matches("TASK_FAILED").count() == 2, "stored and sent: {shown}");
+    let furnish =
+        "furnish run with the volume v1 of db, the volume v2 of db, the GPU 0, without the volume v3 of db\n";
+    assert!(shown.contains(furnish), "what it had been given is taken from it: {shown}");
+    // What stays is asked to go with the next change.
+    let shown = stage.input(changed(&[], &[kept_volume("v3")]));
+    check(&shown, "warn: executor default could not be parted from the volume v3 of db");
+    let shown = stage.input(said("two", 2, TaskState::Finished));
+    let furnish =
+        "furnish run with the volume v1 of db, the GPU 0, without the volume v2 of db, the volume v3 of db\n";
+    assert!(shown.contains(furnish), "{shown}");
+}
+
+#[test]
+fn a_group_that_is_killed_before_its_executor_is_furnished_is_not_given_to_it() {
+    let mut stage = with_one_task();
+    stage.hear(launch_message(furnished("y", "two", &["v2"], &[])));
+    assert!(stage.hear(kill("y", Some(0))).contains("TASK_KILLED"));
+    check(
+        &stage.input(changed(&[], &[])),
+        "furnish run with the volume v1 of db, the GPU 0, without the volume v2 of db",
+    );
+}
+
+#[test]
+fn after_a_restart_an_executor_is_furnished_once_more() {
+    let running = || [("run", Found::Running { addresses: vec![] })];
+    let mut stage = with_one_task();
+    stage.hear(launch_message(furnished("y", "two", &["v2"], &[])));
+    let shown = stage.input(said("one", 1, TaskState::Finished));
+    assert!(!shown.contains("furnish"), "the first is under way: {shown}");
+    // Nobody knows how far it came.
+    let (mut stage, shown) = stage.restart("b1", &running());
+    let furnish = "furnish run with the volume v2 of db, without the volume v1 of db, the GPU 0\n";
+    assert!(shown.contains(furnish), "{shown}");
     stage.connect();
-    stage.input(subscribed(1, &["one"], vec![]));
-    fails(stage.hear(launch_message(with("z", "three", "v1", &[1]))), "the GPU 1");
-    let shown = stage.hear(launch_message(with("w", "four", "v1", &[0])));
-    assert!(!shown.contains("TASK_FAILED"), "it sees all of that: {shown}");
+    let shown = stage.input(subscribed(1, &[], vec![]));
+    assert!(!shown.contains("launch"), "{shown}");
+    assert!(stage.input(changed(&[], &[])).contains("launch info-two"));
+    // The next process knows what is there, and says it once more all the same.
+    let (mut stage, shown) = stage.restart("b1", &running());
+    assert!(shown.contains("furnish run with the volume v2 of db\n"), "{shown}");
+    stage.connect();
+    check(&stage.input(changed(&[], &[])), "");
+    // An executor of which an older agent noted names only.
+    let older = |record: &mut Record| {
+        if let Record::Executor(held) = record {
+            let mut text = serde_json::to_value(&*held).unwrap();
+            text["made_with"] = serde_json::json!({"volumes": [["db", "v0"]], "gpus": []});
+            *held = serde_json::from_value(text).unwrap();
+        }
+    };
+    stage.stored.iter_mut().for_each(older);
+    let (_, shown) = stage.restart("b1", &running());
+    assert!(shown.contains("furnish run with the volume v2 of db, without the volume v0 of db\n"), "{shown}");
+}
+
+#[test]
+fn a_volume_of_a_pods_task_is_where_others_look_for_it() {
+    let mut stage = connected();
+    let mut launch = pod("x", &["one", "two"]);
+    let with = furnished("x", "one", &["v1"], &[]);
+    let mut of = (**launch.framework.as_ref().unwrap()).clone();
+    of.tasks[0].parts.clone_from(&with.framework.unwrap().tasks[0].parts);
+    launch.framework = Some(of.into());
+    stage.hear(launch_message(launch));
+    let outputs = stage.node.apply(stage.now, started("run"));
+    let plans: Vec<_> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::StartGroup(plan) => Some(plan),
+            _ => None,
+        })
+        .collect();
+    let ids = |volumes: &[KeptVolume]| volumes.iter().map(|volume| volume.id.clone()).collect::<Vec<_>>();
+    assert_eq!((ids(&plans[0].volumes), ids(&plans[1].volumes)), (vec!["v1".to_owned()], vec![]));
+    assert_eq!(ids(&plans[1].inside.as_ref().unwrap().volumes), ["v1"]);
 }

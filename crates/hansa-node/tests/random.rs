@@ -282,6 +282,7 @@ impl World {
             Output::RemoveSandbox { .. }
             | Output::RemoveVolume { .. }
             | Output::ResizeGroup { .. }
+            | Output::FurnishGroup { .. }
             | Output::ToExecutor { .. }
             | Output::SampleUsage
             | Output::ExtendDeadline { .. }

@@ -429,11 +429,7 @@ mod tests {
         let cluster = live();
         let mut expected = hansa_model::role::Totals::default();
         for node in cluster.nodes().filter(|node| node.state == AgentState::Active) {
-            let own = hansa_model::role::Totals::of(&node.total);
-            expected.cpus_milli += own.cpus_milli;
-            expected.mem += own.mem;
-            expected.disk += own.disk;
-            expected.gpus_milli += own.gpus_milli;
+            expected = expected.plus(hansa_model::role::Totals::of(&node.total));
         }
         assert_eq!(cluster.engine.borrow().total, expected);
     }

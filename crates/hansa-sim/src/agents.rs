@@ -7,7 +7,10 @@ use hansa_model::resources::Allocation;
 use hansa_model::spec::Command;
 use hansa_model::task::{CheckResult, Exit};
 use hansa_model::{InstanceId, Timestamp};
-use hansa_node::{Input, Node, Output, ProbeOrder, ProbeOutcome, ProbeTarget, Record, ShimPlan};
+use hansa_node::{
+    Furnishings, Input, KeptVolume, Node, Output, ProbeOrder, ProbeOutcome, ProbeTarget, Record, Refusal,
+    ShimPlan,
+};
 
 const SIGKILL: Exit = Exit::Signal(9);
 
@@ -100,6 +103,7 @@ impl World {
                 Output::CleanUp { instance } => self.clean_up(number, &instance),
                 Output::RemoveSandbox { .. } | Output::SampleUsage | Output::Warn(_) => {}
                 Output::ResizeGroup { instance, limits } => self.resize_group(number, &instance, limits),
+                Output::FurnishGroup { instance, has, .. } => self.furnish(number, instance, has),
                 Output::ToExecutor { container, stream, event } => {
                     self.executor_hears(number, container, stream, event);
                 }
@@ -168,7 +172,9 @@ impl World {
             .find(|(name, _)| name == "VERSION")
             .map(|(_, value)| value.clone())
             .unwrap_or_default();
-        self.volumes_are_used(number, &plan);
+        let around = plan.inside.iter().flat_map(|inside| &inside.volumes);
+        let volumes = plan.volumes.iter().chain(around).cloned().collect();
+        self.volumes_are_used(number, volumes);
         let failed = self.unlucky(60);
         let process = Process {
             task: plan.task.clone(),
@@ -206,6 +212,20 @@ impl World {
                 self.broke(what);
             }
         }
+    }
+
+    /// A running container is given what it is to have; now and then one thing of it not.
+    fn furnish(&mut self, number: usize, instance: InstanceId, has: Furnishings) {
+        let refused: Vec<Refusal> = match has.things().next().filter(|_| self.unlucky(20)) {
+            Some(thing) => vec![Refusal { thing, why: "no such device".into() }],
+            None => Vec::new(),
+        };
+        let given = |volume: &KeptVolume| refused.iter().all(|refusal| refusal.thing != volume.thing());
+        let volumes = has.volumes.into_iter().filter(given).collect();
+        self.volumes_are_used(number, volumes);
+        let epoch = self.machines[number].epoch;
+        let ms = self.random.u64(1..15);
+        self.after(ms, Event::Furnished { machine: number, epoch, instance, refused });
     }
 
     /// What a group left goes. Nothing may live of it: whoever ends a task says so, and waits.

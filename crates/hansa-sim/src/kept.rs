@@ -4,7 +4,7 @@
 use crate::world::World;
 use hansa_model::framework::{Amount, DiskSource, Offer, Part};
 use hansa_model::{AgentId, RoleName};
-use hansa_node::{KeptVolume, ShimPlan};
+use hansa_node::KeptVolume;
 use std::collections::BTreeMap;
 
 /// One reservation (by its label) or volume (by its id).
@@ -58,7 +58,9 @@ impl World {
     }
 
     fn thing_seen(&mut self, name: &str, agent: &AgentId, role: &RoleName, used: bool) {
-        let new = Thing { agent: agent.clone(), role: role.clone(), let_go: false, used };
+        // What only a container shows may be of a launch whose volume was lost with the newer store: nobody promised that.
+        let let_go = used && self.kept.restored;
+        let new = Thing { agent: agent.clone(), role: role.clone(), let_go, used };
         let thing = self.kept.things.entry(name.to_owned()).or_insert(new);
         thing.used |= used;
         // If it was let go of, that did not arrive.
@@ -72,10 +74,8 @@ impl World {
         }
     }
 
-    /// A container starts: volumes that it sees are made on the machine if they are not there.
-    pub fn volumes_are_used(&mut self, number: usize, plan: &ShimPlan) {
-        let around = plan.inside.iter().flat_map(|inside| &inside.volumes);
-        let volumes: Vec<_> = plan.volumes.iter().chain(around).cloned().collect();
+    /// Volumes that a container sees from now on are made on the machine if they are not there.
+    pub fn volumes_are_used(&mut self, number: usize, volumes: Vec<KeptVolume>) {
         for volume in volumes {
             let agent = self.machines[number].id.clone();
             self.thing_seen(&volume.id, &agent, &volume.role, true);

@@ -6,9 +6,10 @@ use hansa_cell::ToStream;
 use hansa_cell::{Cell, Input, Output, RequestId, SessionId, Settings};
 use hansa_link::ToAgent;
 use hansa_model::app::AppVersion;
-use hansa_model::event::{AgentState, Event, ExecutorView, Published, TaskView};
+use hansa_model::event::{AgentState, Event, ExecutorView, OfFramework, Published, TaskView};
 use hansa_model::framework::{ExecutorKind, Offer, Part, StreamId};
 use hansa_model::record::{Mutation, Table};
+use hansa_model::role::Totals;
 use hansa_model::task::TaskState;
 use hansa_model::{
     AgentId, Allocation, AppId, ClusterId, DeploymentId, FrameworkId, InstanceId, OfferId, Resources, TaskId,
@@ -49,7 +50,7 @@ pub struct Over {
     pub why: String,
 }
 
-/// What a group has on a machine, and its tasks that have not ended.
+/// What a group of the services has on a machine, and its tasks that have not ended.
 type Given = (Arc<Allocation>, BTreeSet<TaskId>);
 
 /// What the published events add up to, as far as the checks need it.
@@ -75,8 +76,12 @@ pub struct Picture {
     pub offers: BTreeMap<OfferId, Arc<Offer>>,
     /// What machines have.
     pub totals: BTreeMap<AgentId, Resources>,
-    /// What groups have, by machine.
+    /// What of machines is shown as in use.
+    pub allocated: BTreeMap<AgentId, Totals>,
+    /// What groups of the services have, by machine.
     given: BTreeMap<AgentId, BTreeMap<InstanceId, Given>>,
+    /// Tasks of frameworks, ended ones too, by machine and group.
+    given_to_tasks: BTreeMap<AgentId, BTreeMap<InstanceId, BTreeMap<TaskId, Arc<TaskView>>>>,
     /// Frameworks' executors.
     pub executors: BTreeMap<InstanceId, Arc<ExecutorView>>,
     /// What is reserved, by machine.
@@ -122,6 +127,7 @@ impl Picture {
                     }
                     self.reserved.insert(view.id.clone(), view.reserved.clone());
                     self.totals.insert(view.id.clone(), view.total.clone());
+                    self.allocated.insert(view.id.clone(), view.allocated);
                 }
                 Event::Task { view, .. } => {
                     let (task, state) = (&view.status.task, view.status.state);
@@ -173,8 +179,10 @@ impl Picture {
                 Event::AgentRemoved(agent) => {
                     self.agents.remove(agent);
                     self.totals.remove(agent);
+                    self.allocated.remove(agent);
                     self.reserved.remove(agent);
                     self.given.remove(agent);
+                    self.given_to_tasks.remove(agent);
                 }
                 _ => {}
             }
@@ -183,21 +191,37 @@ impl Picture {
 }
 
 impl Picture {
-    /// What groups have on a machine.
-    pub fn groups_on(&self, agent: &AgentId) -> impl Iterator<Item = (&InstanceId, &Allocation)> {
-        let groups = self.given.get(agent).into_iter().flatten();
-        groups.map(|(instance, (allocation, _))| (instance, &**allocation))
+    /// What is in use on a machine, and by whom: groups of the services, tasks of frameworks, and executors besides these.
+    pub fn in_use_on(&self, agent: &AgentId) -> Vec<(&str, Allocation)> {
+        let mut all: Vec<(&str, Allocation)> = Vec::new();
+        for (instance, (allocation, _)) in self.given.get(agent).into_iter().flatten() {
+            all.push((instance.as_str(), Allocation::clone(allocation)));
+        }
+        for tasks in self.given_to_tasks.get(agent).into_iter().flat_map(BTreeMap::values) {
+            if tasks.values().all(|view| view.status.state.is_terminal()) {
+                continue;
+            }
+            for (task, view) in tasks {
+                let ended = view.status.state.is_terminal();
+                let share = view.framework.as_ref().map(|of| share(of, &view.allocation, ended));
+                all.extend(share.map(|share| (task.as_str(), share)));
+            }
+        }
+        for (container, view) in self.executors.iter().filter(|(_, view)| view.agent == *agent) {
+            all.push((container.as_str(), view.run.allocation.clone()));
+        }
+        all
     }
 
-    /// What executors have on a machine, besides their tasks.
-    pub fn executors_on(&self, agent: &AgentId) -> impl Iterator<Item = (&InstanceId, &Allocation)> {
-        let own = self.executors.iter().filter(move |(_, view)| view.agent == *agent);
-        own.map(|(container, view)| (container, &view.run.allocation))
-    }
-
-    /// A group has what it has until the last of its tasks has ended.
-    fn is_given(&mut self, view: &TaskView) {
+    /// A group of the services has what it has until the last of its tasks has ended. Of a framework's group each task has
+    /// its own until it has ended itself; but volumes are the group's.
+    fn is_given(&mut self, view: &Arc<TaskView>) {
         let task = &view.status.task;
+        if view.framework.is_some() {
+            let groups = self.given_to_tasks.entry(view.agent.clone()).or_default();
+            groups.entry(view.instance.clone()).or_default().insert(task.clone(), view.clone());
+            return;
+        }
         if view.status.state.is_terminal() {
             return self.is_given_back(task);
         }
@@ -214,7 +238,31 @@ impl Picture {
                 !tasks.is_empty()
             });
         }
+        for groups in self.given_to_tasks.values_mut() {
+            groups.retain(|_, tasks| {
+                tasks.remove(task);
+                !tasks.is_empty()
+            });
+        }
     }
+}
+
+/// A task's share of what its group was given: its parts, and of the devices those that the tasks before it leave to it. If
+/// it has `ended`, its volumes.
+fn share(of: &OfFramework, all: &Allocation, ended: bool) -> Allocation {
+    let gpus = |parts: &[Part]| parts.iter().map(|part| usize::from(part.amount.gpus)).sum::<usize>();
+    let earlier: usize = of.launch.tasks[..of.index].iter().map(|task| gpus(&task.parts)).sum();
+    let mut own = Allocation::default();
+    for part in of.task().parts.iter().filter(|part| !ended || part.volume.is_some()) {
+        own.cpus_milli += part.amount.cpus_milli;
+        own.mem += part.amount.mem;
+        own.disk += part.amount.disk;
+        own.ports.extend(part.amount.ports.iter());
+    }
+    if !ended {
+        own.gpus = all.gpus.iter().skip(earlier).take(gpus(&of.task().parts)).copied().collect();
+    }
+    own
 }
 
 /// A master process.

@@ -185,6 +185,10 @@ impl World {
             Event::Probed { machine, order, .. } => {
                 self.probed(machine, *order);
             }
+            Event::Furnished { machine, instance, refused, .. } => {
+                let kept = Vec::new();
+                self.agent_input(machine, hansa_node::Input::Furnished { instance, refused, kept });
+            }
             Event::AgentStart { machine } => self.start_agent(machine),
             Event::PowerOn { machine } => self.power_on(machine),
             Event::Client if self.faults => {

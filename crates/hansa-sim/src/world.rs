@@ -60,6 +60,8 @@ pub enum Event {
     Executor { machine: usize, boot: u64, container: InstanceId, deed: Deed },
     /// A probe's result.
     Probed { machine: usize, epoch: u64, order: Box<hansa_node::ProbeOrder> },
+    /// A running container was changed.
+    Furnished { machine: usize, epoch: u64, instance: InstanceId, refused: Vec<hansa_node::Refusal> },
     /// An agent process starts.
     AgentStart { machine: usize },
     /// A machine gets power.
@@ -255,6 +257,7 @@ impl World {
             Event::Written { life } => *life != self.life,
             Event::Connect { machine, epoch, .. }
             | Event::AgentHearsEnd { machine, epoch, .. }
+            | Event::Furnished { machine, epoch, .. }
             | Event::Probed { machine, epoch, .. } => self.machines[*machine].epoch != *epoch,
             Event::ProcessStarted { machine, boot, .. }
             | Event::ProcessEnds { machine, boot, .. }

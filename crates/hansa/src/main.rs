@@ -23,7 +23,6 @@ mod follow;
 mod known;
 mod logging;
 mod mesos;
-mod ordered;
 mod output;
 mod paint;
 mod plan;

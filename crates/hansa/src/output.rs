@@ -1,10 +1,10 @@
 //! Where commands put what they found: data on stdout, for people or for programs; everything else goes to stderr.
 
 use crate::failure::{Exit, Failure};
-use crate::ordered::Ordered;
 use crate::table::{Table, terminal_width};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use serde_transcode::Transcoder;
 use std::cell::RefCell;
 use std::io::{self, Write};
 
@@ -35,10 +35,8 @@ impl Format {
                 write_stdout(&format!("{json}\n"))
             }
             Format::Yaml => {
-                // By way of JSON, so that both say the same.
                 let json = serde_json::to_string(data).map_err(|error| broken(&error))?;
-                let value: Ordered = serde_json::from_str(&json).map_err(|error| broken(&error))?;
-                let yaml = serde_saphyr::to_string(&value).map_err(|error| broken(&error))?;
+                let yaml = yaml(&json).map_err(|error| broken(&error))?;
                 write_stdout(&format!("{}\n", yaml.trim_end()))
             }
             Format::Table | Format::Wide => write_stdout(&text(data)),
@@ -49,6 +47,12 @@ impl Format {
     pub fn is_for_people(self) -> bool {
         matches!(self, Format::Table | Format::Wide)
     }
+}
+
+/// JSON as YAML, so that both say the same, in the same order: what an answer is about stands first, and what is said of it
+/// (`next`) behind it.
+fn yaml(json: &str) -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string(&Transcoder::new(&mut serde_json::Deserializer::from_str(json)))
 }
 
 /// Renders a table as wide as the terminal; `nothing` is said instead of a table without rows.
@@ -88,4 +92,19 @@ pub fn write_stdout(text: &str) -> Result<(), Failure> {
 pub fn note(text: &str) {
     // Nobody is left to hear that stderr is closed.
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yaml_keeps_fields_where_they_are() {
+        let json = r#"{"tasks":[{"b":1,"a":-2.5},null],"next":null,"empty":[],"none":{},"all":{"z":true,"y":"x: 1"}}"#;
+        let text = yaml(json).unwrap();
+        let places = ["tasks:", "next:", "all:"].map(|name| text.find(name).unwrap());
+        assert!(places.is_sorted(), "{text}");
+        let back: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(back, serde_json::from_str::<serde_json::Value>(json).unwrap(), "{text}");
+    }
 }

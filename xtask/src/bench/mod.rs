@@ -4,7 +4,7 @@
 //! - `link`: the same with 1,000 simulated agents in another process, each with its own gRPC stream.
 //! - `offers`: a framework over HTTP that fills every offer, with 1,000 simulated agents.
 //! - `state`: `/state` of 10,000 simulated agents and 100,000 tasks, and launches beside its readers.
-//! - `allocation`: who is offered what, a whole cycle and one freed machine.
+//! - `allocation`: who is offered what: a whole cycle, one freed machine, and a role at its limit among many idle machines.
 //! - `placement`: decisions a second, and packing on the openb traces beside first fit.
 //! - `store`: what a durable put costs.
 //! - `machine`: from a POST to a running process on a real agent, beside starting the same command bare; memory; and how

@@ -1,6 +1,7 @@
 //! What cgroups the machine has, from `/proc/self/mountinfo`, and what is missing, in words with a remedy.
 
 use super::{CONTROLLERS, Driver};
+use crate::mountinfo;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,8 @@ fn parse(mountinfo: &str, root: &Path) -> Vec<Mounted> {
             "cgroup2" => Version::V2,
             _ => continue,
         };
-        let mount = root.join(unescape(mount_point).trim_start_matches('/'));
+        let point = PathBuf::from(mountinfo::unescaped(mount_point.as_bytes()));
+        let mount = root.join(point.strip_prefix("/").unwrap_or(&point));
         let controllers = match version {
             Version::V1 => v1_controllers(super_options),
             Version::V2 => std::fs::read_to_string(mount.join("cgroup.controllers"))
@@ -104,11 +106,6 @@ fn v1_controllers(super_options: &str) -> Vec<String> {
         ["rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "none", "seclabel", "all"];
     let is_controller = |word: &&str| !OPTIONS.contains(word) && !word.starts_with("release_agent=");
     super_options.split(',').filter(is_controller).map(str::to_owned).collect()
-}
-
-/// Mountinfo writes space, tab, newline and backslash as octal.
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
 fn judge(mounted: Vec<Mounted>) -> Detected {

@@ -26,7 +26,7 @@ pub(super) async fn prune(State(context): State<Context>) -> Response {
         Err(response) => return response,
     };
     let images = context.images.images().clone();
-    match tokio::task::spawn_blocking(move || images.prune()).await {
+    match tokio::task::spawn_blocking(move || images.prune(&[])).await {
         Ok(removed) => {
             Json(PrunedNode { node, images: removed.images, bytes: removed.bytes }).into_response()
         }

@@ -4,6 +4,7 @@
 //! hands its status back through a pipe. Helper and command die with the shim.
 
 use super::command::{Streams, become_program};
+use super::init::{descendants, parent};
 use super::pipe::{Failures, pipe, set_nonblocking};
 use super::plan::{Fence, Plan, Program};
 use crate::cgroup::Container;
@@ -52,6 +53,12 @@ pub(crate) fn execute(
 ) -> Result<Execution, LaunchError> {
     let mut program = Program::new(wanted.argv, wanted.env)?;
     program.inherit(&plan.program);
+    in_helper(|output| run(plan, &program, init, cgroup, output, wanted))
+}
+
+/// Starts a process that does this and says how it went. It is given the end to which output goes. Call it only from a
+/// process with one thread.
+pub(super) fn in_helper(act: impl FnOnce(OwnedFd) -> Outcome) -> Result<Execution, LaunchError> {
     let broken = |error: io::Error| LaunchError::machine(format!("cannot start a process: {error}"));
     let (output, output_write) = pipe().map_err(broken)?;
     let (outcome, outcome_write) = pipe().map_err(broken)?;
@@ -62,7 +69,7 @@ pub(crate) fn execute(
             // SAFETY: no memory is passed.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
             drop((output, outcome));
-            let result: Outcome = run(plan, &program, init, cgroup, output_write, wanted);
+            let result = act(output_write);
             let text = serde_json::to_vec(&result).unwrap_or_default();
             let _ = File::from(outcome_write).write_all(&text);
             // SAFETY: ends the process without running anything of its parent's.
@@ -162,9 +169,8 @@ fn join(plan: &Plan, init: i32) -> io::Result<()> {
         Fence::Full => &["ipc", "uts", "cgroup", "pid", "mnt"],
         Fence::User => &["user", "ipc", "uts", "pid", "mnt"],
     };
-    let open = |name: &&str| File::open(format!("/proc/{init}/ns/{name}"));
     // All are opened before the first is joined: after `mnt`, /proc is another.
-    let namespaces: Vec<io::Result<File>> = names.iter().map(open).collect();
+    let namespaces = namespaces(plan, init, names)?;
     for (namespace, name) in namespaces.into_iter().zip(names) {
         let namespace = match namespace {
             // Kernels before 4.6.
@@ -177,6 +183,21 @@ fn join(plan: &Plan, init: i32) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Opens namespaces of the container whose first process is `init`. Of that, only root may look at them; an ordinary user
+/// may look at those of what it started.
+pub(super) fn namespaces(plan: &Plan, init: i32, names: &[&str]) -> io::Result<Vec<io::Result<File>>> {
+    let gone = || io::Error::other("nothing runs in the container any more");
+    let is_child = |pid: &i32| parent(*pid) == Some(init);
+    let process = match plan.fence {
+        Fence::User => descendants(init).into_iter().find(is_child).ok_or_else(gone)?,
+        Fence::Full | Fence::None => init,
+    };
+    let open = |name: &&str| File::open(format!("/proc/{process}/ns/{name}"));
+    let opened = names.iter().map(open).collect();
+    // Still the same one, not another that got its number meanwhile.
+    if process == init || is_child(&process) { Ok(opened) } else { Err(gone()) }
 }
 
 fn pidfd(pid: i32) -> io::Result<OwnedFd> {

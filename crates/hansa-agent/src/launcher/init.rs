@@ -478,18 +478,14 @@ pub(crate) fn kill_descendants() {
     }
 }
 
-/// Every process below this one.
-fn descendants(root: i32) -> Vec<i32> {
+/// Every process below this one, its children first.
+pub(super) fn descendants(root: i32) -> Vec<i32> {
     let mut children: std::collections::BTreeMap<i32, Vec<i32>> = std::collections::BTreeMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        // The name in parentheses may hold anything; the parent is the second word behind it.
-        let parent =
-            stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(1)?.parse().ok());
-        children.entry(parent.unwrap_or(0)).or_default().push(pid);
+        children.entry(parent(pid).unwrap_or(0)).or_default().push(pid);
     }
     let mut found = Vec::new();
     let mut next = vec![root];
@@ -500,6 +496,13 @@ fn descendants(root: i32) -> Vec<i32> {
         }
     }
     found
+}
+
+/// The process that a process is the child of.
+pub(super) fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; the parent is the second word behind it.
+    stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(1)?.parse().ok())
 }
 
 /// A descriptor that is readable when a child ends; the signal itself is blocked.

@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 const NO_MAGIC_LINKS: u64 = 0x02;
@@ -40,6 +41,38 @@ impl Inside {
     /// What is there, as a descriptor that stands for the place alone.
     pub(super) fn find(&self, path: &Path) -> io::Result<OwnedFd> {
         self.open_inside(path, libc::O_PATH, IN_ROOT | NO_MAGIC_LINKS)
+    }
+
+    /// What is there, reached by no link and itself none.
+    pub(super) fn find_plain(&self, path: &Path) -> io::Result<OwnedFd> {
+        self.open_inside(path, libc::O_PATH, IN_ROOT | NO_LINKS)
+    }
+
+    /// The same, or, after everything on the way to it, made now. A link on the way is an error, whoever puts it there
+    /// meanwhile.
+    pub(super) fn make_plain(&self, path: &Path, what: Make) -> io::Result<OwnedFd> {
+        let mut at = self.find_plain(Path::new(""))?;
+        let mut walked = PathBuf::new();
+        let mut rest = path.components().filter(|part| !matches!(part, Component::RootDir)).peekable();
+        while let Some(part) = rest.next() {
+            walked.push(part);
+            let mut found = self.find_plain(&walked);
+            if found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+                let what = if rest.peek().is_some() { Make::Directory } else { what };
+                match make(at.as_raw_fd(), &c_string(part.as_os_str())?, what) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    _ => found = self.find_plain(&walked),
+                }
+            }
+            at = found?;
+        }
+        Ok(at)
+    }
+
+    /// Its device and its number there: no other directory has both.
+    pub(super) fn number(&self) -> io::Result<(u64, u64)> {
+        let data = std::fs::File::from(self.0.try_clone()?).metadata()?;
+        Ok((data.dev(), data.ino()))
     }
 
     /// A directory that is no link and is reached by none; made if nothing is there.
@@ -269,6 +302,25 @@ mod tests {
         let names: Vec<_> =
             std::fs::read_dir(temp.path()).unwrap().flatten().map(|e| e.file_name()).collect();
         assert_eq!(names, ["root"]);
+    }
+
+    #[test]
+    fn where_links_are_not_followed_none_leads_anywhere() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("real/below")).unwrap();
+        symlink("real", root.join("link")).unwrap();
+        symlink("/nowhere", root.join("real/dangling")).unwrap();
+        let inside = Inside::open(&root).unwrap();
+        let made = |path: &str, what| inside.make_plain(Path::new(path), what).map(|fd| canonical(&fd));
+        assert_eq!(made("real/below", Make::Directory).unwrap(), root.join("real/below"));
+        assert_eq!(made("/real/new/er", Make::Directory).unwrap(), root.join("real/new/er"));
+        assert_eq!(made("real/new/file", Make::File).unwrap(), root.join("real/new/file"));
+        for path in ["link", "link/x", "real/dangling", "real/dangling/x"] {
+            let error = made(path, Make::Directory).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ELOOP), "{path}: {error}");
+        }
+        assert!(!Path::new("/nowhere").exists() && !root.join("real/x").exists());
     }
 
     #[test]

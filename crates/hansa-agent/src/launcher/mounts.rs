@@ -209,6 +209,11 @@ impl Device {
         device.then(|| Self { path: path.to_owned(), mode: data.mode(), number: data.rdev(), owner })
     }
 
+    /// Whether that is a node of the same device.
+    pub(super) fn is(&self, data: &std::fs::Metadata) -> bool {
+        data.mode() & libc::S_IFMT == self.mode & libc::S_IFMT && data.rdev() == self.number
+    }
+
     /// One of the harmless ones.
     pub(super) fn usual((name, major, minor): &(&str, u32, u32)) -> Self {
         let (mode, number) = (libc::S_IFCHR | 0o666, libc::makedev(*major, *minor));

@@ -6,19 +6,20 @@
 //! and the directory becomes a mount and the root for good.
 
 use super::mounts::{bind, failed, mount};
+use crate::mountinfo;
 use crate::shim::LaunchError;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Makes the root directory a mount from which nothing spreads. The caller has a mount namespace of its own. The working
 /// directory is the root afterwards.
 pub(super) fn detach() -> Result<(), LaunchError> {
     match keep_to_ourselves() {
         Ok(()) => Ok(()),
-        Err(_) if !is_mount() => from_chroot(),
+        Err(_) if !root_is_a_mount() => from_chroot(),
         Err(error) => Err(error),
     }
 }
@@ -28,10 +29,9 @@ fn keep_to_ourselves() -> Result<(), LaunchError> {
     mount("none", "/", "", libc::MS_REC | libc::MS_SLAVE, "")
 }
 
-/// Whether `/` is what some file system was mounted on, as the kernel lists it.
-fn is_mount() -> bool {
-    let list = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    list.lines().any(|line| line.split(' ').nth(4) == Some("/"))
+/// Whether `/` is what some file system was mounted on, as the kernel lists it; false in a chroot.
+pub fn root_is_a_mount() -> bool {
+    mountinfo::is_mount(Path::new("/")).unwrap_or(false)
 }
 
 fn from_chroot() -> Result<(), LaunchError> {

@@ -27,34 +27,47 @@ const PLACE: &str = "/dev";
 
 /// Makes the usual devices and those of `further` (unless everything is allowed anyway), and the plan's secrets.
 pub(super) fn stage(plan: &Plan, identity: &Identity, further: &[Device]) -> Result<Shelf, LaunchError> {
+    with_memory(|inside| fill(inside, plan, identity, further))
+}
+
+/// One device, ready to be shown.
+pub(super) fn device(device: &Device) -> Result<Tree, LaunchError> {
+    with_memory(|inside| make_device(inside, device, "device"))
+}
+
+/// Does something while there is memory at [`PLACE`].
+fn with_memory<T>(act: impl FnOnce(&Inside) -> Result<T, LaunchError>) -> Result<T, LaunchError> {
     let on = |what: &'static str| move |error: io::Error| failed(what, PLACE, &error);
     let memory = Tree::in_memory(&[("mode", "700"), ("size", "16m"), ("noswap", "")])
         .map_err(on("make memory for"))?;
     memory.attach(&hold(Path::new(PLACE))?).map_err(on("mount"))?;
-    let shelf = fill(plan, identity, further);
+    let inside = Inside::open(Path::new(PLACE)).map_err(|error| failed("open", PLACE, &error));
+    let done = inside.and_then(|inside| act(&inside));
     let place = c_string(PLACE.as_ref()).map_err(on("unmount"))?;
     // SAFETY: the path is a C string.
     if unsafe { libc::umount2(place.as_ptr(), libc::MNT_DETACH) } != 0 {
         return Err(on("unmount")(io::Error::last_os_error()));
     }
-    shelf
+    done
 }
 
-fn fill(plan: &Plan, identity: &Identity, further: &[Device]) -> Result<Shelf, LaunchError> {
+fn take(inside: &Inside, name: &str, attributes: u64) -> io::Result<Tree> {
+    let tree = Tree::copy(&inside.find(Path::new(name))?, false)?;
+    tree.set(attributes, false)?;
+    Ok(tree)
+}
+
+fn make_device(inside: &Inside, device: &Device, name: &str) -> Result<Tree, LaunchError> {
+    device.make(&Path::new(PLACE).join(name))?;
+    take(inside, name, 0).map_err(|error| failed("take", &device.path.to_string_lossy(), &error))
+}
+
+fn fill(inside: &Inside, plan: &Plan, identity: &Identity, further: &[Device]) -> Result<Shelf, LaunchError> {
     let mut shelf = Shelf::default();
-    let inside = Inside::open(Path::new(PLACE)).map_err(|error| failed("open", PLACE, &error))?;
-    let take = |name: &str, attributes: u64| {
-        let tree = Tree::copy(&inside.find(Path::new(name))?, false)?;
-        tree.set(attributes, false)?;
-        Ok::<_, io::Error>(tree)
-    };
     if plan.own_devices() {
         let usual = DEVICES.iter().map(Device::usual);
         for (number, device) in usual.chain(further.iter().cloned()).enumerate() {
-            let name = format!("device-{number}");
-            device.make(&Path::new(PLACE).join(&name))?;
-            let tree =
-                take(&name, 0).map_err(|error| failed("take", &device.path.to_string_lossy(), &error))?;
+            let tree = make_device(inside, &device, &format!("device-{number}"))?;
             shelf.devices.push((device.path.clone(), tree));
         }
     }
@@ -69,7 +82,7 @@ fn fill(plan: &Plan, identity: &Identity, further: &[Device]) -> Result<Shelf, L
                 .open(&path)?
                 .write_all(&secret.value)?;
             std::os::unix::fs::chown(&path, Some(identity.uid), Some(identity.gid))?;
-            take(&name, tree::READ_ONLY | tree::NO_DEVICES | tree::NO_SETUID | tree::NO_PROGRAMS)
+            take(inside, &name, tree::READ_ONLY | tree::NO_DEVICES | tree::NO_SETUID | tree::NO_PROGRAMS)
         };
         let tree = write()
             .map_err(|error| failed("make the secret at", &secret.target.to_string_lossy(), &error))?;

@@ -24,6 +24,16 @@ pub(super) struct Volume {
 }
 
 impl Volume {
+    /// Its root directory or file.
+    pub(super) fn place(&self) -> &OwnedFd {
+        self.tree.place()
+    }
+
+    /// Puts it over what a descriptor stands for, as it is.
+    pub(super) fn attach(self, over: &OwnedFd) -> io::Result<()> {
+        self.tree.attach(over)
+    }
+
     /// Where it goes.
     pub(super) fn target(&self) -> &Path {
         &self.target
@@ -44,7 +54,12 @@ pub(super) fn take(plan: &Plan, identity: &Identity) -> Result<Vec<Volume>, Laun
     plan.mounts.iter().filter_map(|mount| take_one(plan, identity, mount).transpose()).collect()
 }
 
-fn take_one(plan: &Plan, owner: &Identity, mount: &MountSpec) -> Result<Option<Volume>, LaunchError> {
+/// Takes the source of one; None: that is done elsewhere.
+pub(super) fn take_one(
+    plan: &Plan,
+    owner: &Identity,
+    mount: &MountSpec,
+) -> Result<Option<Volume>, LaunchError> {
     let failed = |error: io::Error| {
         let name = mount.source.display();
         let why = format!("cannot mount {name} at {}: {error}", mount.target.display());

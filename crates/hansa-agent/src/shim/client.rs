@@ -4,6 +4,7 @@ use super::files;
 use super::protocol::{Event, ExecResult, MAX_LINE, Reply, Request, RequestBody};
 use super::record::{ExitRecord, LaunchError, Started};
 use super::spec::ShimSpec;
+use super::world::Change;
 use crate::cgroup::{Driver, Sampler, Stats};
 use crate::launcher::inside::Inside;
 use crate::launcher::{open_terminal, send_with};
@@ -296,6 +297,14 @@ impl Client {
     /// The container has ended or its shim is gone.
     pub async fn extend(&self, deadline_boottime_ms: u64) -> Result<(), ClientError> {
         self.ask(RequestBody::Extend { deadline_boottime_ms }).await.map(drop)
+    }
+
+    /// Changes what the container sees; returns when it is done.
+    ///
+    /// # Errors
+    /// The shim says why it cannot be; or the container has ended or its shim is gone.
+    pub async fn change(&self, change: Change) -> Result<(), ClientError> {
+        self.ask(RequestBody::Change { change }).await.map(drop)
     }
 
     /// Runs a command inside the container, as its user, with stdin empty. A command that cannot be executed ends with

@@ -34,7 +34,7 @@ pub use pool::Pool;
 pub use protocol::{EXEC_OUTPUT_BYTES, ExecResult};
 pub use record::{Cause, ExitRecord, LaunchError, LaunchErrorKind, ProcessId, Started};
 pub use spec::{Isolation, Limits, Output, Rlimit, ShimSpec, VERSION};
-pub use world::{EtcFiles, MountKind, MountSpec, RootSpec, SANDBOX_IN_IMAGE};
+pub use world::{Change, EtcFiles, MountKind, MountSpec, RootSpec, SANDBOX_IN_IMAGE};
 
 use std::ffi::OsString;
 use std::io;

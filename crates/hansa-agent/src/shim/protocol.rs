@@ -4,6 +4,7 @@
 //! newest, so that nothing is missed. Unknown requests are answered with an error, unknown fields ignored.
 
 use super::record::{ExitRecord, LaunchError, Started};
+use super::world::Change;
 use hansa_model::framework::Raw;
 use hansa_model::task::Exit;
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,11 @@ pub(crate) enum RequestBody {
         rows: u16,
         /// Characters in a line.
         columns: u16,
+    },
+    /// Change what the container sees. Answered when that is done.
+    Change {
+        /// What.
+        change: Change,
     },
     /// Run a command beside the container's own, in its namespaces, cgroups and fences.
     Exec {

@@ -359,6 +359,15 @@ impl Shim {
             RequestBody::Resize { rows, columns } => self.terminal(inside).and_then(|terminal| {
                 launcher::resize(terminal.as_raw_fd(), rows, columns).map_err(|error| error.to_string())
             }),
+            RequestBody::Change { change } => {
+                match launcher::change(&inside.plan, inside.init.pid, &change) {
+                    Ok(changing) => {
+                        inside.executions.push(Running::new(connection.token(), request.id, changing));
+                        return;
+                    }
+                    Err(error) => Err(error.message),
+                }
+            }
             RequestBody::Exec { argv, env, timeout_ms } => {
                 let timeout = Some(Duration::from_millis(timeout_ms.min(24 * 3600 * 1000)));
                 let wanted = Wanted { argv: &argv, env: &env, timeout, streams: None };

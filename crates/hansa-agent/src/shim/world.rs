@@ -69,6 +69,20 @@ pub enum MountKind {
     Secret,
 }
 
+/// Something that a container sees from now on, or does not see any more. What is so already stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// A volume comes: a directory, and where it is seen.
+    Mount(MountSpec),
+    /// A volume goes, from wherever the container has it by now. Of the kind [`MountKind::Within`].
+    Unmount(MountSpec),
+    /// A device of the machine comes, by its path below `/dev`.
+    AddDevice(PathBuf),
+    /// A device of the machine goes.
+    RemoveDevice(PathBuf),
+}
+
 /// The three files that a container with its own root finds in `/etc`, as text. None: as the machine has them (of
 /// `hostname`: the container's).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

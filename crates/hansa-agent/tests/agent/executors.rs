@@ -23,13 +23,13 @@ pub(crate) fn tests() -> Vec<Test> {
 const SCRIPT: &str = "env; exec sleep 1000";
 
 /// The stream that an executor listens on.
-struct Stream {
+pub(crate) struct Stream {
     response: reqwest::Response,
     decoder: Decoder,
 }
 
 impl Stream {
-    fn open(fixture: &Fixture, address: &str, subscribe: Value) -> Self {
+    pub(crate) fn open(fixture: &Fixture, address: &str, subscribe: Value) -> Self {
         let call = json!({"type": "SUBSCRIBE", "executor_id": {"value": "e1"}, "framework_id": {"value": "f-0000"}, "subscribe": subscribe});
         let request = reqwest::Client::new()
             .post(format!("http://{address}/slave(1)/api/v1/executor"))
@@ -44,7 +44,7 @@ impl Stream {
         Self { response, decoder: Decoder::default() }
     }
 
-    fn next(&mut self, fixture: &Fixture) -> Value {
+    pub(crate) fn next(&mut self, fixture: &Fixture) -> Value {
         fixture.runtime.block_on(limited(async {
             loop {
                 if let Some(record) = self.decoder.next().unwrap() {
@@ -57,7 +57,7 @@ impl Stream {
     }
 }
 
-fn call(fixture: &Fixture, address: &str, body: Value) -> (u16, String) {
+pub(crate) fn call(fixture: &Fixture, address: &str, body: Value) -> (u16, String) {
     let mut call = json!({"executor_id": {"value": "e1"}, "framework_id": {"value": "f-0000"}});
     call.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
     Http::new(fixture, address).post("/api/v1/executor", &call.to_string())

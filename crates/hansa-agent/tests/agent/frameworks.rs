@@ -168,7 +168,7 @@ fn too_long() {
     assert_eq!(last.reason.unwrap().name(), "REASON_MAX_COMPLETION_TIME_REACHED");
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let root =
         std::fs::metadata("/proc/self").is_ok_and(|data| std::os::unix::fs::MetadataExt::uid(&data) == 0);
     if !root {

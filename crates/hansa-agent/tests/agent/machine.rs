@@ -45,8 +45,7 @@ pub fn main(args: &[OsString], tests: &[Test]) -> ExitCode {
 
 /// Whether `ip` can work in other network namespaces than its own: to that end it says something about the root's mounts.
 pub fn has_elsewhere() -> bool {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    mounts.lines().any(|line| line.split(' ').nth(4) == Some("/"))
+    hansa_agent::launcher::root_is_a_mount()
 }
 
 /// This program's path, as whoever started it said it. Not what the kernel says: in a chroot, once the mounts are our own, that

@@ -10,6 +10,7 @@ mod fixture;
 mod frameworks;
 mod http;
 mod images;
+mod later;
 mod lives;
 mod machine;
 mod master;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         .chain(http::tests())
         .chain(frameworks::tests())
         .chain(executors::tests())
+        .chain(later::tests())
         .chain(nested::tests())
         .chain(images::tests())
         .collect();

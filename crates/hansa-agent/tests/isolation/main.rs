@@ -9,6 +9,7 @@ mod fences;
 mod fixture;
 mod guest;
 mod image;
+mod later;
 mod limits;
 mod ordinary;
 mod prepared;
@@ -57,12 +58,18 @@ fn main() -> ExitCode {
     let filters: Vec<&str> =
         rest.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();
     let plain = ends::tests().into_iter().map(Test::plain).collect();
-    let mut tests = vec![ends::tests(), limits::tests(), fences::tests()];
+    let mut tests = vec![ends::tests(), limits::tests(), fences::tests(), later::ordinary()];
     match std::env::var_os(guest::INSIDE) {
         // Spare shims are for version 1.
-        None => tests.extend([prepared::tests(), roots::tests(), volumes::tests(), sessions::tests()]),
+        None => tests.extend([
+            prepared::tests(),
+            roots::tests(),
+            volumes::tests(),
+            sessions::tests(),
+            later::tests(),
+        ]),
         Some(_) if guest::has_overlays() => {
-            tests.extend([roots::tests(), volumes::tests(), sessions::tests()])
+            tests.extend([roots::tests(), volumes::tests(), sessions::tests(), later::tests()])
         }
         Some(_) => println!("test roots of images ... SKIPPED: the guest's kernel has no overlays"),
     }

@@ -18,9 +18,9 @@ pub struct Removed {
 }
 
 impl Store {
-    /// Removes every image that nobody holds, and layers that belong to none. Blocks.
-    pub(crate) fn prune(&self) -> Removed {
-        self.collect(|_| true)
+    /// Removes every image that nobody holds but those of these names, and layers that belong to none. Blocks.
+    pub(crate) fn prune(&self, but: &BTreeSet<String>) -> Removed {
+        self.collect(but, |_| true)
     }
 
     /// If the disk is fuller than `high` (in percent), removes images until it is not fuller than `low`, or none is left
@@ -28,7 +28,7 @@ impl Store {
     pub(crate) fn relieve(&self, high: u64, low: u64) -> Removed {
         match self.used_percent() {
             Ok(used) if used > high => {
-                self.collect(|store| store.used_percent().is_ok_and(|used| used > low))
+                self.collect(&BTreeSet::new(), |store| store.used_percent().is_ok_and(|used| used > low))
             }
             _ => Removed::default(),
         }
@@ -36,16 +36,18 @@ impl Store {
 
     /// Removes images until so many bytes are free or none is left that nobody holds. Blocks.
     pub(crate) fn make_room(&self, bytes: u64, inodes: u64) -> Removed {
-        self.collect(|store| store.free().is_ok_and(|(free, nodes)| free < bytes || nodes < inodes))
+        self.collect(&BTreeSet::new(), |store| {
+            store.free().is_ok_and(|(free, nodes)| free < bytes || nodes < inodes)
+        })
     }
 
-    fn collect(&self, wanted: impl Fn(&Self) -> bool) -> Removed {
+    fn collect(&self, but: &BTreeSet<String>, wanted: impl Fn(&Self) -> bool) -> Removed {
         let mut removed = Removed::default();
         // Layers of nothing first, as nobody misses them.
         if wanted(self) {
             self.drop_layers(|_| None, &mut removed);
         }
-        while wanted(self) && self.drop_layers(oldest, &mut removed) {}
+        while wanted(self) && self.drop_layers(|index| oldest(index, but), &mut removed) {}
         removed
     }
 
@@ -104,9 +106,12 @@ impl Store {
     }
 }
 
-/// The image that nobody holds and that was used longest ago.
-fn oldest(index: &Index) -> Option<Digest> {
+/// The image that nobody holds, that has none of these names, and that was used longest ago.
+fn oldest(index: &Index, but: &BTreeSet<String>) -> Option<Digest> {
     let held: BTreeSet<&Digest> = index.holds.values().map(|hold| &hold.image).collect();
-    let free = index.images.values().filter(|image| !held.contains(&image.digest));
+    let free = index
+        .images
+        .values()
+        .filter(|image| !held.contains(&image.digest) && image.references.is_disjoint(but));
     free.min_by_key(|image| image.used_at_ms).map(|image| image.digest.clone())
 }

@@ -66,7 +66,7 @@ async fn passwords_and_tokens_open_a_registry() {
         let logins = Logins::parse("app", login.as_bytes()).unwrap();
         let own = Request { logins: Some(logins), ..request(&reference, "x") };
         bare.acquire(&own, |_| {}).await.unwrap();
-        bare.prune();
+        bare.prune(&[]);
 
         // From the agent's file, which is read when it is needed.
         std::fs::write(

@@ -120,7 +120,9 @@ async fn what_is_held_stays_and_what_is_not_goes() {
     drop(acquire(&images, &registry.reference("b:1")).await.unwrap());
     let used: Vec<Vec<String>> = images.list().into_iter().map(|image| image.used_by).collect();
     assert!(used.contains(&vec!["task-a".to_owned()]) && used.contains(&vec![]), "{used:?}");
-    let removed = images.prune();
+    let but = [registry.reference("b:1").parse().unwrap()];
+    assert_eq!(images.prune(&but), Default::default(), "one is held, the other named");
+    let removed = images.prune(&[]);
     assert_eq!((removed.images.len(), removed.bytes), (1, 2), "only what b alone had: {removed:?}");
     assert!(held.layers.iter().all(|layer| layer.is_dir()));
 
@@ -133,10 +135,10 @@ async fn what_is_held_stays_and_what_is_not_goes() {
     assert_eq!(half_made(temp.path()), 0);
     assert!(!temp.path().join("layers/unknown").exists());
     let lease = images.hold("task-a", &digest, &chains);
-    assert_eq!(images.prune().images.len(), 0);
+    assert_eq!(images.prune(&[]).images.len(), 0);
     assert_eq!(images.list()[0].used_by, ["task-a"]);
     drop(lease);
-    assert_eq!(images.prune().images.len(), 1);
+    assert_eq!(images.prune(&[]).images.len(), 1);
     assert_eq!(std::fs::read_dir(temp.path().join("layers")).unwrap().count(), 0);
     acquire(&images, &registry.reference("a:1")).await.unwrap();
 }

@@ -24,14 +24,12 @@ struct Question<'a, 'm> {
 }
 
 impl Allocator {
-    /// How many refusals hold now in each role in which there is a framework. Looks at every machine.
-    pub fn filters_in_force(&self, now: Timestamp) -> BTreeMap<RoleName, u64> {
-        let counts = self.filters.counts(now);
+    /// How many refusals hold now in each role in which there is a framework. Looks at no machine.
+    pub fn filters_in_force(&self) -> BTreeMap<RoleName, u64> {
         let mut by_role = BTreeMap::new();
         for (at, seat) in (0..).zip(&self.seats) {
             let Some(seat) = seat else { continue };
-            let count = counts.get(&(at, seat.epoch)).copied().unwrap_or_default();
-            *by_role.entry(seat.role.clone()).or_default() += count;
+            *by_role.entry(seat.role.clone()).or_default() += self.filters.held_by(at, seat.epoch);
         }
         by_role
     }

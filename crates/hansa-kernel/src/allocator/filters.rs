@@ -27,6 +27,8 @@ pub(super) struct Refusal {
     pub until: Timestamp,
     /// Whether nothing of it was wanted.
     pub whole: bool,
+    /// Whether it was not found to have ended.
+    pub open: bool,
 }
 
 /// All that a seat refused on one machine.
@@ -41,6 +43,8 @@ pub(super) struct Refusals {
 #[derive(Debug, Default)]
 pub(super) struct Filters {
     machines: FxHashMap<AgentId, FxHashMap<SeatAt, Refusals>>,
+    /// How many refusals each seat has, in its epoch, that were not found to have ended.
+    counts: FxHashMap<(SeatAt, u64), u64>,
     ends: BTreeSet<(Timestamp, AgentId, SeatAt)>,
 }
 
@@ -61,6 +65,7 @@ impl Filters {
         }
         let Some(machine) = self.machines.get_mut(agent) else { return };
         let refusals = machine.entry(seat).or_insert_with(|| Refusals { epoch, list: Vec::new() });
+        uncount(&mut self.counts, seat, refusals);
         if refusals.epoch != epoch {
             *refusals = Refusals { epoch, list: Vec::new() };
         }
@@ -73,7 +78,8 @@ impl Filters {
         if refusals.list.len() >= MOST_KEPT {
             refusals.list.remove(0);
         }
-        refusals.list.push(Refusal { parts, until, whole });
+        refusals.list.push(Refusal { parts, until, whole, open: true });
+        count(&mut self.counts, seat, refusals);
         self.ends.insert((until, agent.clone(), seat));
     }
 
@@ -85,8 +91,11 @@ impl Filters {
     /// A new round begins on the machine: of those that had their turn only those count that still refuse something.
     pub fn new_round(&mut self, now: Timestamp, agent: &AgentId) {
         if let Some(machine) = self.machines.get_mut(agent) {
-            machine.retain(|_, refusals| {
+            let counts = &mut self.counts;
+            machine.retain(|&seat, refusals| {
+                uncount(counts, seat, refusals);
                 refusals.list.retain(|refusal| refusal.until > now);
+                count(counts, seat, refusals);
                 !refusals.list.is_empty()
             });
         }
@@ -98,7 +107,10 @@ impl Filters {
             let (_, agent, seat) = self.ends.pop_first()?;
             let refusals = self.machines.get_mut(&agent).and_then(|machine| machine.get_mut(&seat));
             if let Some(refusals) = refusals {
+                uncount(&mut self.counts, seat, refusals);
                 refusals.list.retain(|refusal| refusal.until > now || refusal.whole);
+                refusals.list.iter_mut().for_each(|refusal| refusal.open = refusal.until > now);
+                count(&mut self.counts, seat, refusals);
                 let epoch = refusals.epoch;
                 return Some((agent, seat, epoch));
             }
@@ -108,8 +120,8 @@ impl Filters {
 
     /// What a seat refused on a machine counts no longer.
     pub fn forget(&mut self, agent: &AgentId, seat: SeatAt) {
-        if let Some(machine) = self.machines.get_mut(agent) {
-            machine.remove(&seat);
+        if let Some(refusals) = self.machines.get_mut(agent).and_then(|machine| machine.remove(&seat)) {
+            uncount(&mut self.counts, seat, &refusals);
         }
     }
 
@@ -120,10 +132,24 @@ impl Filters {
 
     /// A machine is gone, and whatever was refused there.
     pub fn remove(&mut self, agent: &AgentId) {
-        self.machines.remove(agent);
+        for (seat, refusals) in self.machines.remove(agent).into_iter().flatten() {
+            uncount(&mut self.counts, seat, &refusals);
+        }
     }
 
-    /// How many refusals hold now, of each seat in its epoch. Looks at every machine.
+    /// How many refusals of a seat hold, as of when it was last asked which have ended.
+    pub fn held_by(&self, at: SeatAt, epoch: u64) -> u64 {
+        self.counts.get(&(at, epoch)).copied().unwrap_or_default()
+    }
+
+    /// The same for all of them.
+    #[cfg(test)]
+    pub fn held(&self) -> &FxHashMap<(SeatAt, u64), u64> {
+        &self.counts
+    }
+
+    /// And counted anew: to compare with.
+    #[cfg(test)]
     pub fn counts(&self, now: Timestamp) -> FxHashMap<(SeatAt, u64), u64> {
         let mut counts = FxHashMap::default();
         for (seat, refusals) in self.machines.values().flatten() {
@@ -159,7 +185,30 @@ impl<'a> OnMachine<'a> {
     }
 }
 
+/// A seat has these on a machine.
+fn count(counts: &mut FxHashMap<(SeatAt, u64), u64>, seat: SeatAt, refusals: &Refusals) {
+    let open = refusals.open();
+    if open > 0 {
+        *counts.entry((seat, refusals.epoch)).or_default() += open;
+    }
+}
+
+/// And no longer.
+fn uncount(counts: &mut FxHashMap<(SeatAt, u64), u64>, seat: SeatAt, refusals: &Refusals) {
+    let key = (seat, refusals.epoch);
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= refusals.open();
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
 impl Refusals {
+    fn open(&self) -> u64 {
+        self.list.iter().filter(|refusal| refusal.open).count() as u64
+    }
+
     /// Until when these parts are not wanted, if all of them were refused.
     pub fn refused(&self, now: Timestamp, parts: &[Part]) -> Option<Timestamp> {
         let holds = |refusal: &&Refusal| refusal.until > now && within(parts, &refusal.parts);

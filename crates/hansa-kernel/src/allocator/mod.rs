@@ -13,7 +13,8 @@
 //! else who wants it had it, so nobody can be starved by others that look at offers and decline.
 //!
 //! **Cost.** Nothing is looked at without cause: a machine because something became idle there; a framework because it
-//! came, was revived or changed; a pair of both because a refusal ended; quota, when some of it became free.
+//! came, was revived or changed; a pair of both because a refusal ended; quota, when some of it became free (then only
+//! where quota was what stood in the way, see `stopped`).
 //! [`Allocator::propose`] goes through what has a cause, and only that.
 //!
 //! Whoever uses it: tell it of frameworks ([`Allocator::put`], [`Allocator::remove`], ...), of what each has
@@ -33,11 +34,11 @@ mod order;
 mod propose;
 mod quota;
 mod rescind;
+mod stopped;
 
 pub(crate) use propose::Proposal;
 pub(crate) use rescind::Outstanding;
 
-use crate::book::{minus, plus};
 use crate::roles::{RoleAt, Roles};
 use constraints::Rules;
 use filters::Filters;
@@ -190,7 +191,7 @@ pub(crate) struct Allocator {
     causes: Causes,
     /// Machines that had something idle when they were looked at last, which nobody wanted.
     resting: BTreeMap<AgentId, Rested>,
-    stopped: quota::Stopped,
+    stopped: stopped::Stopped,
     look_for_hoards_at: Option<Timestamp>,
 }
 
@@ -265,7 +266,7 @@ impl Allocator {
     /// A framework has this much more in a role: offered, or in tasks and executors.
     pub fn book(&mut self, id: &FrameworkId, role: &RoleName, totals: Totals) {
         if let Some(seat) = self.seat(id, role).and_then(|at| self.seats[at as usize].as_mut()) {
-            seat.booked = plus(seat.booked, totals);
+            seat.booked = seat.booked.plus(totals);
         }
         self.is_new(id, role);
     }
@@ -273,7 +274,7 @@ impl Allocator {
     /// And no longer.
     pub fn unbook(&mut self, id: &FrameworkId, role: &RoleName, totals: Totals) {
         if let Some(seat) = self.seat(id, role).and_then(|at| self.seats[at as usize].as_mut()) {
-            seat.booked = minus(seat.booked, totals);
+            seat.booked = seat.booked.minus(totals);
         }
         self.is_new(id, role);
     }
@@ -356,13 +357,19 @@ impl Allocator {
         self.holds.remove(agent);
         self.causes.machines.remove(agent);
         self.causes.pairs.remove(agent);
-        self.resting.remove(agent);
+        self.rests_no_more(agent);
     }
 
     /// Weights, guarantees or limits are new: everything is looked at again.
     pub fn roles_changed(&mut self) {
         let resting = std::mem::take(&mut self.resting);
+        self.stopped.forget_all();
         self.causes.machines.extend(resting.into_keys());
+    }
+
+    fn rests_no_more(&mut self, agent: &AgentId) {
+        self.resting.remove(agent);
+        self.stopped.forget(agent);
     }
 
     /// When to propose next even if nothing happens.

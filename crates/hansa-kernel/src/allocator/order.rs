@@ -5,7 +5,6 @@
 //! comes first, however many there are.
 
 use super::{Seat, SeatAt};
-use crate::book::{minus, plus};
 use crate::roles::{DEFAULT_WEIGHT, ROOT, RoleAt, Roles, Share, share};
 use hansa_model::role::Totals;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +74,7 @@ impl Order {
     pub fn set(&mut self, roles: &Roles, at: SeatAt, seat: Option<(RoleAt, &Seat)>) {
         if let Some(old) = self.seats.remove(&at) {
             let node = self.node_mut(roles, old.role_at);
-            node.booked = minus(node.booked, old.booked);
+            node.booked = node.booked.minus(old.booked);
             if let Some(share) = old.share {
                 node.own.remove(&(share, at));
             }
@@ -86,7 +85,7 @@ impl Order {
         let Some((role_at, seat)) = seat else { return };
         let share = seat.wants.then(|| share(seat.booked, self.capacity, DEFAULT_WEIGHT));
         let node = self.node_mut(roles, role_at);
-        node.booked = plus(node.booked, seat.booked);
+        node.booked = node.booked.plus(seat.booked);
         if let Some(share) = share {
             node.own.insert((share, at));
         }
@@ -99,7 +98,7 @@ impl Order {
         let capacity = self.capacity;
         let state = &roles.tree().node(role_at).state;
         let node = self.node_mut(roles, role_at);
-        let claims = || share(minus(state.own.allocated(), node.booked), capacity, DEFAULT_WEIGHT);
+        let claims = || share(state.own.allocated().minus(node.booked), capacity, DEFAULT_WEIGHT);
         let claims = (!state.demand.is_empty()).then(claims);
         move_to(&mut node.own, &mut node.claims_share, claims, CLAIMS);
         let own = (!node.own.is_empty()).then(|| share(state.own.allocated(), capacity, DEFAULT_WEIGHT));
@@ -142,7 +141,7 @@ impl Order {
         let own = tree.node(role_at).state.own.allocated();
         let has = match self.seats.get(&who) {
             Some(standing) => standing.booked,
-            None => minus(own, self.nodes.get(role_at as usize).map_or(own, |node| node.booked)),
+            None => own.minus(self.nodes.get(role_at as usize).map_or(own, |node| node.booked)),
         };
         let mut path =
             vec![(share(has, capacity, DEFAULT_WEIGHT), who), (share(own, capacity, DEFAULT_WEIGHT), OWN)];

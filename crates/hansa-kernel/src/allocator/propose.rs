@@ -5,8 +5,8 @@ use super::filters::within;
 use super::holds::{self, Wish};
 use super::order::CLAIMS;
 use super::quota::Room;
+use super::stopped::{Place, Seen};
 use super::{Allocator, Idle, Rested, SeatAt};
-use crate::book::plus;
 use crate::roles::{KINDS, RoleAt, Roles, numbers};
 use hansa_model::framework::{Amount, LastOffer, Part, parts};
 use hansa_model::role::Totals;
@@ -34,6 +34,8 @@ struct Cycle<'a> {
     now: Timestamp,
     roles: &'a mut Roles,
     free: Totals,
+    /// Roles whose lists are gone through, and all their seats.
+    eased: BTreeSet<RoleAt>,
     proposals: Vec<Proposal>,
 }
 
@@ -71,6 +73,8 @@ struct Look<'a> {
     passed_over: bool,
     /// Roles that quota keeps from something here.
     stopped: Vec<(RoleAt, Room)>,
+    /// Roles with lists that were looked at.
+    seen: Vec<Seen>,
 }
 
 /// What comes first.
@@ -100,32 +104,51 @@ impl Allocator {
             return Vec::new();
         }
         self.count(roles, capacity);
-        for role_at in self.stopped.take_eased(roles, free) {
-            self.causes.seats.extend(self.order.own(role_at).filter(|&at| at != CLAIMS));
-        }
-        if self.causes.is_empty() {
+        let eased = self.wake_eased(roles, free);
+        if self.causes.is_empty() && eased.is_empty() {
             return Vec::new();
         }
         self.look_for_hoards(now);
-        let causes = std::mem::take(&mut self.causes);
+        let mut causes = std::mem::take(&mut self.causes);
         let mut agents: BTreeSet<AgentId> = causes.pairs.keys().cloned().collect();
         agents.extend(causes.machines.iter().cloned());
         if !causes.seats.is_empty() {
             agents.extend(self.resting.keys().cloned());
         }
-        let mut looks: Vec<(u32, AgentId, Idle<'m>)> = Vec::with_capacity(agents.len());
+        for &role_at in &eased {
+            causes.seats.extend(self.order.own(role_at).filter(|&at| at != CLAIMS));
+        }
+        let mut looks: Vec<(Place, Idle<'m>)> = Vec::with_capacity(agents.len());
         for agent in agents {
             match machine(&agent).filter(|idle| !idle.parts.is_empty()) {
-                Some(idle) => looks.push((idle.rank, agent, idle)),
-                None => {
-                    self.resting.remove(&agent);
-                }
+                Some(idle) => looks.push(((idle.rank, agent), idle)),
+                None => self.rests_no_more(&agent),
             }
         }
-        looks.sort_by(|(one, first, _), (other, second, _)| (one, first).cmp(&(other, second)));
-        let mut cycle = Cycle { now, roles, free, proposals: Vec::new() };
+        looks.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for ((rank, agent), _) in &looks {
+            self.stopped.rerank(agent, *rank);
+        }
+        let mut cycle = Cycle { now, roles, free, eased, proposals: Vec::new() };
         let nobody = BTreeSet::new();
-        for (_, agent, idle) in looks {
+        let mut looks = looks.into_iter().peekable();
+        let mut last: Option<Place> = None;
+        loop {
+            let (place, idle) = match self.next_listed(&cycle, last.as_ref()) {
+                Some(place) if looks.peek().is_none_or(|(next, _)| place < *next) => {
+                    let Some(idle) = machine(&place.1).filter(|idle| !idle.parts.is_empty()) else {
+                        self.rests_no_more(&place.1);
+                        continue;
+                    };
+                    (place, idle)
+                }
+                _ => match looks.next() {
+                    Some(look) => look,
+                    None => break,
+                },
+            };
+            last = Some(place.clone());
+            let agent = place.1;
             let pairs = causes.pairs.get(&agent).unwrap_or(&nobody);
             let changed = causes.machines.contains(&agent) && !self.rests(&agent, &idle);
             let who = match changed {
@@ -135,7 +158,37 @@ impl Allocator {
             };
             self.look(&mut cycle, agent, &idle, who);
         }
+        for &role_at in &cycle.eased {
+            self.stopped.end(role_at, &Room::of(cycle.roles, role_at, free));
+        }
         cycle.proposals
+    }
+
+    /// Roles that have more room than when they were stopped. Those with lists, if these are all that has to be gone through;
+    /// the seats of others may want any machine.
+    fn wake_eased(&mut self, roles: &Roles, free: Totals) -> BTreeSet<RoleAt> {
+        let mut eased = self.stopped.take_eased(roles, free);
+        // Claims have no lists.
+        let listed = |role_at: &RoleAt| self.claiming.is_empty() && self.stopped.is_listed(*role_at);
+        if self.causes.seats.is_empty() && eased.iter().all(listed) {
+            return eased.into_iter().collect();
+        }
+        for role_at in eased.drain(..) {
+            self.causes.seats.extend(self.order.own(role_at).filter(|&at| at != CLAIMS));
+            if !self.stopped.is_listed(role_at) {
+                self.stopped.list(role_at);
+            }
+        }
+        BTreeSet::new()
+    }
+
+    /// The next machine that is on the list of a role that was eased, and has something for it.
+    fn next_listed(&self, cycle: &Cycle<'_>, after: Option<&Place>) -> Option<Place> {
+        let next = cycle.eased.iter().filter_map(|&role_at| {
+            let room = Room::of(cycle.roles, role_at, cycle.free);
+            self.stopped.next(role_at, &room, after)
+        });
+        next.min().cloned()
     }
 
     /// Refusals that have ended are causes to look.
@@ -198,7 +251,7 @@ impl Allocator {
         if is_held || !left.is_empty() {
             self.resting.insert(agent, Rested { left, facts: idle.facts() });
         } else {
-            self.resting.remove(&agent);
+            self.rests_no_more(&agent);
         }
     }
 
@@ -210,8 +263,8 @@ impl Allocator {
     fn give(&mut self, cycle: &mut Cycle<'_>, agent: &AgentId, at: SeatAt, parts: Vec<Part>) {
         let Some(seat) = self.seats[at as usize].as_mut() else { return };
         let Some(role_at) = seat.role_at else { return };
-        let totals = parts.iter().map(|part| part.amount.totals()).fold(Totals::default(), plus);
-        seat.booked = plus(seat.booked, totals);
+        let totals = parts.iter().map(|part| part.amount.totals()).fold(Totals::default(), Totals::plus);
+        seat.booked = seat.booked.plus(totals);
         seat.last_offer = Some(LastOffer { agent: agent.clone(), at: cycle.now });
         cycle.roles.offer_at(role_at, &parts);
         let (framework, role) = (seat.framework.clone(), seat.role.clone());
@@ -234,14 +287,20 @@ impl Allocator {
         again: bool,
     ) -> (Option<First>, bool) {
         let (now, roles, free) = (cycle.now, &*cycle.roles, cycle.free);
-        let (passed_over, stopped) = (false, Vec::new());
-        let mut look = Look { now, roles, free, agent, idle, left, who, served, again, passed_over, stopped };
+        let (passed_over, stopped, seen) = (false, Vec::new(), Vec::new());
+        let mut look =
+            Look { now, roles, free, agent, idle, left, who, served, again, passed_over, stopped, seen };
         let first = match who {
             Who::These(some, others) if some.len() + others.len() <= FEW => self.first_of_few(&mut look),
             _ => self.first_of_many(&mut look),
         };
-        for (role_at, room) in look.stopped {
-            self.stopped.insert(role_at, room);
+        for (role_at, room) in &look.stopped {
+            self.stopped.insert(*role_at, room);
+        }
+        if first.is_none() && !look.passed_over {
+            let everybody = matches!(who, Who::Everybody);
+            let all = |role_at: RoleAt| everybody || cycle.eased.contains(&role_at);
+            self.stopped.note(agent, idle.rank, &look.seen, all);
         }
         (first, look.passed_over)
     }
@@ -304,6 +363,10 @@ impl Allocator {
         let room = Room::of(look.roles, role_at, look.free);
         let state = &look.roles.tree().node(role_at).state;
         let portion = Portion::new(&state.role.name, &room, look.left);
+        if self.stopped.is_listed(role_at) {
+            let disks = look.left.iter().any(|part| part.role().is_none() && part.source.is_some());
+            look.seen.push((role_at, portion.shrunk.then(|| room.reach(disks))));
+        }
         if portion.shrunk {
             look.stopped.push((role_at, room));
         }

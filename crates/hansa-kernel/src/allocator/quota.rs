@@ -1,10 +1,9 @@
-//! How much a role may be offered of a machine's unreserved resources, and who is stopped by that.
+//! How much a role may be offered of a machine's unreserved resources, and what stops it.
 
 use crate::roles::{Four, KINDS, ROOT, RoleAt, Roles, View, numbers};
 use hansa_model::framework::{Amount, Part};
 use hansa_model::resources::{Kind, MIB, WHOLE_GPU};
 use hansa_model::role::Totals;
-use std::collections::BTreeMap;
 
 /// The place of disk among the four.
 const DISK: usize = 2;
@@ -48,6 +47,24 @@ impl Room {
         Self { most, most_disk: limits[DISK].0, stops }
     }
 
+    /// What the role may have more, of what is on no disk of its own.
+    pub fn most(&self) -> Four {
+        self.most
+    }
+
+    /// How far this room goes on a machine; `disks`: there is something unreserved on disks of their own.
+    pub fn reach(&self, disks: bool) -> Reach {
+        // Without CPUs or memory there is nothing of the rest either.
+        let most = if self.short().is_some() { [0; 4] } else { self.most };
+        Reach { most, most_disk: self.most_disk, disks }
+    }
+
+    /// Which of CPUs and memory there is nothing of.
+    fn short(&self) -> Option<usize> {
+        let [cpus, mem, ..] = self.most;
+        [cpus == 0, mem < MIB].into_iter().position(|none| none)
+    }
+
     /// As much of what is on a disk of its own as there is room for, besides what the role gets of other disk: of a disk that
     /// cannot be divided all or nothing.
     pub fn shrink_disk(&self, part: &Part, besides: u64) -> u64 {
@@ -68,47 +85,38 @@ impl Room {
             gpus: amount.gpus.min(gpus),
             ports: amount.ports.clone(),
         };
-        let none = [cpus == 0, mem < MIB].into_iter().position(|none| none);
-        match none.and_then(|kind| self.stops[kind].clone()) {
+        match self.short().and_then(|kind| self.stops[kind].clone()) {
             Some(stop) => Err(stop),
             None => Ok(less),
         }
     }
 }
 
-/// Roles that quota kept from something, and what room they had then. Once there is more, they have a cause to be looked
-/// at.
-#[derive(Debug, Default)]
-pub(super) struct Stopped {
-    roles: BTreeMap<RoleAt, Four>,
-    /// As of which number of easings, and with how much free, they are known to be stopped.
-    eased: u64,
-    free: Totals,
+/// How far a room goes on a machine: with less room nobody gets more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Reach {
+    most: Four,
+    most_disk: u64,
+    disks: bool,
 }
 
-impl Stopped {
-    /// A role is stopped.
-    pub fn insert(&mut self, role_at: RoleAt, room: Room) {
-        self.roles.insert(role_at, room.most);
+impl Reach {
+    /// Whether nobody who wants nothing with this can want anything with `room`.
+    pub fn covers(&self, room: &Reach) -> bool {
+        let less = room.most.iter().zip(self.most).all(|(room, most)| *room <= most);
+        // What a role gets of disks of their own is what its limit leaves besides what it gets of other disk: more, if that
+        // is less.
+        let same = !self.disks || room.most_disk == u64::MAX || room.most[DISK] == self.most[DISK];
+        less && room.most_disk <= self.most_disk && same
     }
 
-    /// Takes out the roles that have more room than when they were stopped.
-    pub fn take_eased(&mut self, roles: &Roles, free: Totals) -> Vec<RoleAt> {
-        let eased = roles.tree().eased();
-        let more_free = numbers(free).into_iter().zip(numbers(self.free)).any(|(free, before)| free > before);
-        let same = self.eased == eased && !more_free;
-        (self.eased, self.free) = (eased, free);
-        if same || self.roles.is_empty() {
-            return Vec::new();
-        }
-        let has_room = |(&at, then): (&RoleAt, &Four)| {
-            let now = Room::of(roles, at, free).most;
-            now.iter().zip(then).any(|(now, then)| now > then).then_some(at)
-        };
-        let eased: Vec<RoleAt> = self.roles.iter().filter_map(has_room).collect();
-        for at in &eased {
-            self.roles.remove(at);
-        }
-        eased
+    /// What both cover.
+    pub fn and(&self, other: &Reach) -> Reach {
+        let most = std::array::from_fn(|kind| self.most[kind].min(other.most[kind]));
+        let most_disk = self.most_disk.min(other.most_disk);
+        let disks = self.disks || other.disks;
+        let same = !disks || self.most[DISK] == other.most[DISK];
+        // With other amounts of other disk, nothing is known of disks of their own.
+        Reach { most, most_disk: if same { most_disk } else { 0 }, disks }
     }
 }

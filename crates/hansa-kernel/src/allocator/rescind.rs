@@ -4,7 +4,6 @@
 use super::order::{Path, deciding};
 use super::quota::Room;
 use super::{Allocator, Idle, SeatAt};
-use crate::book::plus;
 use crate::roles::{DEFAULT_WEIGHT, KINDS, ROOT, RoleAt, Roles, View, bounds, numbers, share};
 use hansa_model::framework::Part;
 use hansa_model::role::Totals;
@@ -36,18 +35,18 @@ pub(crate) struct Outstanding<'a> {
 
 impl Outstanding<'_> {
     fn totals(&self) -> Totals {
-        self.parts.iter().map(|part| part.amount.totals()).fold(Totals::default(), plus)
+        self.parts.iter().map(|part| part.amount.totals()).fold(Totals::default(), Totals::plus)
     }
 
     /// What others would have of it if it were taken back, for which there is headroom.
     fn open(&self) -> Totals {
         let parts = self.parts.iter().filter(|part| part.is_open());
-        parts.map(|part| part.amount.totals()).fold(Totals::default(), plus)
+        parts.map(|part| part.amount.totals()).fold(Totals::default(), Totals::plus)
     }
 
     fn unreserved(&self) -> Totals {
         let parts = self.parts.iter().filter(|part| part.role().is_none());
-        parts.map(|part| part.amount.totals()).fold(Totals::default(), plus)
+        parts.map(|part| part.amount.totals()).fold(Totals::default(), Totals::plus)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::pots::{Held, Taken};
 use crate::agents::Agent;
-use crate::book::{plus, totals};
+use crate::book::totals;
 use crate::groups::Group;
 use crate::roles::Sums;
 use crate::{Kernel, Timer};
 use hansa_model::event::AgentState;
 use hansa_model::framework::{Amount, Part, parts};
-use hansa_model::{AgentId, RoleName};
+use hansa_model::{AgentId, Allocation, RoleName};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Kernel {
@@ -68,12 +68,14 @@ impl Kernel {
         let framework = self.frameworks.get(&launched.id).expect("a group's framework is known");
         assert!(framework.groups.contains(&number), "{} knows its groups", launched.id);
         assert!(!group.is_over() || launched.waits(), "{} is over and waits for nothing", group.instance());
-        assert_eq!(
-            group.is_over(),
-            launched.held.is_none(),
-            "what ended holds nothing: {}",
-            group.instance()
-        );
+        for (task, held) in group.tasks.iter().zip(&launched.held) {
+            let (ended, name) = (task.view.status.state.is_terminal(), &task.view.status.task);
+            assert!(ended || held.is_some(), "what lives has its own: {name}");
+            let Some(held) = held.as_ref().filter(|_| ended) else { continue };
+            let volumes = held.pots.iter().all(|taken| taken.part.volume.is_some());
+            let left = !group.is_over() && volumes && held.open == Allocation::default();
+            assert!(left, "what ended holds at most volumes, and those with others: {name}");
+        }
         for (task, waiting) in group.tasks.iter().zip(&launched.waiting) {
             let numbers: Vec<u64> = waiting.updates.iter().map(|status| status.sequence).collect();
             assert!(numbers.is_sorted_by(|one, next| one < next), "updates in order: {numbers:?}");
@@ -94,7 +96,7 @@ impl Kernel {
         }
         self.check_configured(id, agent);
         let groups = agent.groups.iter().filter_map(|&number| self.groups.get(number)?.framework.as_ref());
-        let held = groups.filter_map(|launched| launched.held.as_ref());
+        let held = groups.flat_map(|launched| launched.held());
         let executors = agent.executors.iter().map(|run| &self.frameworks.executors[run].held);
         let given_up = agent.given_up.iter().filter_map(|&number| self.given_up.get(number)?.held.as_ref());
         let all: Vec<&Held> = held.chain(executors).chain(given_up).collect();
@@ -144,17 +146,17 @@ impl Kernel {
         let mut sums: BTreeMap<&RoleName, Sums> = BTreeMap::new();
         fn use_parts(sum: &mut Sums, held: &Held) {
             for part in held.parts() {
-                sum.used = plus(sum.used, part.amount.totals());
+                sum.used = sum.used.plus(part.amount.totals());
                 if part.role().is_some() {
-                    sum.used_reserved = plus(sum.used_reserved, part.amount.totals());
+                    sum.used_reserved = sum.used_reserved.plus(part.amount.totals());
                 }
             }
         }
         for (_, group) in self.groups.iter() {
             let sum = sums.entry(group.role()).or_default();
             match &group.framework {
-                None => sum.used = plus(sum.used, totals(group.allocation())),
-                Some(launched) => launched.held.iter().for_each(|held| use_parts(sum, held)),
+                None => sum.used = sum.used.plus(totals(group.allocation())),
+                Some(launched) => launched.held().for_each(|held| use_parts(sum, held)),
             }
         }
         sums.retain(|_, sum| *sum != Sums::default());
@@ -164,18 +166,18 @@ impl Kernel {
         for pot in self.agents.values().flat_map(|agent| agent.pots.iter()) {
             if let Some(role) = pot.role() {
                 let sum = sums.entry(role).or_default();
-                sum.reserved = plus(sum.reserved, pot.part.amount.totals());
+                sum.reserved = sum.reserved.plus(pot.part.amount.totals());
             }
         }
         for (_, offer) in self.frameworks.offers.iter() {
             let sum = sums.entry(&offer.role).or_default();
             for part in &offer.parts {
-                sum.offered = plus(sum.offered, part.amount.totals());
+                sum.offered = sum.offered.plus(part.amount.totals());
                 if part.role().is_none() {
-                    sum.offered_plain = plus(sum.offered_plain, part.amount.totals());
+                    sum.offered_plain = sum.offered_plain.plus(part.amount.totals());
                 }
                 if part.is_open() {
-                    sum.offered_open = plus(sum.offered_open, part.amount.totals());
+                    sum.offered_open = sum.offered_open.plus(part.amount.totals());
                 }
             }
         }

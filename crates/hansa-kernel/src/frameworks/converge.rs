@@ -1,16 +1,16 @@
 //! What agents hold of frameworks, when their streams begin: unknown groups are taken over with their frameworks, unless
 //! these are gone; volumes that nobody knows are removed.
 
-use super::{FrameworkRecord, Launched};
+use super::{FrameworkRecord, Held, Launched};
 use crate::command::Effect;
 use crate::groups::{Group, Task};
 use crate::record::Record;
 use crate::{Kernel, Step};
 use hansa_model::agent::GroupReport;
 use hansa_model::event::{AgentState, Event, TaskChange, TaskView};
-use hansa_model::framework::{FrameworkInfo, FrameworkLaunch, Part};
+use hansa_model::framework::{FrameworkInfo, FrameworkLaunch, parts};
 use hansa_model::task::{TaskState, TaskStatus};
-use hansa_model::{AgentId, Principal, RoleName};
+use hansa_model::{AgentId, Allocation, Principal, RoleName, TaskId};
 use std::sync::Arc;
 
 impl Kernel {
@@ -43,38 +43,47 @@ impl Kernel {
         step: &mut Step,
         id: &AgentId,
         report: GroupReport,
-        over: bool,
     ) -> Option<u64> {
         let launch = report.launch;
         let of_framework = launch.framework?;
         self.know_framework(step, &of_framework.framework);
         let number = self.new_number();
         let spec = self.specs.pass(launch.group.clone());
-        let held = (!over).then(|| {
-            let parts: Vec<Part> =
-                of_framework.tasks.iter().flat_map(|task| task.parts.iter().cloned()).collect();
-            self.take_reported(step, id, &launch.allocation, &parts)
-        });
-        let role = match &held {
-            Some(held) => self.charge(&of_framework.framework.id, &launch.role, held),
-            None => launch.role,
+        let last = |task: &TaskId| {
+            let said = |status: &&TaskStatus| status.task == *task && status.state != TaskState::Unreachable;
+            let all = report.unacknowledged.iter().chain(&report.statuses).filter(said);
+            // An end is the last word, whatever its number is.
+            all.max_by_key(|status| (status.state.is_terminal(), status.sequence)).cloned()
         };
+        let statuses: Vec<Option<TaskStatus>> = launch.tasks.iter().map(last).collect();
+        let mut role = launch.role.clone();
+        let mut each = Vec::new();
+        let ended =
+            |status: &Option<TaskStatus>| status.as_ref().is_some_and(|last| last.state.is_terminal());
+        let over = statuses.iter().all(ended);
+        for (index, status) in statuses.iter().enumerate().take_while(|_| !over) {
+            let held =
+                self.take_reported_task(step, id, &launch.allocation, &of_framework, (index, ended(status)));
+            if let Some(held) = &held {
+                role = self.charge(&of_framework.framework.id, &role, held);
+            }
+            each.push(held);
+        }
+        each.resize(statuses.len(), None);
         let allocation = Arc::new(launch.allocation);
         let owner = self.groups.share_owner(launch.owner);
-        let mut launched = Launched::new(of_framework, held);
+        let mut launched = Launched::new(of_framework, each);
         let agent = self.agents.get_mut(id)?;
         agent.groups.insert(number);
         let (hostname, boot) = (agent.hostname.clone(), agent.boot());
         let draining = agent.wanted == AgentState::Draining;
         let mut tasks = Vec::new();
-        for (index, task) in launch.tasks.iter().enumerate() {
-            let said = |status: &&TaskStatus| status.task == *task && status.state != TaskState::Unreachable;
-            let all = report.unacknowledged.iter().chain(&report.statuses).filter(said);
-            let last = all.max_by_key(|status| status.sequence).cloned();
-            let mut status = last.unwrap_or_else(|| {
+        for (index, (task, status)) in launch.tasks.iter().zip(statuses).enumerate() {
+            let mut status = status.unwrap_or_else(|| {
                 TaskStatus::new(task.clone(), launch.instance.clone(), 0, TaskState::Staging, step.now)
             });
             status.instance = launch.instance.clone();
+            let said = |update: &&TaskStatus| update.task == *task && update.state != TaskState::Unreachable;
             for update in report.unacknowledged.iter().filter(said) {
                 launched.waiting[index].push(update.clone());
             }
@@ -115,6 +124,25 @@ impl Kernel {
             self.drain_framework_group(step, number);
         }
         Some(number)
+    }
+
+    /// What an agent says that a task of a group has there, which goes on: if the task has `ended`, its volumes.
+    pub(crate) fn take_reported_task(
+        &mut self,
+        step: &mut Step,
+        id: &AgentId,
+        all: &Allocation,
+        of: &FrameworkLaunch,
+        (index, ended): (usize, bool),
+    ) -> Option<Held> {
+        let mut parts = of.tasks[index].parts.clone();
+        if !ended {
+            return Some(self.take_reported(step, id, &of.own(all, index), &parts));
+        }
+        parts.retain(|part| part.volume.is_some());
+        let own = Allocation { disk: parts::sum(&parts).disk, ..Allocation::default() };
+        let mut held = self.take_reported(step, id, &own, &parts);
+        held.take_volumes()
     }
 
     /// Volumes that an agent holds and nobody knows are removed.

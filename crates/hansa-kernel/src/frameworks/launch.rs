@@ -2,14 +2,14 @@
 
 use super::Launched;
 use super::accept::Accepted;
-use super::pots::Held;
+use super::pots::{Held, Pots};
 use crate::groups::{Group, Task};
 use crate::{Kernel, Step};
 use hansa_model::event::{Event, TaskChange, TaskView};
 use hansa_model::framework::{
     ExecutorAsked, ExecutorKind, ExecutorRun, FrameworkLaunch, FrameworkTask, Part, TaskAsked, parts,
 };
-use hansa_model::resources::{GpuDemand, NotEnough, PortDemand};
+use hansa_model::resources::{GpuDemand, NotEnough, PortDemand, Resources, WHOLE_GPU};
 use hansa_model::spec::{ExecutorSpec, GroupSpec, Origin, TaskSpec};
 use hansa_model::task::{Reason, TaskState, TaskStatus};
 use hansa_model::{AgentId, Allocation, Demand, Owner, TaskId};
@@ -149,23 +149,26 @@ impl Kernel {
         run: Option<Arc<ExecutorRun>>,
     ) {
         let all: Vec<Part> = asked.iter().flat_map(|task| task.parts.iter().cloned()).collect();
-        let picked = self.pick(&accepted.agent, &all).ok();
+        let picked = self.pick_each(&accepted.agent, asked.iter().map(|task| task.parts.as_slice())).ok();
         let picked = picked.filter(|_| parts::take(&mut accepted.left, &all).is_ok());
-        let (Some((held, allocation)), Some(framework)) = (picked, self.frameworks.get(&accepted.id)) else {
+        let (Some((each, allocation)), Some(framework)) = (picked, self.frameworks.get(&accepted.id)) else {
             return asked.iter().for_each(|task| self.is_not_there(step, accepted, task));
         };
         let info = framework.info.clone();
         let (number, instance) = self.new_uuid();
         let Some((agent, host)) = self.agents.get_key_value(&accepted.agent) else { return };
         let (agent, hostname, boot) = (agent.clone(), host.hostname.clone(), host.boot());
-        self.hold(&agent, &held);
-        let role = self.charge(&accepted.id, &accepted.role, &held);
+        let mut role = accepted.role.clone();
+        for held in &each {
+            self.hold(&agent, held);
+            role = self.charge(&accepted.id, &role, held);
+        }
         let (specs, tasks): (Vec<TaskSpec>, Vec<FrameworkTask>) = asked.into_iter().map(split).unzip();
         let ids: Vec<TaskId> = (0..tasks.len()).map(|at| TaskId::from(format!("{instance}.{at}"))).collect();
         let group = GroupSpec { origin: Origin::Framework, executor: ExecutorSpec::None, tasks: specs };
         let spec = self.specs.pass(Arc::new(group));
         let launch = FrameworkLaunch { framework: info, tasks, executor: run };
-        let launched = Launched::new(Arc::new(launch), Some(held));
+        let launched = Launched::new(Arc::new(launch), each.into_iter().map(Some).collect());
         let owner = self.groups.share_owner(Owner::framework(&accepted.id));
         let (instance, allocation) = (instance.into(), Arc::new(allocation));
         let tasks = ids.into_iter().enumerate().map(|(index, task)| {
@@ -204,36 +207,59 @@ impl Kernel {
     /// Devices for these parts, of what is free there: what is held, and the whole with the ports in the order of the
     /// parts.
     pub(super) fn pick(&self, id: &AgentId, parts: &[Part]) -> Result<(Held, Allocation), NotEnough> {
-        let mut open = Demand::default();
-        let mut all = Allocation::default();
-        let mut held = Held::default();
-        let agent = self.agents.get(id);
-        let mut pots = agent.map(|agent| agent.pots.clone()).unwrap_or_default();
-        for part in parts {
-            let demand = demand_of(std::slice::from_ref(part));
-            all.cpus_milli += demand.cpus_milli;
-            all.mem += demand.mem;
-            all.disk += demand.disk;
-            all.ports.extend(part.amount.ports.iter());
-            if part.is_open() {
-                open = open.plus(&demand);
-            } else {
-                let taken = pots.pick(part)?;
-                pots.take(&taken);
-                all.gpus
-                    .extend(taken.devices.iter().map(|&device| (device, hansa_model::resources::WHOLE_GPU)));
-                held.pots.push(taken);
-            }
-        }
-        let free = self.book.cluster().node(id).map(|node| &node.free);
-        held.open = match free {
-            Some(free) => free.pick(&open)?,
-            None => return Err(NotEnough(hansa_model::resources::Kind::Cpus)),
-        };
-        all.gpus.extend(&held.open.gpus);
-        all.gpus.sort_unstable();
-        Ok((held, all))
+        let (held, all) = self.pick_each(id, std::iter::once(parts))?;
+        Ok((Held::joined(held), all))
     }
+
+    /// The same for several together: what each holds, and the whole, ports and devices in their order.
+    fn pick_each<'p>(
+        &self,
+        id: &AgentId,
+        several: impl Iterator<Item = &'p [Part]>,
+    ) -> Result<(Vec<Held>, Allocation), NotEnough> {
+        let free = self.book.cluster().node(id).map(|node| node.free.clone());
+        let mut free = free.ok_or(NotEnough(hansa_model::resources::Kind::Cpus))?;
+        let mut pots = self.agents.get(id).map(|agent| agent.pots.clone()).unwrap_or_default();
+        let mut all = Allocation::default();
+        let mut each = Vec::new();
+        for parts in several {
+            each.push(pick_one(&mut free, &mut pots, parts, &mut all)?);
+        }
+        Ok((each, all))
+    }
+}
+
+/// Takes devices for these parts from what is free, and adds all of it to `all`.
+fn pick_one(
+    free: &mut Resources,
+    pots: &mut Pots,
+    parts: &[Part],
+    all: &mut Allocation,
+) -> Result<Held, NotEnough> {
+    let mut open = Demand::default();
+    let mut held = Held::default();
+    let mut devices = Vec::new();
+    for part in parts {
+        let demand = demand_of(std::slice::from_ref(part));
+        all.cpus_milli += demand.cpus_milli;
+        all.mem += demand.mem;
+        all.disk += demand.disk;
+        all.ports.extend(part.amount.ports.iter());
+        if part.is_open() {
+            open = open.plus(&demand);
+        } else {
+            let taken = pots.pick(part)?;
+            pots.take(&taken);
+            devices.extend(taken.devices.iter().map(|&device| (device, WHOLE_GPU)));
+            held.pots.push(taken);
+        }
+    }
+    held.open = free.pick(&open)?;
+    free.take(&held.open)?;
+    devices.extend(&held.open.gpus);
+    devices.sort_unstable();
+    all.gpus.extend(devices);
+    Ok(held)
 }
 
 /// All that has to be in what is left: the tasks' parts, and those of an executor that begins with them.

@@ -318,6 +318,28 @@ impl Held {
         Self { open, pots: Vec::new() }
     }
 
+    /// What several have, as one.
+    pub fn joined(all: impl IntoIterator<Item = Held>) -> Self {
+        all.into_iter().fold(Self::default(), |mut sum, held| {
+            let Allocation { cpus_milli, mem, disk, gpus, ports } = held.open;
+            sum.open.cpus_milli = sum.open.cpus_milli.saturating_add(cpus_milli);
+            sum.open.mem = sum.open.mem.saturating_add(mem);
+            sum.open.disk = sum.open.disk.saturating_add(disk);
+            sum.open.gpus.extend(gpus);
+            sum.open.ports.extend(ports);
+            sum.pots.extend(held.pots);
+            sum
+        })
+    }
+
+    /// Takes out what is of volumes; None: there is nothing.
+    pub fn take_volumes(&mut self) -> Option<Held> {
+        let (pots, others) =
+            std::mem::take(&mut self.pots).into_iter().partition(|taken| taken.part.volume.is_some());
+        self.pots = others;
+        Some(Held { pots, ..Held::default() }).filter(|held| !held.pots.is_empty())
+    }
+
     /// As parts, for shares and quota: ports do not count.
     pub fn parts(&self) -> Vec<Part> {
         let gpus = u16::try_from(self.open.gpus.len()).unwrap_or(u16::MAX);

@@ -144,9 +144,9 @@ impl Kernel {
         self.frameworks.offers.iter().next().is_some()
     }
 
-    /// How many refusals of frameworks hold now, by role. Looks at every machine.
+    /// How many refusals of frameworks hold now, by role. Kept count of: looks at every seat, and at no machine.
     pub fn filters_in_force(&self) -> BTreeMap<RoleName, u64> {
-        self.allocator.filters_in_force(self.now)
+        self.allocator.filters_in_force()
     }
 
     /// Why a framework is offered what it is offered, or nothing; None: it is not known. Looks at every idle machine.

@@ -3,6 +3,15 @@
 //! An agent's updates are kept here in their order until the framework has acknowledged them, and so they are at the
 //! agent: a framework has one of each task in hand at a time. What the master says of a task by itself is told once, and
 //! ends at once.
+//!
+//! **What is whose.** Each task of a group has its own parts of a machine, its devices by name, from its launch until it has
+//! ended. An agent says so only once nothing of it runs, so the first terminal update frees them: whether or not its
+//! framework has acknowledged it or anything before it, and whatever else of the group goes on. But for persistent volumes:
+//! the others of the group see them, too, and so they are the group's until its last task has ended. What is said again
+//! frees nothing, as there is nothing left. A new leader finds it the same way in what an agent tells of a group. What an
+//! executor has besides its tasks it has until its run ends. When the master itself calls tasks ended, it does so with all
+//! that live of a group; and what is given up holds, until all of it has ended, what was held last or what by its agent's
+//! word still is (`hello`).
 
 use super::pots::Held;
 use crate::command::Effect;
@@ -27,8 +36,8 @@ pub(crate) struct Launched {
     pub id: FrameworkId,
     /// As its agent has it.
     pub launch: Arc<FrameworkLaunch>,
-    /// What it has on its machine; None: nothing any more.
-    pub held: Option<Held>,
+    /// What each task has on its machine; None: nothing any more. Of one that has ended before others, its volumes.
+    pub held: Box<[Option<Held>]>,
     /// For each task, what the framework has not acknowledged.
     pub waiting: Box<[Waiting]>,
     /// Whether it was told to end because its machine is to be emptied.
@@ -36,12 +45,13 @@ pub(crate) struct Launched {
 }
 
 impl Launched {
-    /// Nothing waits.
-    pub fn new(launch: Arc<FrameworkLaunch>, held: Option<Held>) -> Self {
+    /// Nothing waits. `held`: for each task.
+    pub fn new(launch: Arc<FrameworkLaunch>, held: Vec<Option<Held>>) -> Self {
+        debug_assert_eq!(launch.tasks.len(), held.len(), "every task has its own");
         Self {
             id: launch.framework.id.clone(),
             waiting: launch.tasks.iter().map(|_| Waiting::default()).collect(),
-            held,
+            held: held.into(),
             launch,
             drained: false,
         }
@@ -50,6 +60,11 @@ impl Launched {
     /// What its task at this place is to its framework, for views.
     pub fn of_task(&self, index: usize) -> OfFramework {
         OfFramework { launch: self.launch.clone(), index }
+    }
+
+    /// What its tasks have on their machine.
+    pub fn held(&self) -> impl Iterator<Item = &Held> {
+        self.held.iter().flatten()
     }
 
     /// Its executor's run, if it has one.
@@ -129,7 +144,11 @@ impl Kernel {
                 }
             }
             let first = launched.waiting[at].updates.len() == 1;
+            let ended = status.state.is_terminal();
             self.show_status(step, number, at, status);
+            if ended {
+                self.free_task(step, number, at, false);
+            }
             if let Some(container) = container.filter(|_| runs) {
                 self.executor_confirmed(&container);
             }
@@ -221,9 +240,18 @@ impl Kernel {
 
     /// What a group of a framework has is free, if it was not before.
     pub(crate) fn free_group(&mut self, step: &mut Step, number: u64) {
+        let tasks = self.groups.get(number).map_or(0, |group| group.tasks.len());
+        (0..tasks).for_each(|at| self.free_task(step, number, at, true));
+    }
+
+    /// What one task of a framework's group has is free, if it was not before; its volumes only `with_volumes`.
+    fn free_task(&mut self, step: &mut Step, number: u64, at: usize, with_volumes: bool) {
         let Some(group) = self.groups.get_mut(number) else { return };
         let Some(launched) = &mut group.framework else { return };
-        let Some(held) = launched.held.take() else { return };
+        let Some(mut held) = launched.held[at].take() else { return };
+        if !with_volumes {
+            launched.held[at] = held.take_volumes();
+        }
         let (id, agent, role) = (launched.id.clone(), group.agent().clone(), group.role().clone());
         self.unhold(step, &agent, &held);
         self.discharge(&id, &role, &held);
@@ -234,7 +262,8 @@ impl Kernel {
     pub(crate) fn pass_on(&mut self, now: Timestamp, number: u64) -> Option<Held> {
         let group = self.groups.get_mut(number)?;
         let launched = group.framework.as_mut()?;
-        let held = launched.held.take()?;
+        let held: Vec<Held> = launched.held.iter_mut().filter_map(Option::take).collect();
+        let held = (!held.is_empty()).then(|| Held::joined(held))?;
         let (id, agent, role) = (launched.id.clone(), group.agent().clone(), group.role().clone());
         self.discharge(&id, &role, &held);
         self.use_changed(now, &agent, &role);

@@ -6,7 +6,6 @@
 //! as offers see it, for which they are not.
 
 use super::{RoleState, bounds, numbers};
-use crate::book::{minus, plus};
 use hansa_model::RoleName;
 use hansa_model::role::{Bound, Totals};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,15 +39,15 @@ pub(crate) struct Sums {
 impl Sums {
     /// What counts for shares.
     pub fn allocated(&self) -> Totals {
-        plus(self.used, self.offered)
+        self.used.plus(self.offered)
     }
 
     /// What counts for guarantees and limits: reservations, used or not, and the use of what is not reserved.
     pub fn consumed(&self, view: View) -> Totals {
-        let consumed = plus(self.reserved, minus(self.used, self.used_reserved));
+        let consumed = self.reserved.plus(self.used.minus(self.used_reserved));
         match view {
             View::Claims => consumed,
-            View::Offers => plus(consumed, self.offered_plain),
+            View::Offers => consumed.plus(self.offered_plain),
         }
     }
 }
@@ -229,7 +228,7 @@ impl Tree {
         let apply = |to: &mut Sums| {
             let change = |to: &mut Totals, by: Totals| {
                 if by != Totals::default() {
-                    *to = if less { minus(*to, by) } else { plus(*to, by) };
+                    *to = if less { to.minus(by) } else { to.plus(by) };
                 }
             };
             change(&mut to.used, by.used);

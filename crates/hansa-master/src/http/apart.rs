@@ -1,6 +1,5 @@
 //! What of a machine is set apart, and who has it: the machine's pots, held against what tasks, executors and offers have.
 
-use super::frameworks::{add, without};
 use super::views;
 use crate::read_model::{Agent, ReadModel, framework_of};
 use hansa_api::apart::{
@@ -16,7 +15,7 @@ use std::collections::BTreeMap;
 /// What of a machine is kept for roles, used or not.
 pub(super) fn reserved(parts: &[Part]) -> Totals {
     let kept = parts.iter().filter(|part| part.role().is_some());
-    kept.fold(Totals::default(), |sum, part| add(sum, part.amount.totals()))
+    kept.fold(Totals::default(), |sum, part| sum.plus(part.amount.totals()))
 }
 
 /// A machine with everything that is set apart there.
@@ -112,12 +111,12 @@ impl<'m> Held<'m> {
     /// Who has what of the parts that are wanted, `more` besides.
     fn portion(&self, total: Amounts, wanted: impl Fn(&Part) -> bool, more: &Amounts) -> Portion {
         let mut used = self.used(&wanted);
-        used.totals = add(used.totals, more.totals);
+        used.totals = used.totals.plus(more.totals);
         used.ports = used.ports.union(&more.ports);
         let offered = self.offered(&wanted);
         let mut free = total.clone();
         for part in [&used, &offered] {
-            free.totals = without(free.totals, part.totals);
+            free.totals = free.totals.minus(part.totals);
             free.ports = free.ports.without(&part.ports);
         }
         Portion { total, used, offered, free }
@@ -199,19 +198,19 @@ impl Sum for Amounts {
     }
 
     fn give(&mut self, amount: &Amount) {
-        self.totals = add(self.totals, amount.totals());
+        self.totals = self.totals.plus(amount.totals());
         self.ports = self.ports.union(&amount.ports);
     }
 
     fn take(&mut self, amount: &Amount) {
-        self.totals = without(self.totals, amount.totals());
+        self.totals = self.totals.minus(amount.totals());
         self.ports = self.ports.without(&amount.ports);
     }
 
     fn allocate(&mut self, given: &Allocation) {
         let gpus_milli = given.gpus.iter().map(|&(_, milli)| u64::from(milli)).sum();
         let Allocation { cpus_milli, mem, disk, .. } = *given;
-        self.totals = add(self.totals, Totals { cpus_milli, mem, disk, gpus_milli });
+        self.totals = self.totals.plus(Totals { cpus_milli, mem, disk, gpus_milli });
         self.ports = self.ports.union(&PortSet::from_ranges(given.ports.iter().map(|&port| (port, port))));
     }
 }

@@ -216,7 +216,7 @@ pub(super) fn summary(model: &ReadModel, framework: &Framework, capacity: &Total
     let (mut held, mut offers) = (allocated, 0);
     for offer in offers_of(model, framework) {
         offers += 1;
-        held = add(held, parts::sum(&offer.parts).totals());
+        held = held.plus(parts::sum(&offer.parts).totals());
     }
     let (share_ppm, dominant) = share(&held, capacity);
     FrameworkSummary {
@@ -239,11 +239,12 @@ pub(super) fn summary(model: &ReadModel, framework: &Framework, capacity: &Total
 
 fn role(model: &ReadModel, framework: &Framework, standing: &kernel::RoleStanding) -> FrameworkRole {
     let held = offers_of(model, framework).filter(|offer| offer.role == standing.role);
-    let offered = held.fold(Totals::default(), |sum, offer| add(sum, parts::sum(&offer.parts).totals()));
+    let offered = held.fold(Totals::default(), |sum, offer| sum.plus(parts::sum(&offer.parts).totals()));
     FrameworkRole {
         role: RoleName::clone(&standing.role),
         suppressed: standing.suppressed,
-        allocated: without(standing.allocated, offered),
+        // Zero where it would be less: the two are of different moments.
+        allocated: standing.allocated.minus(offered),
         offered,
         share_ppm: standing.share_ppm,
         weight_milli: standing.weight_milli,
@@ -285,26 +286,7 @@ fn text(amount: &Amount) -> String {
 /// What all machines have that are not out of reach.
 pub(super) fn capacity(model: &ReadModel) -> Totals {
     let reached = model.agents().filter(|agent| agent.view.state != AgentState::Unreachable);
-    reached.fold(Totals::default(), |sum, agent| add(sum, Totals::of(&agent.view.total)))
-}
-
-/// Zero where it would be less: the two are of different moments.
-pub(super) fn without(whole: Totals, part: Totals) -> Totals {
-    Totals {
-        cpus_milli: whole.cpus_milli.saturating_sub(part.cpus_milli),
-        mem: whole.mem.saturating_sub(part.mem),
-        disk: whole.disk.saturating_sub(part.disk),
-        gpus_milli: whole.gpus_milli.saturating_sub(part.gpus_milli),
-    }
-}
-
-pub(super) fn add(one: Totals, other: Totals) -> Totals {
-    Totals {
-        cpus_milli: one.cpus_milli + other.cpus_milli,
-        mem: one.mem + other.mem,
-        disk: one.disk + other.disk,
-        gpus_milli: one.gpus_milli + other.gpus_milli,
-    }
+    reached.fold(Totals::default(), |sum, agent| sum.plus(Totals::of(&agent.view.total)))
 }
 
 /// The largest share of any kind, in millionths, and the kind.

@@ -1,6 +1,6 @@
 //! The picture in the words of Hansa's own API.
 
-use super::{apart, frameworks};
+use super::apart;
 use crate::Master;
 use crate::read_model::{Agent, ReadModel, STATES, app_of, framework_of};
 use axum::Json;
@@ -62,20 +62,13 @@ pub(super) fn state_name(state: AgentState) -> &'static str {
 pub(super) fn sums(model: &ReadModel) -> (Totals, Totals, Totals) {
     let (mut total, mut allocated, mut used) = (Totals::default(), Totals::default(), Totals::default());
     for agent in model.agents().filter(|agent| agent.view.state != AgentState::Unreachable) {
-        add(&mut total, &Totals::of(&agent.view.total));
-        add(&mut allocated, &agent.view.allocated);
+        total = total.plus(Totals::of(&agent.view.total));
+        allocated = allocated.plus(agent.view.allocated);
         if let Some(usage) = &agent.usage {
-            add(&mut used, &usage.used);
+            used = used.plus(usage.used);
         }
     }
     (total, allocated, used)
-}
-
-fn add(sum: &mut Totals, more: &Totals) {
-    sum.cpus_milli += more.cpus_milli;
-    sum.mem += more.mem;
-    sum.disk += more.disk;
-    sum.gpus_milli += more.gpus_milli;
 }
 
 /// A machine.
@@ -184,7 +177,7 @@ pub(super) fn offered(model: &ReadModel) -> BTreeMap<&RoleName, Totals> {
     let mut offered: BTreeMap<&RoleName, Totals> = BTreeMap::new();
     for offer in model.offers() {
         let sum = offered.entry(&offer.role).or_default();
-        *sum = frameworks::add(*sum, parts::sum(&offer.parts).totals());
+        *sum = sum.plus(parts::sum(&offer.parts).totals());
     }
     offered
 }

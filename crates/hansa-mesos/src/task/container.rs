@@ -113,7 +113,11 @@ fn mesos(spec: &mut TaskSpec, container: &v1::ContainerInfo) -> Result<(), Inval
     Ok(())
 }
 
-fn image_of(image: &v1::Image) -> Result<ImageSpec, Invalid> {
+/// What Mesos says of an image, in our words.
+///
+/// # Errors
+/// It is of another type than DOCKER, or its name cannot be one.
+pub fn image_of(image: &v1::Image) -> Result<ImageSpec, Invalid> {
     let docker = match (image.r#type == v1::image::Type::Docker as i32, &image.docker) {
         (true, Some(docker)) => docker,
         (true, None) => return Err(Invalid::new("'image.docker' must be set for an image of type DOCKER")),

@@ -11,6 +11,8 @@ mod container;
 #[cfg(test)]
 mod tests;
 
+pub use container::image_of;
+
 use crate::Invalid;
 use crate::codec::{Codec, encode};
 use crate::names::check_id;

@@ -3,7 +3,7 @@
 
 use super::FrameworkInfo;
 use super::call::ExecutorKind;
-use super::parts::Part;
+use super::parts::{self, Part};
 use super::raw::Raw;
 use crate::id::InstanceId;
 use crate::resources::Allocation;
@@ -20,6 +20,24 @@ pub struct FrameworkLaunch {
     pub tasks: Vec<FrameworkTask>,
     /// Who runs them; None: the agent itself.
     pub executor: Option<Arc<ExecutorRun>>,
+}
+
+impl FrameworkLaunch {
+    /// What of the group's allocation is the task's at this place: its parts, with devices by name. The group's devices are
+    /// its tasks' in their order, wherever a group of several is launched, run and counted.
+    pub fn own(&self, allocation: &Allocation, index: usize) -> Allocation {
+        let Some(task) = self.tasks.get(index) else { return Allocation::default() };
+        let sum = parts::sum(&task.parts);
+        let earlier = self.tasks[..index].iter().flat_map(|task| &task.parts);
+        let earlier: usize = earlier.map(|part| usize::from(part.amount.gpus)).sum();
+        Allocation {
+            cpus_milli: sum.cpus_milli,
+            mem: sum.mem,
+            disk: sum.disk,
+            gpus: allocation.gpus.iter().skip(earlier).take(usize::from(sum.gpus)).copied().collect(),
+            ports: task.parts.iter().flat_map(|part| part.amount.ports.iter()).collect(),
+        }
+    }
 }
 
 /// A task as its framework knows it. (Our own id of it is unique in the cluster; this one is only so in its framework.)

@@ -9,7 +9,7 @@ use hansa_model::spec::{Command, GroupSpec, Launch, TaskSpec};
 use hansa_model::task::{Exit, TaskStatus};
 use hansa_model::{AgentId, BootId, ClusterId, InstanceId, Owner, RoleName, SpecId, TaskId, Term, Timestamp};
 use hansa_node::{
-    Config, ExecutorEvent, Found, Input, Node, Output, ProbeOutcome, ProbeTarget, Record, Saved,
+    Config, ExecutorEvent, Found, Furnishings, Input, Node, Output, ProbeOutcome, ProbeTarget, Record, Saved,
 };
 use std::collections::BTreeMap;
 
@@ -211,6 +211,14 @@ impl Stage {
                 Output::CleanUp { instance } => format!("clean up {instance}"),
                 Output::ResizeGroup { instance, limits } => {
                     format!("resize {instance} to {} cpus, {} MiB", limits.cpus_milli, limits.mem / MIB)
+                }
+                Output::FurnishGroup { instance, has, loses } => {
+                    let words = |things: &Furnishings| {
+                        let words: Vec<_> = things.things().map(|thing| thing.to_string()).collect();
+                        if words.is_empty() { "nothing".into() } else { words.join(", ") }
+                    };
+                    let line = format!("furnish {instance} with {}", words(&has));
+                    if loses.is_empty() { line } else { format!("{line}, without {}", words(&loses)) }
                 }
                 Output::ToExecutor { container, stream, event } => {
                     format!("tell {container}@{stream} {}", show_event(&event))

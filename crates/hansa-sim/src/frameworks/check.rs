@@ -5,7 +5,8 @@ use crate::machine::Process;
 use crate::master::FrameworkTask;
 use crate::world::World;
 use hansa_model::framework::Amount;
-use hansa_model::{AgentId, InstanceId, TaskId};
+use hansa_model::role::Totals;
+use hansa_model::{AgentId, Allocation, InstanceId, TaskId};
 
 impl World {
     /// What must hold of frameworks whenever the master has moved.
@@ -28,9 +29,8 @@ impl World {
                 continue;
             }
             let mut free = total.clone();
-            let groups = picture.groups_on(agent).chain(picture.executors_on(agent));
-            for (name, allocation) in groups {
-                if let Err(error) = free.take(allocation) {
+            for (name, allocation) in picture.in_use_on(agent) {
+                if let Err(error) = free.take(&allocation) {
                     return Some(format!("{agent} is offered, and has no room for {name}: {error}"));
                 }
             }
@@ -115,7 +115,22 @@ impl World {
                 return Some(format!("{} is outstanding, and {id} never saw it", offer.id));
             }
         }
-        self.executors_not_converged().or_else(|| self.kept_is_lost())
+        self.executors_not_converged().or_else(|| self.use_is_confused()).or_else(|| self.kept_is_lost())
+    }
+
+    /// A machine of which more or less is shown as in use than somebody has.
+    fn use_is_confused(&self) -> Option<String> {
+        let picture = &self.master.as_ref()?.picture;
+        let mut all = picture.allocated.iter();
+        all.find_map(|(agent, shown)| {
+            let used = picture.in_use_on(agent);
+            let sum = used.iter().fold(Totals::default(), |sum, (_, own)| {
+                let gpus_milli = own.gpus.iter().map(|(_, milli)| u64::from(*milli)).sum();
+                let Allocation { cpus_milli, mem, disk, .. } = *own;
+                sum.plus(Totals { cpus_milli, mem, disk, gpus_milli })
+            });
+            (sum != *shown).then(|| format!("{shown:?} of {agent} is shown as in use, and {used:?} is"))
+        })
     }
 
     fn executors_not_converged(&self) -> Option<String> {

@@ -92,10 +92,7 @@ impl Picture {
                 (&mut sums.used, node.used.as_ref()),
             ] {
                 if let Some(part) = part {
-                    sum.cpus_milli += part.cpus_milli;
-                    sum.mem += part.mem;
-                    sum.disk += part.disk;
-                    sum.gpus_milli += part.gpus_milli;
+                    *sum = sum.plus(*part);
                 }
             }
         }

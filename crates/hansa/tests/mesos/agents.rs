@@ -229,7 +229,7 @@ async fn refused(world: &World) {
 
 async fn low(world: &World) {
     let agent = any_agent(world).await;
-    for kind in ["GET_RESOURCE_PROVIDERS", "PRUNE_IMAGES"] {
+    for kind in ["GET_RESOURCE_PROVIDERS", "ADD_RESOURCE_PROVIDER_CONFIG"] {
         let answer = ask(&agent, &json!({"type": kind})).await;
         let named = answer.text().contains(kind);
         assert!(answer.status() == 200 || (answer.status() == 501 && named), "{kind}: {}", answer.text());

@@ -2,11 +2,11 @@
 
 use crate::World;
 use crate::cases;
-use crate::containers::{is_offered, output};
+use crate::containers::{agent_of, is_offered, output};
 use crate::images::image::TestImage;
 use crate::images::registry::Registry;
 use crate::scheduler::{Scheduler, amount, info, info_with, launch, scalar, task};
-use crate::support::{Cluster, free_port, hansa};
+use crate::support::{Cluster, free_port, hansa, so, until};
 use crate::wire::Request;
 use serde_json::{Value, json};
 use std::process::{Child, Stdio};
@@ -15,6 +15,7 @@ cases! {
     mesos_image: "A.7 a MESOS container of a Docker image has its root file system, variables and entry point",
     docker_image: "A.7 a DOCKER container: image, parameters, sandbox, name",
     no_network: "A.7 a DOCKER container of the network NONE has a loopback, and nobody else's",
+    prune_images: "A.7 PRUNE_IMAGES removes images that nothing uses, but those that it names",
     no_image: "A.7 an image that is not there is the end of the task",
     gpus: "A.7 GPUs go to frameworks that know of them, and to one task each",
     registration: "A.8 an executor that does not register in time is the end of its tasks",
@@ -128,6 +129,49 @@ async fn no_network(world: &World) {
     let status = framework.until("sleeps", "TASK_RUNNING").await;
     let told = &status["container_status"]["network_infos"][0]["ip_addresses"][0]["ip_address"];
     assert_eq!(told, host, "{status}");
+    framework.teardown().await;
+}
+
+async fn prune_images(world: &World) {
+    let Some(registry) = shop(world).await else { return };
+    let cluster = Cluster::start(1).await;
+    let world = World { master: cluster.http.base.replace("http://", ""), cluster: None };
+    let mut framework = Scheduler::subscribe(&world, &info("apart")).await;
+    let (used, over) = (registry.reference("busybox:1"), registry.reference("enters:1"));
+    output(&mut framework, "over", |task| {
+        task["command"] = json!({"shell": false});
+        task["container"] = mesos_container(&over);
+    })
+    .await;
+    let offer = framework.offer().await;
+    let agent = agent_of(&offer);
+    let mut stays = task("stays", &offer, "sleep 100000");
+    stays["container"] = mesos_container(&used);
+    framework.accept(&offer, &[launch(&[stays])]).await;
+    framework.until("stays", "TASK_RUNNING").await;
+    let prune = async |excluded: &[Value]| {
+        let call = json!({"type": "PRUNE_IMAGES", "prune_images": {"excluded_images": excluded}});
+        Request::json("/api/v1", &call).send(&agent).await
+    };
+    let images = async || {
+        let images: Value = cluster.http.get("/hansa/v1/images").await.expect("images");
+        let names =
+            images["images"].as_array().expect("a list").iter().map(|image| image["references"][0].clone());
+        let mut names: Vec<String> = names.map(|name| name.as_str().expect("a name").to_owned()).collect();
+        names.sort();
+        names
+    };
+    let answer = prune(&[json!({"type": "APPC", "appc": {"name": "x"}})]).await;
+    assert_eq!(answer.status(), 400, "{}", answer.text());
+    assert_eq!(prune(&[json!({"type": "DOCKER", "docker": {"name": over}})]).await.status(), 200);
+    assert_eq!(images().await, [used.clone(), over.clone()], "one is used, the other named");
+    // Whatever has ended lets go of its image a moment later.
+    until("the image that nothing uses is gone", async || {
+        assert_eq!(prune(&[]).await.status(), 200);
+        let left = images().await;
+        so(left == [used.clone()], left)
+    })
+    .await;
     framework.teardown().await;
 }
 

@@ -17,6 +17,7 @@ cases! {
     no_uri: "a file that cannot be fetched is the end of the task",
     shared_sandbox: "tasks of a group share a volume of the executor's sandbox",
     pod_fails_together: "a task of a group that fails takes the others with it",
+    pod_frees: "what was one task's of a group is offered again when it ends, the rest when the group does",
     get_containers: "GET_CONTAINERS knows the containers",
 }
 
@@ -166,8 +167,8 @@ async fn no_uri(world: &World) {
     framework.teardown().await;
 }
 
-/// Launches a group of two tasks.
-async fn pod(framework: &mut Scheduler<'_>, id: &str, commands: [&str; 2]) {
+/// Launches a group of two tasks; gives the offer that it was launched with.
+async fn pod(framework: &mut Scheduler<'_>, id: &str, commands: [&str; 2]) -> Value {
     let offer = framework.offer().await;
     let executor = json!({
         "type": "DEFAULT",
@@ -188,6 +189,7 @@ async fn pod(framework: &mut Scheduler<'_>, id: &str, commands: [&str; 2]) {
         .to_vec();
     let group = json!({"executor": executor, "task_group": {"tasks": tasks}});
     framework.accept(&offer, &[json!({"type": "LAUNCH_GROUP", "launch_group": group})]).await;
+    offer
 }
 
 async fn shared_sandbox(world: &World) {
@@ -206,6 +208,18 @@ async fn pod_fails_together(world: &World) {
     framework.until("pod-0", "TASK_FAILED").await;
     let status = framework.until("pod-1", "TASK_KILLED").await;
     assert!(status["message"].is_string(), "{status}");
+    framework.teardown().await;
+}
+
+async fn pod_frees(world: &World) {
+    let mut framework = Scheduler::subscribe(world, &info("containers")).await;
+    let offer = pod(&mut framework, "frees", ["sleep 0.2", "sleep 100000"]).await;
+    framework.until("frees-0", "TASK_FINISHED").await;
+    // Then there are one task and the executor.
+    is_offered(&mut framework, &offer, 0.2).await;
+    framework.call(json!({"type": "KILL", "kill": {"task_id": {"value": "frees-1"}}})).await;
+    framework.until("frees-1", "TASK_KILLED").await;
+    is_offered(&mut framework, &offer, 0.0).await;
     framework.teardown().await;
 }
 

@@ -29,16 +29,19 @@ cases! {
 const UUID: &str = "AAECAwQFBgcICQoLDA0ODw==";
 
 /// An executor of a framework, impersonated.
-struct Executor<'s, 'w> {
-    framework: &'s mut Scheduler<'w>,
-    agent: String,
+pub struct Executor<'s, 'w> {
+    /// Its framework.
+    pub framework: &'s mut Scheduler<'w>,
+    /// Its agent's address.
+    pub agent: String,
     environment: BTreeMap<String, String>,
 }
 
 /// What a launched executor does instead of being one.
 const STAND_IN: &str = "env > \"$MESOS_SANDBOX/environment\"; exec sleep 100000";
 
-fn executor_task(id: &str, offer: &Value, executor: &str) -> Value {
+/// A task for an executor of this id.
+pub fn executor_task(id: &str, offer: &Value, executor: &str) -> Value {
     let mut task = task(id, offer, "");
     task["command"] = Value::Null;
     task["data"] = json!("aGVsbG8=");
@@ -55,7 +58,14 @@ impl<'s, 'w> Executor<'s, 'w> {
     /// Launches a task with an executor, and reads the executor's environment.
     async fn launch(framework: &'s mut Scheduler<'w>, task: &str, id: &str) -> Self {
         let offer = framework.offer().await;
-        framework.accept(&offer, &[launch(&[executor_task(task, &offer, id)])]).await;
+        let task = executor_task(task, &offer, id);
+        Self::launch_as(framework, &offer, task).await
+    }
+
+    /// The same with a task, and where.
+    pub async fn launch_as(framework: &'s mut Scheduler<'w>, offer: &Value, task: Value) -> Self {
+        framework.accept(offer, &[launch(std::slice::from_ref(&task))]).await;
+        let id = task["executor"]["executor_id"]["value"].as_str().expect("an id").to_owned();
         let address = &offer["url"]["address"];
         let agent = format!("{}:{}", address["ip"].as_str().expect("an ip"), address["port"]);
         let path = format!("/frameworks/{}/executors/{id}/runs/latest/environment", framework.id);
@@ -97,7 +107,7 @@ impl<'s, 'w> Executor<'s, 'w> {
     }
 
     /// Subscribes; the stream after SUBSCRIBED.
-    async fn subscribe(&self) -> Stream {
+    pub async fn subscribe(&self) -> Stream {
         let mut stream = self.open(json!({"type": "SUBSCRIBE", "subscribe": {}})).await;
         assert_eq!(stream.head.status, 200, "{:?}", stream.head);
         assert_eq!(stream.head.header("content-type"), Some("application/json"));
@@ -116,7 +126,8 @@ impl<'s, 'w> Executor<'s, 'w> {
         stream
     }
 
-    async fn says(&self, task: &str, state: &str, uuid: &str) {
+    /// Says how a task stands.
+    pub async fn says(&self, task: &str, state: &str, uuid: &str) {
         self.call(update(task, state, uuid)).await;
     }
 }
@@ -134,7 +145,7 @@ fn update(task: &str, state: &str, uuid: &str) -> Value {
 }
 
 /// The next event that is not a heartbeat.
-async fn next(stream: &mut Stream) -> Value {
+pub async fn next(stream: &mut Stream) -> Value {
     loop {
         let event = stream.json().await.expect("the stream goes on");
         if event["type"] != "HEARTBEAT" {

@@ -18,7 +18,7 @@
 //! | A.2 | calls of schedulers | [`calls`] |
 //! | A.3 | ACCEPT and its operations | [`operations`] |
 //! | A.4 | offers, filters, who is offered what | [`offers`], [`sharing`] |
-//! | A.5 | persistent volumes, reservations | [`volumes`] |
+//! | A.5 | persistent volumes, reservations; volumes and GPUs of later tasks | [`volumes`], [`later`] |
 //! | A.4, A.5 | what agents keep for roles, and disks of their own (clusters of our own only) | [`configured`] |
 //! | A.6 | tasks' lives, reconciliation; machines that are lost (clusters of our own only) | [`tasks`], [`loss`] |
 //! | A.7 | what tasks may ask for; containers inside of containers | [`containers`], [`features`], [`nested`] |
@@ -43,6 +43,7 @@ mod features;
 mod forms;
 #[path = "../../../hansa-images/tests/support/mod.rs"]
 mod images;
+mod later;
 mod legacy;
 mod lenient;
 mod loss;
@@ -110,6 +111,7 @@ const SECTIONS: &[(&str, &[Case])] = &[
     ("A.4", offers::CASES),
     ("A.4", sharing::CASES),
     ("A.5", volumes::CASES),
+    ("A.5", later::CASES),
     // Each name says which of them.
     ("", configured::CASES),
     ("C.5", checks::CASES),

@@ -13,6 +13,7 @@ use crate::http::{Context, files};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
+use hansa_images::{NotAReference, Reference};
 use hansa_mesos::codec::{Codec, decode, from_value};
 use hansa_mesos::framework;
 use hansa_mesos::logging;
@@ -20,6 +21,7 @@ use hansa_mesos::proto::v1;
 use hansa_mesos::proto::v1::agent::{Call, call, response};
 use hansa_mesos::resources::{self, Form};
 use hansa_mesos::status;
+use hansa_mesos::task::image_of;
 use hansa_model::framework::FrameworkInfo;
 use hansa_node::saved::SavedGroup;
 use std::collections::BTreeMap;
@@ -65,6 +67,7 @@ async fn answer(context: Context, request: Request) -> Result<Response, Response
             Said { get_logging_level: Some(level), ..bare(response::Type::GetLoggingLevel) }
         }
         call::Type::SetLoggingLevel => return set_logging_level(&context, &call),
+        call::Type::PruneImages => return prune_images(&context, call).await,
         kind => {
             let nested = call.get_containers.as_ref().is_some_and(|asked| asked.show_nested());
             if let Some(response) = attach::answer(&context, kind, call, form).await {
@@ -251,6 +254,22 @@ fn set_logging_level(context: &Context, call: &Call) -> Result<Response, Respons
     let time = logging::time(asked.duration.nanoseconds).map_err(|wrong| bad(wrong.to_string()))?;
     let verbosity = context.verbosity.ok_or_else(|| unsupported(about::NO_LEVELS))?;
     (verbosity.set)(asked.level, time);
+    Ok(empty())
+}
+
+async fn prune_images(context: &Context, call: Call) -> Result<Response, Response> {
+    let named = call.prune_images.unwrap_or_default().excluded_images;
+    let but = named
+        .iter()
+        .map(|image| {
+            let image = image_of(image).map_err(|why| why.to_string())?;
+            image.reference.parse().map_err(|why: NotAReference| why.to_string())
+        })
+        .collect::<Result<Vec<Reference>, String>>()
+        .map_err(|why| bad(format!("Failed to validate agent::Call: 'excluded_images': {why}")))?;
+    let images = context.images.images().clone();
+    let pruned = tokio::task::spawn_blocking(move || images.prune(&but)).await;
+    pruned.map_err(|why| refused(StatusCode::INTERNAL_SERVER_ERROR, why.to_string()))?;
     Ok(empty())
 }
 

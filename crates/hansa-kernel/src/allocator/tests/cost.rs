@@ -2,13 +2,13 @@
 
 use super::world::*;
 use crate::allocator::{Allocator, Idle, Proposal};
-use crate::book::plus;
 use crate::roles::Roles;
 use hansa_model::framework::{Part, parts};
 use hansa_model::resources::PortSet;
-use hansa_model::role::Totals;
+use hansa_model::role::{Bound, Role, Totals};
 use hansa_model::{AgentId, FrameworkId, Timestamp};
 use rustc_hash::FxHashMap;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ struct Cluster {
     attributes: BTreeMap<String, String>,
     capacity: Totals,
     now: Timestamp,
+    /// How many machines were asked for.
+    looked: Cell<usize>,
 }
 
 impl Cluster {
@@ -32,11 +34,12 @@ impl Cluster {
             attributes: [("rack".to_owned(), "r1".to_owned())].into(),
             capacity: Totals::default(),
             now: Timestamp(1_000_000),
+            looked: Cell::default(),
         };
         for at in 0..agents {
             let id = AgentId::from(format!("5ec2b1f0-52a5-4ed6-8c0e-{at:012}"));
             cluster.allocator.machine_changed(&id);
-            cluster.capacity = plus(cluster.capacity, amount.totals());
+            cluster.capacity = cluster.capacity.plus(amount.totals());
             cluster.idle.insert(id, vec![Part::unreserved(amount.clone())]);
         }
         for at in 0..frameworks {
@@ -53,8 +56,9 @@ impl Cluster {
     /// A cycle, and the time that it took.
     fn propose(&mut self) -> (Vec<Proposal>, Duration) {
         let begun = Instant::now();
-        let Self { allocator, roles, idle, attributes, capacity, now } = self;
+        let Self { allocator, roles, idle, attributes, capacity, now, looked } = self;
         let machine = |id: &AgentId| {
+            looked.set(looked.get() + 1);
             let (id, parts) = idle.get_key_value(id)?;
             Some(Idle {
                 parts: parts.clone(),
@@ -88,6 +92,29 @@ impl Cluster {
         self.give_back(proposal);
         let Proposal { framework, role, agent, parts } = proposal.clone();
         self.allocator.refuse(self.now, &framework, &role, &agent, parts, ms);
+    }
+}
+
+/// How many machines are looked at while a role at its limit declines offers, one by one.
+#[test]
+fn a_role_at_its_limit_is_shown_few_machines() {
+    for limit in [672_000, 10_000] {
+        let mut cluster = Cluster::new(200, 10);
+        (1..10).for_each(|at| cluster.allocator.remove(&framework(at)));
+        let (guarantee, limit) = (Bound::default(), Bound { cpus_milli: Some(limit), ..Bound::default() });
+        cluster.roles.set(Role { name: "role0".into(), weight_milli: 1000, guarantee, limit });
+        let (mut offers, _) = cluster.propose();
+        // The first time all are looked at.
+        for turn in 0..100 {
+            let offer = offers.remove(0);
+            cluster.decline(&offer, 3_600_000);
+            cluster.looked.set(0);
+            let (next, _) = cluster.propose();
+            assert!(!next.is_empty(), "something else is offered");
+            offers.extend(next);
+            let looked = cluster.looked.get();
+            assert!(turn == 0 || looked <= 8, "{looked} machines were looked at in turn {turn}");
+        }
     }
 }
 
@@ -172,9 +199,38 @@ fn measure(agents: usize, frameworks: usize, mesos_ms: f64) {
     println!("  one framework is revived                     {:9.3} ms", ms(time));
 }
 
+/// One offer at a time of a role at its limit is declined; how long it takes until the next is out: the median, and the mean.
+fn at_the_limit(agents: usize, cpus_milli: u64) -> (f64, f64) {
+    let mut cluster = Cluster::new(agents, 10);
+    (1..10).for_each(|at| cluster.allocator.remove(&framework(at)));
+    let limit = Bound { cpus_milli: Some(cpus_milli), ..Bound::default() };
+    let guarantee = Bound::default();
+    cluster.roles.set(Role { name: "role0".into(), weight_milli: 1000, guarantee, limit });
+    let (mut offers, _) = cluster.propose();
+    assert_eq!(offers.len() as u64, cpus_milli.div_ceil(64_000));
+    let mut times = Vec::new();
+    for _ in 0..agents / 2 {
+        let offer = offers.remove(0);
+        cluster.decline(&offer, 3_600_000);
+        let (next, time) = cluster.propose();
+        assert_eq!(next.len(), 1, "another machine is offered");
+        offers.extend(next);
+        times.push(time);
+    }
+    let mean = ms(times.iter().sum()) / times.len() as f64;
+    (median(times).0, mean)
+}
+
 #[test]
 #[ignore = "measures rather than tests"]
 fn allocation_cycles() {
+    println!("a role at its limit declines each offer, and the rest is idle");
+    for (what, limit) in [("of ten machines", 640_000), ("of less than a machine", 10_000)] {
+        let (few, _) = at_the_limit(1_000, limit);
+        let (many, mean) = at_the_limit(10_000, limit);
+        let ratio = many / few;
+        println!("  {what:<26} 1,000: {few:.3} ms, 10,000: {many:.3} ms (mean {mean:.3}), ratio {ratio:.2}");
+    }
     measure(1_000, 100, 50.0);
     measure(10_000, 1_000, 1_100.0);
     measure(20_000, 2_000, 3_800.0);

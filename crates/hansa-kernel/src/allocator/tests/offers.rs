@@ -281,7 +281,7 @@ fn reserved_parts_are_for_their_role() {
     world.decline("g", 1_000);
     assert_eq!(world.propose(), [""; 0]);
     world.decline("f", 60_000);
-    assert_eq!(world.propose(), ["g b m1 2000/2000(b) 1000/1000"]);
+    assert_eq!(world.propose(), ["g b m1 1000/1000 2000/2000(b)"]);
     assert_eq!(world.words("f", "a"), "1 idle machine: what is idle there is reserved for other roles");
 }
 

@@ -5,7 +5,8 @@ use super::world::*;
 use crate::allocator::evaluate::Obstacle;
 use crate::allocator::quota::Room;
 use crate::roles::View;
-use hansa_model::framework::{AttributeConstraint, Part, Predicate, Selector};
+use hansa_model::framework::{Amount, AttributeConstraint, DiskSource, Part, Predicate, Selector};
+use hansa_model::resources::MIB;
 use hansa_model::role::{Bound, Role};
 use proptest::prelude::*;
 
@@ -67,6 +68,12 @@ fn apply(world: &mut World, claims: &mut Claims, step: &Step) {
                 return;
             }
             let mut parts = vec![Part::unreserved(amount(cpus * 1000, 1024))];
+            if kind == 5 {
+                let disk = |disk| Amount { disk: disk * MIB, ..Amount::default() };
+                parts[0].amount.disk = 1024 * MIB;
+                let source = Some(DiskSource::Path("/p".into()));
+                parts.push(Part { source, amount: disk(cpus * 512), ..Part::default() });
+            }
             if kind < 2 {
                 parts.push(kept(["a", "a/x"][usize::from(kind)], amount(1000, 512)));
             }
@@ -143,16 +150,16 @@ fn apply(world: &mut World, claims: &mut Claims, step: &Step) {
         Step::Quota(at, weight, guarantee, limit) => {
             // Not below what is consumed: an operator may, but then nothing could be checked.
             let tree = world.roles.tree();
-            let is =
-                tree.find(role(at)).map_or(0, |at| tree.node(at).whole.consumed(View::Claims).cpus_milli);
-            let limit = limit.map(|limit| (limit * 1000).max(is));
+            let is = tree.find(role(at)).map(|at| tree.node(at).whole.consumed(View::Claims));
+            let is = is.unwrap_or_default();
+            let disk = limit.filter(|_| weight % 2 == 0).map(|limit| (limit * 512 * MIB).max(is.disk));
+            let limit = limit.map(|limit| (limit * 1000).max(is.cpus_milli));
             let guarantee = guarantee.map(|cpus| (cpus * 1000).min(limit.unwrap_or(u64::MAX)));
-            let bound = |cpus_milli| Bound { cpus_milli, ..Bound::default() };
             world.roles.set(Role {
                 name: role(at).into(),
                 weight_milli: weight * 1000,
-                guarantee: bound(guarantee),
-                limit: bound(limit),
+                guarantee: Bound { cpus_milli: guarantee, ..Bound::default() },
+                limit: Bound { cpus_milli: limit, disk, ..Bound::default() },
             });
             world.allocator.roles_changed();
         }
@@ -177,9 +184,12 @@ fn apply(world: &mut World, claims: &mut Claims, step: &Step) {
 fn nothing_is_withheld(world: &mut World) {
     let free = world.free();
     let World { allocator, roles, machines, now, .. } = world;
+    let mut counts = allocator.filters.counts(*now);
+    counts.retain(|_, count| *count > 0);
+    assert_eq!(*allocator.filters.held(), counts, "refusals that hold");
     for (agent, machine) in machines.iter().filter(|(_, machine)| !machine.inactive) {
         let idle = machine.idle_now(agent);
-        let mut left = machine.idle.clone();
+        let mut left = idle.parts.clone();
         crate::allocator::propose::lessen(&mut left, &allocator.held_on(roles, agent));
         for (at, seat) in allocator.wanting() {
             let role_at = seat.role_at.expect("counted");
@@ -211,6 +221,20 @@ proptest! {
             // A second time: what was taken back may have been given again.
             prop_assert_eq!(world.propose(), Vec::<String>::new());
             nothing_is_withheld(&mut world);
+        }
+    }
+
+    /// Lists of where quota stands in the way spare looks, and change nothing else.
+    #[test]
+    fn lists_change_nothing(steps in steps()) {
+        let (mut world, mut other) = (World::new(), World::new());
+        other.allocator.stopped.without_lists = true;
+        let (mut claims, mut same) = (Claims::new(), Claims::new());
+        for step in &steps {
+            apply(&mut world, &mut claims, step);
+            apply(&mut other, &mut same, step);
+            prop_assert_eq!(world.rescind(), other.rescind());
+            prop_assert_eq!(world.allocator.next_deadline(), other.allocator.next_deadline());
         }
     }
 }

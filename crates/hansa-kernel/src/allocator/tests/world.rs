@@ -1,7 +1,6 @@
 //! Machines, roles, offers and time around an allocator, and the invariants of all of them together.
 
 use crate::allocator::{Allocator, Idle, Outstanding, Proposal, Taker};
-use crate::book::{minus, plus};
 use crate::roles::{KINDS, ROOT, Roles, View, bounds, numbers};
 use hansa_model::framework::{Amount, Part, Reservation, parts};
 use hansa_model::resources::MIB;
@@ -25,8 +24,11 @@ pub(super) struct Machine {
 
 impl Machine {
     pub fn idle_now<'a>(&'a self, id: &'a AgentId) -> Idle<'a> {
+        let mut parts = self.idle.clone();
+        // As the kernel tells it.
+        parts.sort_by_key(|part| !part.is_open());
         Idle {
-            parts: self.idle.clone(),
+            parts,
             attributes: &self.attributes,
             hostname: id.as_str(),
             region: self.region.as_deref(),
@@ -115,7 +117,7 @@ impl World {
 
     pub fn capacity(&self) -> Totals {
         let parts = self.machines.values().flat_map(|machine| &machine.total);
-        parts.map(|part| part.amount.totals()).fold(Totals::default(), plus)
+        parts.map(|part| part.amount.totals()).fold(Totals::default(), Totals::plus)
     }
 
     /// Free, unreserved, offered or not.
@@ -126,7 +128,7 @@ impl World {
             let offered = self.offers.values().filter(|held| held.offer.agent == *id);
             let all = machine.idle.iter().chain(offered.flat_map(|held| &held.offer.parts));
             let plain = all.filter(|part| part.role().is_none());
-            free = plain.map(|part| part.amount.totals()).fold(free, plus);
+            free = plain.map(|part| part.amount.totals()).fold(free, Totals::plus);
         }
         free
     }
@@ -158,7 +160,7 @@ impl World {
     fn short_of_headroom(&self) -> [u64; 4] {
         let tree = self.roles.tree();
         let kept = tree.kept(View::Offers);
-        let idle = numbers(minus(self.free(), tree.node(ROOT).whole.offered_plain));
+        let idle = numbers(self.free().minus(tree.node(ROOT).whole.offered_plain));
         std::array::from_fn(|kind| kept[kind].saturating_sub(idle[kind]))
     }
 
@@ -326,7 +328,7 @@ impl World {
         let run = self.tasks.iter().map(|task| (&task.framework, &task.role, &task.parts));
         for (framework, role, parts) in held.chain(run) {
             let sum = booked.entry((framework, role)).or_default();
-            *sum = plus(*sum, parts::sum(parts).totals());
+            *sum = sum.plus(parts::sum(parts).totals());
         }
         for (framework, member) in &self.allocator.members {
             for (role, &at) in &member.seats {
@@ -337,10 +339,10 @@ impl World {
         }
         let idle = self.machines.values().flat_map(|machine| &machine.idle);
         let plain = idle.filter(|part| part.role().is_none());
-        let idle = plain.map(|part| part.amount.totals()).fold(Totals::default(), plus);
+        let idle = plain.map(|part| part.amount.totals()).fold(Totals::default(), Totals::plus);
         let offered = tree.node(ROOT).whole.offered_plain;
         if self.machines.values().all(|machine| !machine.inactive) {
-            assert_eq!(minus(self.free(), offered), idle, "what is free is idle or offered");
+            assert_eq!(self.free().minus(offered), idle, "what is free is idle or offered");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use hansa_model::InstanceId;
+use hansa_model::agent::Hello;
 use hansa_model::task::TaskState::*;
 
 fn with(executor: ExecutorAsked, task: TaskAsked) -> TaskAsked {
@@ -85,7 +86,11 @@ fn a_group_is_launched_as_a_whole_or_not_at_all() {
     world.show = "t";
     check(world.kill_task("f", "u"), &format!("to a kill {}", launch.instance));
     world.show = "s";
-    check(world.says("a", "t", 1, Killed), "stream 1 update t TASK_KILLED !");
+    check(
+        world.says("a", "t", 1, Killed),
+        "stream 1 update t TASK_KILLED !
+         stream 1 offers L1-O3 on a for r: 2.9 3936",
+    );
     let heard = world.says("a", "u", 1, Killed);
     assert!(heard.starts_with("stream 1 update u TASK_KILLED !\n"), "{heard}");
     world.show = "t";
@@ -94,6 +99,124 @@ fn a_group_is_launched_as_a_whole_or_not_at_all() {
         world.ack("f", "u"),
         &format!("to a acknowledge {} 1\nto a release {}", launch.tasks[1], launch.instance),
     );
+}
+
+fn group(tasks: Vec<TaskAsked>) -> Operation {
+    Operation::LaunchGroup { executor: Box::new(executor("e", ExecutorKind::Default)), tasks }
+}
+
+/// What the agent holds of the group that has these tasks: what it said last of each, the ends unacknowledged.
+fn holds(world: &World, tasks: &[(&str, u64, hansa_model::task::TaskState)]) -> Hello {
+    let said = |&(task, sequence, state)| world.said(task, sequence, state);
+    let statuses: Vec<_> = tasks.iter().map(said).collect();
+    let unacknowledged = statuses.iter().filter(|status| status.state.is_terminal()).cloned().collect();
+    let launch = world.launched(tasks[0].0).clone();
+    let mut hello = agent("a");
+    hello.groups = vec![GroupReport { launch, statuses, unacknowledged }];
+    hello.executors = vec![report(world, tasks[0].0)];
+    hello
+}
+
+fn cpus(world: &World) -> String {
+    world.free("a").split(';').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_was_a_tasks_alone_is_free_when_it_ends() {
+    let mut world = offered();
+    world.accept("f", "L1-O1", vec![group(vec![task("t", "a"), task("u", "a")])]);
+    world.says("a", "t", 1, Running);
+    world.says("a", "u", 1, Running);
+    assert_eq!(cpus(&world), "cpus:1.9");
+    world.show = "e";
+    let heard = world.says("a", "t", 2, Finished);
+    assert!(heard.contains("event offer"), "it is offered at once, unacknowledged: {heard}");
+    assert_eq!(cpus(&world), "cpus:2.9");
+    // Said again, and acknowledged, it is free once.
+    world.says("a", "t", 2, Finished);
+    world.ack("f", "t");
+    assert_eq!(cpus(&world), "cpus:2.9");
+    // A new leader, and one that knows the group, count it the same way, in whatever order the tasks are told.
+    world.restart();
+    world.hello(holds(&world, &[("u", 1, Running), ("t", 2, Finished)]));
+    assert_eq!(cpus(&world), "cpus:2.9");
+    world.hello(holds(&world, &[("t", 2, Finished), ("u", 1, Running)]));
+    assert_eq!(cpus(&world), "cpus:2.9");
+    world.says("a", "u", 2, Finished);
+    assert_eq!(cpus(&world), "cpus:3.9");
+}
+
+#[test]
+fn an_end_out_of_order_and_one_in_a_hello_free_once() {
+    let mut world = offered();
+    world.accept("f", "L1-O1", vec![group(vec![task("t", "a"), task("u", "a")])]);
+    world.says("a", "t", 5, Finished);
+    assert_eq!(cpus(&world), "cpus:2.9");
+    world.says("a", "t", 4, Running);
+    assert_eq!(cpus(&world), "cpus:2.9");
+    world.hello(holds(&world, &[("t", 5, Finished), ("u", 1, Failed)]));
+    assert_eq!(cpus(&world), "cpus:3.9");
+}
+
+#[test]
+fn what_is_given_up_holds_what_still_runs() {
+    let mut world = offered();
+    world.accept("f", "L1-O1", vec![group(vec![task("t", "a"), task("u", "a")])]);
+    world.says("a", "t", 1, Finished);
+    world.ask("f", FrameworkCall::Teardown);
+    assert_eq!(cpus(&world), "cpus:2.9", "one task and the executor are to end");
+    world.hello(holds(&world, &[("t", 1, Finished), ("u", 1, Running)]));
+    assert_eq!(cpus(&world), "cpus:2.9", "the agent says the same");
+    world.says("a", "u", 2, Killed);
+    assert_eq!(cpus(&world), "cpus:3.9");
+}
+
+#[test]
+fn a_tasks_devices_are_free_with_it_and_volumes_with_the_group() {
+    let mut world = World::new();
+    let mut hello = agent("a");
+    hello.resources = "cpus:4;mem:4096;disk:1000;gpus:4".parse().unwrap();
+    world.hello(hello.clone());
+    let mut framework = info("f", "r");
+    framework.capabilities.extend([Capability::GpuResources, Capability::ReservationRefinement]);
+    world.subscribe(framework);
+    let kept = |volume: Option<&str>, amount| Part {
+        volume: volume.map(|id| PersistentVolume {
+            id: id.into(),
+            container_path: "data".into(),
+            principal: None,
+        }),
+        ..reserved("r", amount)
+    };
+    let gpu = |count| Amount { gpus: count, ..Amount::default() };
+    let disk = Amount { disk: 100 * MIB, ..Amount::default() };
+    let wants = |id: &str, parts: Vec<Part>| TaskAsked { parts, ..task(id, "a") };
+    let (volume, rest) = (kept(Some("v"), disk.clone()), kept(None, amount(500, 0)));
+    let operations = vec![
+        Operation::Reserve { parts: vec![kept(None, gpu(1)), kept(None, disk), rest.clone()] },
+        Operation::Create { parts: vec![volume.clone()] },
+        group(vec![
+            wants("t", vec![open(1000, 128), Part::unreserved(gpu(2)), volume]),
+            wants("u", vec![rest, kept(None, gpu(1))]),
+        ]),
+    ];
+    world.accept("f", "L1-O1", operations);
+    let launch = world.launched("t").clone();
+    // The reserved device is the lowest, and the second task's: they are told in the order of the tasks.
+    assert_eq!(launch.allocation.gpus, [(1, 1000), (2, 1000), (0, 1000)]);
+    world.show = "s";
+    let heard = world.says("a", "t", 1, Finished);
+    assert!(heard.contains("gpus 3") && !heard.contains("[v]"), "{heard}");
+    let mut again = holds(&world, &[("t", 1, Finished), ("u", 1, Running)]);
+    again.resources = hello.resources.clone();
+    world.restart();
+    world.hello(again);
+    let mut framework = info("f", "r");
+    framework.capabilities.extend([Capability::GpuResources, Capability::ReservationRefinement]);
+    let heard = world.subscribe(framework);
+    assert!(heard.contains("gpus 3") && !heard.contains("[v]"), "{heard}");
+    let heard = world.says("a", "u", 2, Finished);
+    assert!(heard.contains("[v]"), "{heard}");
 }
 
 #[test]
