@@ -122,6 +122,8 @@ test("a service is created by form, checked while it is typed, scaled, suspended
   await page.getByRole("dialog").getByRole("button", { name: "Scale" }).click();
   await toast(page, "is asked for 2 instances");
   await eventually("two run", async () => (await service(id))?.running === 2);
+  // The page hears of it a moment after whoever asks.
+  await page.getByText("2 / 2", { exact: true }).waitFor();
 
   await page.getByRole("button", { name: "Restart" }).click();
   await page.getByRole("dialog").getByText("All 2 instances are replaced").waitFor();
