@@ -1,4 +1,5 @@
-// The command palette: finds any page, service, task, machine, framework and role by a few letters, and does what can be done with them.
+// The command palette: finds any page, service, task, machine, framework and role by a few letters, and does what can be done with
+// them.
 
 import { useEffect, useMemo, useRef, useState } from "react";
 import { pictureNow } from "../api/live";
