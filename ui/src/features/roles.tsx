@@ -30,7 +30,11 @@ const fresh: Role = {
 export function Roles({ picture }: { picture: Picture }) {
   const [chosen, choose] = useParam("role");
   const [edited, edit] = useState<Role | null>(null);
-  const roles = useMemo(() => (picture.cluster ? inUse(picture, chosen) : null), [picture, chosen]);
+  // The master lists those that count: they have settings, or something is kept for them, or somebody is in them.
+  const roles = useMemo(
+    () => (picture.cluster ? [...picture.roles.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) : null),
+    [picture.cluster, picture.roles],
+  );
   const whole = useMemo(() => totals(picture.nodes.values()).total, [picture.nodes]);
   const shown = roles?.find((role) => role.name === chosen) ?? null;
   return (
@@ -74,22 +78,6 @@ export function Roles({ picture }: { picture: Picture }) {
       )}
     </>
   );
-}
-
-/**
- * The roles that count: they have settings, or something of the pool, or somebody is in them. The master lists no others, but a role
- * can come to be nothing while the page is open.
- */
-function inUse({ roles, services, frameworks }: Picture, chosen: string | null): Role[] {
-  const named = new Set(["*", chosen]);
-  for (const service of services.values()) named.add(service.role);
-  for (const framework of frameworks.values()) {
-    if (framework.state !== "completed") for (const role of framework.roles) named.add(role);
-  }
-  const some = ({ allocated }: Role) => kinds.some((kind) => allocated[kind] > 0);
-  return [...roles.values()]
-    .filter((role) => named.has(role.name) || hasSettings(role) || some(role))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function Shares(props: {

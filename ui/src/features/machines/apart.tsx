@@ -49,7 +49,8 @@ function Shares({ node }: { node: NodeDetail }) {
       title="Who may have it"
       tools={
         <span className="legend">
-          <span className="key">had or offered</span>
+          <span className="key used">tasks have it</span>
+          <span className="key">or frameworks are offered it</span>
         </span>
       }
     >
@@ -138,7 +139,7 @@ function Share({ name, who, portion, shown, ports }: ShareProps) {
               <Bar
                 label={`${kindNames[kind]} kept for ${name}`}
                 allocated={used[kind] + offered[kind]}
-                used={null}
+                used={used[kind]}
                 total={total[kind]}
               />
             </div>
@@ -178,7 +179,9 @@ function Volumes({ volumes }: { volumes: readonly NodeVolume[] }) {
           <thead>
             <tr>
               <th scope="col">Volume</th>
-              <th scope="col">Kept for</th>
+              <th scope="col" className="wide">
+                Kept for
+              </th>
               <th scope="col" className="right">
                 Size
               </th>
@@ -194,8 +197,11 @@ function Volumes({ volumes }: { volumes: readonly NodeVolume[] }) {
           <tbody>
             {volumes.map((volume) => (
               <tr key={`${volume.role} ${volume.id}`}>
-                <td className="mono wrap">{volume.id}</td>
                 <td>
+                  <span className="mono">{volume.id}</span>
+                  <p className="narrow">for {volume.role}</p>
+                </td>
+                <td className="wide">
                   <Link to="roles" params={{ role: volume.role }}>
                     {volume.role}
                   </Link>
@@ -228,7 +234,7 @@ function Holder({ volume: { state, framework, tasks } }: { volume: NodeVolume })
   if (state === "offered") return <State tone="calm">offered{link && <span>to {link}</span>}</State>;
   return (
     <State tone="good">
-      <span>
+      <span style={{ whiteSpace: "normal" }}>
         {tasks.length === 0
           ? link
           : tasks.map((task, index) => (

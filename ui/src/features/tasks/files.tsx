@@ -180,7 +180,7 @@ function Directory({ path, ...where }: Where & { path: string }) {
 function Unreadable({ words }: { words: string }) {
   return (
     <Empty>
-      <p>{words}</p>
+      <p className="sentence">{words}</p>
       <p className="small">A sandbox stays on its machine for some time after its task has ended, then it is removed.</p>
     </Empty>
   );

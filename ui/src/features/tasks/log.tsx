@@ -131,6 +131,7 @@ export function Log({ task, file, node, other, onOther, ended }: Props) {
               Earlier lines
             </button>
           )}
+          {over && lines.length > 0 && <span className="soft small">The output has ended.</span>}
           {!over && !ended && (
             <label className="check">
               <input type="checkbox" checked={follows} onChange={(event) => setFollows(event.target.checked)} /> Follow
@@ -177,7 +178,6 @@ export function Log({ task, file, node, other, onOther, ended }: Props) {
           </div>
         )}
       </div>
-      {over && lines.length > 0 && <p className="pad soft small">The output has ended.</p>}
     </>
   );
 }
