@@ -109,7 +109,7 @@ async fn what_happened_is_told_newest_first() {
         all["events"].as_array().unwrap().iter().map(|event| event["words"].as_str().unwrap()).collect();
     let at = |wanted: &str| words.iter().position(|words| words.contains(wanted));
     assert!(at("is TASK_RUNNING on a.test") < at("is given to a.test"), "{words:?}");
-    assert!(at("is given to a.test") < at("has a new version with 1 instances"), "{words:?}");
+    assert!(at("is given to a.test") < at("has a new version with 1 instance"), "{words:?}");
     assert!(at("has a new version") < at("node a.test joined"), "{words:?}");
     assert!(at("node a.test joined").is_some(), "{words:?}");
     let only = cluster.json("/hansa/v1/events/history?only=node&q=A.TEST").await;
