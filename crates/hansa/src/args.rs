@@ -19,11 +19,11 @@ const SHARED: &str = "Shared options";
 
 const AFTER_HELP: &str = "\
 First steps:
-  hansa dev --demo            starts a cluster on this machine, with something that runs
-  hansa status                shows it at a glance, and what needs attention
-  hansa app run FILE          starts a service as a definition in JSON or YAML says
-  hansa explain ID            says why a service, task or machine is as it is, and what would help
-  hansa logs ID               shows what a service writes, also of what has crashed
+  hansa dev --demo    starts a cluster here, with a small web service
+  hansa status        shows the cluster at a glance, and what needs attention
+  hansa app run FILE  starts a service as its definition (JSON or YAML) says
+  hansa explain ID    says why anything is as it is, and what would help
+  hansa logs ID       shows what a service writes, also of what has crashed
 
 Settings come from one TOML file (--config, else /etc/hansa/hansa.toml), then the environment, then flags.
 Which master is talked to: --master, else --context, else the context in use, else the file, else this machine's.

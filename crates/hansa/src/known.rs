@@ -92,11 +92,14 @@ const INSTEAD: &[(&str, &[&str], &str)] = &[
     ("role", &["show", "get", "describe"], "`hansa role list` shows all roles with what they have"),
 ];
 
-/// Options that are fields elsewhere: after which words, and what is said then.
-const FIELDS: (&[&str], &str) = (
-    &["update", "set"],
-    "fields are set by their names in the definition: `hansa app update ID cpus=0.5 mem=256 instances=3`",
-);
+/// Options that are arguments here: of which command, and what is said then.
+const ARGUMENTS: &[(&[&str], &str)] = &[
+    (
+        &["update", "set"],
+        "fields are set by their names in the definition: `hansa app update ID cpus=0.5 mem=256 instances=3`",
+    ),
+    (&["scale"], "the number stands by itself: `hansa app scale ID 3`"),
+];
 
 /// What is meant instead of this word under that noun.
 fn instead(noun: &str, word: &str) -> Option<&'static str> {
@@ -133,11 +136,18 @@ pub fn explained(mut error: clap::Error, line: &[String]) -> clap::Error {
             instead(noun.map_or("", String::as_str), &word).or_else(|| instead("", &word))
         }),
         ErrorKind::UnknownArgument => {
-            let (verbs, words) = FIELDS;
-            line.iter().any(|word| verbs.contains(&word.as_str())).then_some(words)
+            let said = |verbs: &[&str]| line.iter().any(|word| verbs.contains(&word.as_str()));
+            ARGUMENTS.iter().find(|(verbs, _)| said(verbs)).map(|(_, words)| *words)
         }
         _ => None,
     };
+    if error.kind() == ErrorKind::MissingSubcommand {
+        // The list would have every alias in it.
+        error.remove(ContextKind::ValidSubcommand);
+        let noun = line.iter().rfind(|word| !word.starts_with('-')).map_or("", String::as_str);
+        let tip = format!("`hansa {noun} --help` shows what can be done");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
     if let Some(tip) = tip {
         error.remove(ContextKind::SuggestedSubcommand);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
@@ -164,6 +174,7 @@ mod tests {
         assert!(said("hansa --master http://x node usage").contains("`hansa top`"));
         let update = said("hansa app update web --cpus 2");
         assert!(update.contains("cpus=0.5"), "{update}");
+        assert!(said("hansa app scale web --instances 3").contains("`hansa app scale ID 3`"));
         let mistyped = said("hansa app lst");
         assert!(mistyped.contains("'list'"), "what is only mistyped is corrected: {mistyped}");
         let never = said("hansa restart web");

@@ -51,6 +51,20 @@ pub fn age(now: Timestamp, then: Timestamp) -> String {
     span(now.since(then))
 }
 
+/// Words of the master with its times to come as spans: `until 2026-11-22T18:23:53.870Z` is `for 4s`.
+pub fn from_now(words: &str, now: Timestamp) -> String {
+    let mut parts = words.split("until ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (time, rest) = part.split_at(part.find([' ', ',', ';', ')']).unwrap_or(part.len()));
+        match time.parse::<Timestamp>() {
+            Ok(then) => out.push_str(&format!("for {}{rest}", span(then.since(now)))),
+            Err(_) => out.push_str(&format!("until {part}")),
+        }
+    }
+    out
+}
+
 /// The wall clock.
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -141,6 +155,14 @@ mod tests {
         for wrong in ["", "s", "-1s", "1.5s", "1d", "99999999999999999999h"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn times_to_come_are_spans() {
+        let words = "1 instance waits until 1970-01-01T00:01:05.000Z because of failures, until all is well";
+        let told = "1 instance waits for 1m because of failures, until all is well";
+        assert_eq!(from_now(words, Timestamp(5_000)), told);
+        assert_eq!(from_now("until 1970-01-01T00:00:01.000Z", Timestamp(5_000)), "for 0s", "it is over");
     }
 
     #[test]

@@ -174,7 +174,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
         "compose",
         &["compose config", "compose up --no-wait", "compose down --no-wait", "compose config -f MISSING"],
     ),
-    ("status", &["status", "status --output json"]),
+    ("status", &["status"]),
     (
         "program",
         &[
@@ -186,6 +186,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
             "app stop shop/web",
             "app update shop/web --cpus 2",
             "diff",
+            "nodes",
         ],
     ),
 ];

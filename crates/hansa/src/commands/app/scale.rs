@@ -13,17 +13,7 @@ pub struct ScaleArgs {
     /// The service's path
     pub id: String,
     /// How many instances; 0 suspends it
-    #[arg(required_unless_present = "named")]
-    pub instances: Option<u32>,
-    /// The same, for those who know it as an option
-    #[arg(
-        long = "instances",
-        id = "named",
-        value_name = "INSTANCES",
-        hide = true,
-        conflicts_with = "instances"
-    )]
-    pub named: Option<u32>,
+    pub instances: u32,
     /// Cancel deployments that are in the way
     #[arg(long)]
     pub force: bool,
@@ -36,7 +26,7 @@ pub async fn run(args: &ScaleArgs, context: &Context) -> Result<(), Failure> {
     let id = app_path(&args.id);
     let query = [("force", if args.force { "true" } else { "false" })];
     // PATCH never creates, so that a mistyped name is an error and not a new service.
-    let body = json!({ "instances": args.instances.or(args.named) });
+    let body = json!({ "instances": args.instances });
     match context.client.call::<Started>(Method::PATCH, &format!("/v2/apps{id}"), &query, Some(&body)).await {
         Ok(started) => context.follow(started, vec![id], Goal::Version, &args.wait).await,
         Err(failure) => Err(context.explain_missing_app(&id, failure).await),

@@ -65,7 +65,7 @@ fn render(shown: &Shown, now: Timestamp) -> String {
         lines.push(("deployment", id.to_string()));
     }
     if let Some(waiting) = &service.waiting_for {
-        lines.push(("waiting for", waiting.clone()));
+        lines.push(("waiting for", text::from_now(waiting, now)));
     }
     if let Some(failing) = &service.failing {
         let since = text::age(now, failing.since);

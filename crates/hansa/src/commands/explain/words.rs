@@ -105,7 +105,8 @@ fn standing(deployment: &Deployment, now: Timestamp) -> Vec<String> {
     }
     if !deployment.waiting_for.is_empty() {
         let since = text::age(now, deployment.waiting_since);
-        line.push_str(&format!(" and waits: {} (no progress for {since})", deployment.waiting_for));
+        let waits = text::from_now(&deployment.waiting_for, now);
+        line.push_str(&format!(" and waits: {waits} (no progress for {since})"));
     }
     lines.push(line);
     for (word, at) in [("paused", &deployment.paused), ("failing", &deployment.failing)] {
