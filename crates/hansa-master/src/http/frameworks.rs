@@ -21,6 +21,7 @@ use hansa_model::role::Totals;
 use hansa_model::task::TaskState;
 use hansa_model::{Principal, RoleName};
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// Which frameworks.
 #[derive(Debug, Deserialize)]
@@ -256,8 +257,7 @@ fn role(model: &ReadModel, framework: &Framework, standing: &kernel::RoleStandin
 }
 
 fn offers_of<'m>(model: &'m ReadModel, framework: &'m Framework) -> impl Iterator<Item = &'m Offer> {
-    let id = &framework.view.info.id;
-    model.offers().filter(move |offer| offer.framework == *id).map(|offer| offer.as_ref())
+    model.offers_of(&framework.view.info.id).map(Arc::as_ref)
 }
 
 fn offer(offer: &Offer) -> FrameworkOffer {

@@ -8,7 +8,6 @@ use axum::extract::State;
 use hansa_api::hansa::{Cluster, Health, Node, RoleStatus, Service, Task};
 use hansa_model::app::AppSpec;
 use hansa_model::event::{AgentState, AppView, TaskView};
-use hansa_model::framework::parts;
 use hansa_model::role::{Role, Totals};
 use hansa_model::spec::{Command, Origin};
 use hansa_model::{RoleName, Timestamp};
@@ -174,12 +173,7 @@ pub(super) fn role(model: &ReadModel, name: &RoleName, offered: &BTreeMap<&RoleN
 
 /// What is offered to frameworks, by role.
 pub(super) fn offered(model: &ReadModel) -> BTreeMap<&RoleName, Totals> {
-    let mut offered: BTreeMap<&RoleName, Totals> = BTreeMap::new();
-    for offer in model.offers() {
-        let sum = offered.entry(&offer.role).or_default();
-        *sum = sum.plus(parts::sum(&offer.parts).totals());
-    }
-    offered
+    model.offered_by_role().collect()
 }
 
 /// A task.

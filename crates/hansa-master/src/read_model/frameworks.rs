@@ -4,6 +4,7 @@
 use super::app_of;
 use super::counts::STATES;
 use super::ended::EndedOfServices;
+use super::offers::Offers;
 use hansa_model::event::{ExecutorView, FrameworkView, OfferEnd, TaskView};
 use hansa_model::framework::{Offer, Source};
 use hansa_model::task::{Exit, Reason, TaskState, TaskStatus};
@@ -126,6 +127,20 @@ pub struct Framework {
     pub removed_at: Option<Timestamp>,
     /// What became of its offers.
     pub offers: OfferTally,
+    /// Its tasks by the terminal state that they ended in, in the order of [`STATES`].
+    ended_in: [u64; STATES.len()],
+}
+
+impl Framework {
+    /// How many of its tasks ended in this state since this master began to lead.
+    pub fn ended_in(&self, state: TaskState) -> u64 {
+        self.ended_in.get(state as usize).copied().unwrap_or_default()
+    }
+}
+
+/// Whether a task has just ended that stood so before.
+fn ends(before: Option<TaskState>, now: TaskState) -> bool {
+    now.is_terminal() && before.is_none_or(|before| !before.is_terminal())
 }
 
 /// What was counted since this master began to lead.
@@ -162,8 +177,7 @@ impl Tallies {
     pub(super) fn told(&mut self, before: Option<TaskState>, status: &TaskStatus) {
         let now = status.state;
         self.updates += u64::from(now != TaskState::Staging);
-        if now.is_terminal()
-            && before.is_none_or(|before| !before.is_terminal())
+        if ends(before, now)
             && let Some(count) = self.ended.get_mut(now as usize)
         {
             *count += 1;
@@ -182,7 +196,7 @@ pub(super) struct Frameworks {
     pub(super) completed: VecDeque<Framework>,
     pub(super) tasks: BTreeMap<FrameworkId, BTreeSet<TaskId>>,
     pub(super) executors: BTreeMap<InstanceId, Arc<ExecutorView>>,
-    pub(super) offers: BTreeMap<OfferId, Arc<Offer>>,
+    pub(super) offers: Offers,
     /// Ended tasks of the services.
     pub(super) ended: EndedOfServices,
     /// All ended tasks that are remembered, also of frameworks.
@@ -199,6 +213,7 @@ impl Frameworks {
                     ended: VecDeque::new(),
                     removed_at: None,
                     offers: OfferTally::default(),
+                    ended_in: Default::default(),
                 };
                 self.known.insert(view.info.id.clone(), framework);
             }
@@ -221,7 +236,7 @@ impl Frameworks {
         if let Some(framework) = self.known.get_mut(&offer.framework) {
             framework.offers.sent += 1;
         }
-        self.offers.insert(offer.id.clone(), offer.clone());
+        self.offers.put(offer);
     }
 
     pub(super) fn offer_ended(&mut self, id: &OfferId, why: OfferEnd) {
@@ -235,9 +250,15 @@ impl Frameworks {
         }
     }
 
-    pub(super) fn put_task(&mut self, view: &TaskView) {
+    /// A task stands so now. `before`: it stood so before.
+    pub(super) fn put_task(&mut self, before: Option<TaskState>, view: &TaskView) {
         if let Some(id) = framework_of(view) {
-            let task = &view.status.task;
+            let (task, now) = (&view.status.task, view.status.state);
+            if let Some(framework) = self.known.get_mut(id).filter(|_| ends(before, now))
+                && let Some(count) = framework.ended_in.get_mut(now as usize)
+            {
+                *count += 1;
+            }
             match self.tasks.get_mut(id) {
                 Some(tasks) if tasks.contains(task) => {}
                 Some(tasks) => drop(tasks.insert(task.clone())),
@@ -286,7 +307,7 @@ impl Frameworks {
 
     /// Nothing stays offered, and nothing runs, on an agent that is forgotten.
     pub(super) fn agent_gone(&mut self, agent: &AgentId) {
-        self.offers.retain(|_, offer| offer.agent != *agent);
+        self.offers.agent_gone(agent);
         self.executors.retain(|_, executor| executor.agent != *agent);
     }
 }

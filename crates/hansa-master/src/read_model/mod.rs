@@ -11,6 +11,7 @@ mod ended;
 mod events;
 mod frameworks;
 mod listed;
+mod offers;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ use hansa_model::event::{
 use hansa_model::framework::Offer;
 use hansa_model::group::GroupVersion;
 use hansa_model::maintenance::Maintenance;
+use hansa_model::role::Totals;
 use hansa_model::spec::Origin;
 use hansa_model::{AgentId, AppId, DeploymentId, FrameworkId, RoleName, TaskId, Timestamp};
 use listed::Listed;
@@ -249,7 +251,27 @@ impl ReadModel {
 
     /// All offers that stand, by id.
     pub fn offers(&self) -> impl ExactSizeIterator<Item = &Arc<Offer>> {
-        self.frameworks.offers.values()
+        self.frameworks.offers.iter()
+    }
+
+    /// The offers that a framework holds, by id.
+    pub fn offers_of(&self, framework: &FrameworkId) -> impl Iterator<Item = &Arc<Offer>> {
+        self.frameworks.offers.of(framework)
+    }
+
+    /// How many offers each framework holds that holds any. Kept count of: cheap.
+    pub fn offers_held(&self) -> impl Iterator<Item = (&FrameworkId, usize)> {
+        self.frameworks.offers.held()
+    }
+
+    /// What is offered for each role that something is offered for. Kept count of: cheap.
+    pub fn offered_by_role(&self) -> impl Iterator<Item = (&RoleName, Totals)> {
+        self.frameworks.offers.by_role()
+    }
+
+    /// What is offered in all. Kept count of: cheap.
+    pub fn offered(&self) -> Totals {
+        self.frameworks.offers.sum()
     }
 
     /// What was counted since this master began to lead.
@@ -492,8 +514,9 @@ impl ReadModel {
                 None
             }
         };
-        self.tallies.told(old.as_ref().map(|old| old.status.state), &view.status);
-        self.frameworks.put_task(view);
+        let before = old.as_ref().map(|old| old.status.state);
+        self.tallies.told(before, &view.status);
+        self.frameworks.put_task(before, view);
         match &old {
             Some(old) => self.counts.remove(old),
             None => drop(self.task_order.insert(id.clone())),

@@ -66,17 +66,45 @@ async fn of_masters(world: &World) {
 }
 
 async fn of_frameworks(world: &World) {
-    let framework = Scheduler::subscribe(world, &info("scraped by name")).await;
+    let mut framework = Scheduler::subscribe(world, &info("scraped by name")).await;
     let all = snapshot(&world.master).await;
     let prefix = format!("master/frameworks/scraped%20by%20name/{}", framework.id);
-    has(
-        &all,
-        &format!(
-            "{prefix}/subscribed {prefix}/offers/{{sent,accepted,declined,rescinded}} {prefix}/tasks/active/task_running"
-        ),
+    let names = "subscribed offers/{sent,accepted,declined,rescinded} calls events operations \
+                 calls/{subscribe,teardown,accept,decline,accept_inverse_offers,decline_inverse_offers,revive,kill} \
+                 calls/{shutdown,acknowledge,acknowledge_operation_status,reconcile,reconcile_operations,message} \
+                 calls/{request,suppress,update_framework} \
+                 events/{subscribed,offers,inverse_offers,rescind,rescind_inverse_offer,update} \
+                 events/{update_operation_status,message,failure,error,heartbeat} \
+                 operations/{launch,launch_group,reserve,unreserve,create,destroy,grow_volume,shrink_volume} \
+                 operations/{create_disk,destroy_disk} \
+                 tasks/active/task_{staging,starting,running,killing,unreachable,unknown} \
+                 tasks/terminal/task_{finished,failed,killed,error,lost,dropped,gone,gone_by_operator}";
+    let names: Vec<String> = names.split_whitespace().map(|name| format!("{prefix}/{name}")).collect();
+    has(&all, &names.join(" "));
+    let number = |all: &Value, name: &str| all[format!("{prefix}/{name}")].as_f64();
+    assert_eq!((number(&all, "subscribed"), number(&all, "calls/subscribe")), (Some(1.0), Some(1.0)));
+    assert_eq!((number(&all, "calls"), number(&all, "events/subscribed")), (Some(1.0), Some(1.0)));
+    // What it says and what it is told is counted by kind.
+    framework.run("scraped-by-name", "sleep 0.1").await;
+    framework.until("scraped-by-name", "TASK_FINISHED").await;
+    framework.call(serde_json::json!({"type": "SUPPRESS"})).await;
+    let all = snapshot(&world.master).await;
+    let counted =
+        ["calls/accept", "calls/suppress", "operations", "operations/launch", "tasks/terminal/task_finished"];
+    for name in counted {
+        assert_eq!(number(&all, name), Some(1.0), "{name}");
+    }
+    assert!(
+        number(&all, "calls/acknowledge") >= Some(2.0) && number(&all, "events/update") >= Some(2.0),
+        "{all}"
     );
-    assert_eq!(all[format!("{prefix}/subscribed")], 1.0);
+    assert_eq!(number(&all, "calls/revive"), Some(0.0));
     framework.teardown().await;
+    let begun = std::time::Instant::now();
+    while !snapshot(&world.master).await[format!("{prefix}/calls")].is_null() {
+        assert!(begun.elapsed() < crate::PATIENCE, "it goes with its framework");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 async fn of_allocators(world: &World) {

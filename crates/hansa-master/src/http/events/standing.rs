@@ -21,7 +21,7 @@ const AT_ONCE: usize = 50;
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     /// Offers that each held when it was last looked.
-    told: BTreeMap<FrameworkId, u32>,
+    told: BTreeMap<FrameworkId, usize>,
     /// Those to tell of.
     open: BTreeSet<FrameworkId>,
     /// Offers came or went since it was last looked.
@@ -89,10 +89,6 @@ impl Standing {
 }
 
 /// How many offers each framework holds.
-fn held(model: &ReadModel) -> BTreeMap<FrameworkId, u32> {
-    let mut held = BTreeMap::new();
-    for offer in model.offers() {
-        *held.entry(offer.framework.clone()).or_default() += 1;
-    }
-    held
+fn held(model: &ReadModel) -> BTreeMap<FrameworkId, usize> {
+    model.offers_held().map(|(id, count)| (id.clone(), count)).collect()
 }

@@ -1,6 +1,7 @@
 //! A framework's stream on the wire: records, one chunk each, as soon as there is something to say; a heartbeat at once, and
 //! then every 15 seconds.
 
+use super::spoken::Spoken;
 use super::steward::Steward;
 use crate::http::error::ApiError;
 use crate::master::Replied;
@@ -39,6 +40,7 @@ pub(super) struct Feed {
     master: v1::MasterInfo,
     directory: Arc<Directory>,
     steward: Arc<Steward>,
+    spoken: Arc<Spoken>,
     stopping: watch::Receiver<bool>,
     /// What the cell says to the subscription itself: a refusal is told like everything else.
     replied: Option<oneshot::Receiver<Replied>>,
@@ -56,7 +58,12 @@ impl Feed {
         codec: Codec,
         info: Arc<FrameworkInfo>,
         master: v1::MasterInfo,
-        (directory, steward, stopping): (Arc<Directory>, Arc<Steward>, watch::Receiver<bool>),
+        (directory, steward, spoken, stopping): (
+            Arc<Directory>,
+            Arc<Steward>,
+            Arc<Spoken>,
+            watch::Receiver<bool>,
+        ),
         replied: oneshot::Receiver<Replied>,
     ) -> Self {
         Self {
@@ -66,6 +73,7 @@ impl Feed {
             master,
             directory,
             steward,
+            spoken,
             stopping,
             replied: Some(replied),
             queue: VecDeque::new(),
@@ -137,6 +145,7 @@ impl Feed {
     fn say(&mut self, event: &FrameworkEvent) {
         if let FrameworkEvent::Subscribed { framework } = event {
             self.info = Arc::new(FrameworkInfo { id: framework.clone(), ..self.info.as_ref().clone() });
+            self.spoken.subscribed(framework);
         }
         if let Some(known) = self.directory.of(&self.info.id) {
             self.info = known.info;
@@ -167,6 +176,7 @@ impl Feed {
     }
 
     fn push(&mut self, event: &v1::scheduler::Event) {
+        self.spoken.told(&self.info.id, event);
         self.queue.push_back(recordio::record(&encode(self.codec, event)).into());
     }
 }

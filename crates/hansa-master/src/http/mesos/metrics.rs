@@ -2,9 +2,10 @@
 //! all are there; what there is nothing of is zero.
 
 use super::Mesos;
+use super::spoken::Spoken;
 use crate::cell::{Answer, Request};
 use crate::metrics::HistogramView;
-use crate::read_model::ReadModel;
+use crate::read_model::{ReadModel, STATES};
 use hansa_model::event::AgentState;
 use hansa_model::framework::Source;
 use hansa_model::resources::MIB;
@@ -94,20 +95,8 @@ const ZERO: [&str; 77] = [
     "registrar/registry_size_bytes",
 ];
 
-/// States that count as active with a framework.
-const ACTIVE: [&str; 5] =
-    ["task_staging", "task_starting", "task_running", "task_killing", "task_unreachable"];
-
-/// States that end a task.
-const TERMINAL: [&str; 7] = [
-    "task_finished",
-    "task_failed",
-    "task_killed",
-    "task_error",
-    "task_dropped",
-    "task_gone",
-    "task_gone_by_operator",
-];
+/// States of Mesos' that no task is in here.
+const NONE: [&str; 2] = ["active/task_unknown", "terminal/task_lost"];
 
 /// All numbers by name.
 pub(super) async fn numbers(mesos: &Mesos) -> BTreeMap<String, f64> {
@@ -128,7 +117,8 @@ pub(super) async fn numbers(mesos: &Mesos) -> BTreeMap<String, f64> {
         let model = master.read();
         agents(&mut all, &model);
         tasks(&mut all, &model);
-        frameworks(&mut all, &model);
+        mesos.spoken.keep(|id| model.framework(id.as_str()).is_some());
+        frameworks(&mut all, &model, &mesos.spoken);
         roles(&mut all, &model);
     }
     for (role, count) in filters {
@@ -200,14 +190,7 @@ fn agents(all: &mut Numbers, model: &ReadModel) {
     all.put("master/slave_unreachable_scheduled", tallies.agents_unreachable as f64);
     all.put("master/slave_unreachable_completed", tallies.agents_unreachable as f64);
     let (total, allocated, _) = crate::http::views::sums(model);
-    let mut offered = Totals::default();
-    for offer in model.offers() {
-        let more = hansa_model::framework::parts::sum(&offer.parts).totals();
-        offered.cpus_milli += more.cpus_milli;
-        offered.mem += more.mem;
-        offered.disk += more.disk;
-        offered.gpus_milli += more.gpus_milli;
-    }
+    let offered = model.offered();
     let kinds = |of: &Totals| {
         [
             ("cpus", of.cpus_milli as f64 / 1000.0),
@@ -265,7 +248,7 @@ fn tasks(all: &mut Numbers, model: &ReadModel) {
     all.put("master/valid_status_update_acknowledgements", tallies.updates as f64);
 }
 
-fn frameworks(all: &mut Numbers, model: &ReadModel) {
+fn frameworks(all: &mut Numbers, model: &ReadModel, spoken: &Spoken) {
     // The services are one, and always there.
     let (mut connected, mut disconnected) = (1.0, 0.0);
     for framework in model.frameworks() {
@@ -283,11 +266,16 @@ fn frameworks(all: &mut Numbers, model: &ReadModel) {
         all.put(&format!("{name}/offers/accepted"), offers.accepted as f64);
         all.put(&format!("{name}/offers/declined"), offers.declined as f64);
         all.put(&format!("{name}/offers/rescinded"), offers.rescinded as f64);
-        for state in ACTIVE {
-            all.put(&format!("{name}/tasks/active/{state}"), 0.0);
+        for (what, count) in spoken.numbers(&view.info.id) {
+            all.put(&format!("{name}/{what}"), count as f64);
         }
-        for state in TERMINAL {
-            all.put(&format!("{name}/tasks/terminal/{state}"), 0.0);
+        for state in NONE {
+            all.put(&format!("{name}/tasks/{state}"), 0.0);
+        }
+        for state in STATES {
+            let (kind, ended) =
+                if state.is_terminal() { ("terminal", framework.ended_in(state)) } else { ("active", 0) };
+            all.put(&format!("{name}/tasks/{kind}/{}", state.name().to_lowercase()), ended as f64);
         }
         for role in &view.info.roles {
             // Until the allocator says more.
@@ -296,10 +284,8 @@ fn frameworks(all: &mut Numbers, model: &ReadModel) {
             let name = format!("{name}/roles/{}/suppressed", encoded(role.as_str()));
             all.put(&name, f64::from(u8::from(is_suppressed)));
         }
-        for told in model.told_of(&view.info.id) {
-            let state = told.view.status.state;
-            let kind = if state.is_terminal() { "terminal" } else { "active" };
-            all.add(&format!("{name}/tasks/{kind}/{}", state.name().to_lowercase()), 1.0);
+        for told in model.told_of(&view.info.id).filter(|told| !told.view.status.state.is_terminal()) {
+            all.add(&format!("{name}/tasks/active/{}", told.view.status.state.name().to_lowercase()), 1.0);
         }
     }
     all.put("master/frameworks_active", connected);

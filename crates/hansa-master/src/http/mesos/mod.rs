@@ -18,6 +18,7 @@ mod operator;
 mod paths;
 mod picture;
 mod scheduler;
+mod spoken;
 mod steward;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use paths::Endpoint;
 use picture::{Picture, Wanted};
 use ring::rand::SystemRandom;
 use serde::Serialize;
+use spoken::Spoken;
 use std::sync::Arc;
 use steward::Steward;
 use tokio::sync::Semaphore;
@@ -55,6 +57,7 @@ pub(super) struct Mesos {
     renderers: Arc<Semaphore>,
     random: Arc<SystemRandom>,
     subscribers: Arc<Subscribers>,
+    spoken: Arc<Spoken>,
 }
 
 impl Mesos {
@@ -70,6 +73,7 @@ impl Mesos {
             renderers: Arc::new(Semaphore::new(RENDERERS)),
             random: Arc::new(SystemRandom::new()),
             subscribers: Arc::default(),
+            spoken: Arc::default(),
         }
     }
 

@@ -154,11 +154,6 @@ impl Picture {
                 scenes[at].executors.push(executor.clone());
             }
         }
-        for offer in model.offers() {
-            if let Some(&at) = places.get(&offer.framework) {
-                scenes[at].offers.push(offer.clone());
-            }
-        }
         let completed = model.completed_frameworks().filter(|gone| wanted.framework(&gone.view.info.id));
         let completed = completed.map(|gone| scene(model, gone, wanted)).collect();
         let agents = model.agents().map(|agent| (agent.view.id.clone(), agent.clone())).collect();
@@ -206,7 +201,7 @@ fn scene(model: &ReadModel, framework: &Framework, wanted: &Wanted) -> Scene {
         ended: framework.ended.iter().filter(|told| wanted.task(told)).cloned().collect(),
         who: Who::Framework(framework.view.clone()),
         executors: Vec::new(),
-        offers: Vec::new(),
+        offers: model.offers_of(&framework.view.info.id).cloned().collect(),
         removed_at: framework.removed_at,
     }
 }

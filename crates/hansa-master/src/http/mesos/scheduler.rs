@@ -87,12 +87,13 @@ fn subscribed(mesos: &Mesos, id: &str, headers: &HeaderMap) -> Result<Subscripti
     }
 }
 
-async fn other(mesos: &Mesos, call: &Call, known: &Subscription) -> Result<Response, Refused> {
-    let call = match call::read(call, &known.info) {
+async fn other(mesos: &Mesos, asked: &Call, known: &Subscription) -> Result<Response, Refused> {
+    let call = match call::read(asked, &known.info) {
         Ok(call) => call,
         Err(CallRefusal::Invalid(invalid)) => return Err(Refused::bad(invalid.to_string())),
         Err(CallRefusal::Unsupported(what)) => return Err(Refused::unsupported(what)),
     };
+    mesos.spoken.called(&known.info.id, asked);
     match call {
         None => Ok(answers::empty(StatusCode::ACCEPTED)),
         Some(FrameworkCall::UpdateInfo { info, suppressed, constraints }) => {
@@ -171,7 +172,7 @@ async fn subscribe(
         form,
         shared,
         me.info(),
-        (inner.directory.clone(), mesos.steward.clone(), mesos.master.stopping()),
+        (inner.directory.clone(), mesos.steward.clone(), mesos.spoken.clone(), mesos.master.stopping()),
         replied,
     );
     Ok(streaming(form, &key, feed.into_body()))
