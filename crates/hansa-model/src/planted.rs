@@ -63,11 +63,17 @@ pub enum Bug {
     AcknowledgedUnheard,
     /// An executor is given what it was given before.
     GivenAgain,
+    /// A part of a disk that cannot be divided is offered.
+    WholeDivided,
+    /// An agent is not told that a volume is removed.
+    RemovalNotSent,
+    /// What a framework's task has is free as soon as its agent says something of it.
+    TaskFreedEarly,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Bug; 27] = [
+    pub const ALL: [Bug; 30] = [
         Bug::NothingWaits,
         Bug::WritesNotSynced,
         Bug::VersionNotStored,
@@ -95,6 +101,9 @@ impl Bug {
         Bug::UpdateToldOnce,
         Bug::AcknowledgedUnheard,
         Bug::GivenAgain,
+        Bug::WholeDivided,
+        Bug::RemovalNotSent,
+        Bug::TaskFreedEarly,
     ];
 }
 

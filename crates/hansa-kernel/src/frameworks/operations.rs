@@ -152,7 +152,7 @@ impl Kernel {
         }
         self.change_pots(step, id, pots);
         self.configure_pots(step, id);
-        for (role, volume) in removed {
+        for (role, volume) in removed.into_iter().filter(|_| !planted(Bug::RemovalNotSent)) {
             step.effect(Effect::RemoveVolume { agent: id.clone(), role, id: volume });
         }
         Ok(())

@@ -7,6 +7,7 @@
 //! of all pots of an origin is what is configured, or more while something is left of what was configured before.
 
 use hansa_model::framework::{Amount, DiskSource, Part, PersistentVolume, Reservation, parts};
+use hansa_model::planted::{Bug, planted};
 use hansa_model::resources::{Kind, NotEnough, WHOLE_GPU};
 use hansa_model::{Allocation, RoleName};
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,10 @@ impl Pots {
             .iter()
             .filter(|pot| !pot.free.is_empty())
             .map(|pot| Part { amount: pot.free.clone(), ..pot.part.clone() })
+            .map(|part| match planted(Bug::WholeDivided) && part.is_whole() && part.volume.is_none() {
+                true => Part { amount: Amount { disk: part.amount.disk / 2, ..part.amount }, ..part },
+                false => part,
+            })
     }
 
     /// All of it, in parts.
@@ -154,6 +159,7 @@ impl Pots {
         };
         let grows = !short.is_empty() || !unknown.is_empty();
         if grows {
+            self.forget_others(&taken.part);
             self.grow(&Part { amount: short, ..taken.part.clone() }, unknown);
         }
         if let Some(pot) = self.get_mut(&taken.part) {
@@ -161,6 +167,16 @@ impl Pots {
             pot.free_devices.retain(|device| !taken.devices.contains(device));
         }
         grows
+    }
+
+    /// A disk that cannot be divided is what its agent says: what else was made of it, and nobody uses, an older store tells of.
+    fn forget_others(&mut self, part: &Part) {
+        if matches!(part.source, Some(DiskSource::Mount(_))) {
+            let stays = |pot: &Pot| {
+                pot.part.source != part.source || pot.part.is_like(part) || pot.free != pot.part.amount
+            };
+            self.0.retain(stays);
+        }
     }
 
     /// Nobody uses it any more.
@@ -456,6 +472,26 @@ mod tests {
             assert_eq!(pots.parts(), [mount(other)]);
             assert!(!pots.configure(&[mount(other)], vec![]));
         }
+    }
+
+    #[test]
+    fn what_an_agent_uses_of_a_disk_that_cannot_be_divided_is_all_that_is_on_it() {
+        let volume = |id: &str| Part {
+            reservations: kept("a", 0, 0).reservations,
+            source: Some(DiskSource::Mount("/m".into())),
+            volume: Some(PersistentVolume { id: id.into(), principal: None, container_path: "d".into() }),
+            amount: Amount { disk: 10, ..Amount::default() },
+        };
+        let used = |id: &str| Taken { part: volume(id), devices: Vec::new() };
+        let mut pots = Pots::default();
+        pots.grow(&kept("a", 400, 0), vec![]);
+        pots.grow(&volume("old"), vec![]);
+        assert!(pots.take(&used("new")));
+        assert_eq!(pots.parts(), [kept("a", 400, 0), volume("new")], "an older store told of the other one");
+        // What somebody uses stays, whatever the configuration says.
+        pots.grow(&volume("old"), vec![]);
+        assert!(!pots.take(&used("old")) && pots.take(&used("third")));
+        assert_eq!(pots.parts().len(), 4);
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Kernel {
             let first = launched.waiting[at].updates.len() == 1;
             let ended = status.state.is_terminal();
             self.show_status(step, number, at, status);
-            if ended {
+            if ended || planted(Bug::TaskFreedEarly) {
                 self.free_task(step, number, at, false);
             }
             if let Some(container) = container.filter(|_| runs) {
