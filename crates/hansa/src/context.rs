@@ -96,13 +96,13 @@ impl Context {
         }
     }
 
-    /// The task with this id, or the only one whose id contains the text.
+    /// The task with this id, or the only one whose id contains the text, or that its framework calls so.
     pub async fn task(&self, typed: &str) -> Result<Task, Failure> {
         match self.client.get(&format!("/hansa/v1/tasks/{typed}"), &[]).await {
             Err(failure) if failure.exit == Exit::NotFound => {
                 let mut all = self.tasks(&[]).await?;
                 // Those that have ended only where none is meant that lives.
-                if !all.iter().any(|task| task.id.as_str().contains(typed)) {
+                if !all.iter().any(|task| is_meant(task, typed)) {
                     all = self.tasks(&[("ended", "true")]).await?;
                 }
                 choose_task(typed, all).map_err(|missing| missing.at(self.client.address()))
@@ -112,14 +112,20 @@ impl Context {
     }
 }
 
-/// The only task that a shortened id can mean.
+/// Whether a piece of an id, or a name that a framework gave, can mean a task.
+fn is_meant(task: &Task, typed: &str) -> bool {
+    let piece = typed.len() >= 4 && task.id.as_str().contains(typed);
+    piece || task.framework_task.as_deref() == Some(typed)
+}
+
+/// The only task that a shortened id or a framework's name can mean.
 fn choose_task(typed: &str, all: Vec<Task>) -> Result<Task, Failure> {
     let none = Failure::new(Exit::NotFound, format!("there is no task '{typed}'"));
     if let Some(exact) = all.iter().position(|task| task.id.as_str() == typed) {
         return Ok(all.into_iter().nth(exact).expect("the position was just found"));
     }
     let (mut matching, rest): (Vec<Task>, Vec<Task>) =
-        all.into_iter().partition(|task| typed.len() >= 4 && task.id.as_str().contains(typed));
+        all.into_iter().partition(|task| is_meant(task, typed));
     match matching.len() {
         1 => Ok(matching.remove(0)),
         0 => Err(match nearest(typed, rest.iter().map(|task| task.id.as_str())) {
@@ -142,6 +148,15 @@ mod tests {
     #[test]
     fn paths_become_absolute() {
         assert_eq!((app_path("web").as_str(), app_path("/a/b/").as_str()), ("/web", "/a/b"));
+    }
+
+    #[test]
+    fn a_task_may_be_called_as_its_framework_calls_it() {
+        let of = |id: &str, name: &str| Task { framework_task: Some(name.into()), ..samples::task(id) };
+        let all = || vec![of("f-1.a", "1"), of("f-1.b", "2"), of("f-2.c", "2")];
+        assert_eq!(choose_task("1", all()).unwrap().id.as_str(), "f-1.a");
+        let unclear = choose_task("2", all()).unwrap_err();
+        assert!(unclear.to_string().contains("any of 2 tasks"), "{unclear}");
     }
 
     #[test]

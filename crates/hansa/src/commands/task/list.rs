@@ -64,22 +64,29 @@ pub fn state(task: &Task) -> String {
     }
 }
 
-/// The tasks as a table.
+/// The tasks as a table; with what frameworks call theirs, if there are such.
 pub fn table(tasks: &[Task], now: Timestamp) -> Table {
-    let mut table = Table::new(&["ID", "<SERVICE", "STATE", "~NODE", "?PORTS", ">AGE", "~MESSAGE"])
-        .brief("ID", |id| short_id(&id.into()))
-        .paint("STATE", of_state);
+    let named = tasks.iter().any(|task| task.framework_task.is_some());
+    let columns = ["ID", "<SERVICE", "?~FRAMEWORK'S ID", "STATE", "~NODE", "?PORTS", ">AGE", "~MESSAGE"];
+    let columns: Vec<&str> =
+        columns.into_iter().filter(|column| named || *column != "?~FRAMEWORK'S ID").collect();
+    let mut table = Table::new(&columns).brief("ID", |id| short_id(&id.into())).paint("STATE", of_state);
     for task in tasks {
         let ports: Vec<String> = task.ports.iter().map(u16::to_string).collect();
-        table.row([
+        let mut row = vec![
             task.id.to_string(),
             task.app.as_ref().map(ToString::to_string).unwrap_or_default(),
+            task.framework_task.clone().unwrap_or_default(),
             state(task),
             task.hostname.clone(),
             ports.join(","),
             text::age(now, task.started_at.unwrap_or(task.staged_at)),
             task.message.clone(),
-        ]);
+        ];
+        if !named {
+            row.remove(2);
+        }
+        table.cells(row);
     }
     table
 }
@@ -95,6 +102,16 @@ mod tests {
             table(&[samples::task("web.1")], Timestamp(62_000)).render(None),
             "ID     SERVICE    STATE             NODE   PORTS  AGE  MESSAGE\n\
              web.1  /demo/web  running, healthy  node1  31000   1m  -\n"
+        );
+    }
+
+    #[test]
+    fn tasks_of_frameworks_are_told_by_their_names() {
+        let task = Task { app: None, framework_task: Some("nightly-7".into()), ..samples::task("f-1.a") };
+        assert_eq!(
+            table(&[task], Timestamp(62_000)).render(None),
+            "ID     SERVICE  FRAMEWORK'S ID  STATE             NODE   PORTS  AGE  MESSAGE\n\
+             f-1.a  -        nightly-7       running, healthy  node1  31000   1m  -\n"
         );
     }
 
