@@ -3,6 +3,7 @@
 use crate::World;
 use crate::cases;
 use crate::scheduler::{Scheduler, amount, info, launch, scalar, task};
+use crate::support::{so, until};
 use crate::wire::{Request, Stream};
 use serde_json::{Value, json};
 
@@ -212,6 +213,7 @@ async fn pod_fails_together(world: &World) {
 }
 
 async fn pod_frees(world: &World) {
+    nothing_is_used(world).await;
     let mut framework = Scheduler::subscribe(world, &info("containers")).await;
     let offer = pod(&mut framework, "frees", ["sleep 0.2", "sleep 100000"]).await;
     framework.until("frees-0", "TASK_FINISHED").await;
@@ -223,7 +225,19 @@ async fn pod_frees(world: &World) {
     framework.teardown().await;
 }
 
-/// Waits until the framework has been offered all that was in an offer, but for so many CPUs.
+/// Waits until whatever was torn down before has gone: else it is offered beside what a case counts.
+async fn nothing_is_used(world: &World) {
+    until("nothing is used", async || {
+        let slaves = Request::get("/slaves").send(&world.master).await.json();
+        let slaves = slaves["slaves"].as_array().ok_or("no list of agents")?;
+        let used: Vec<&Value> = slaves.iter().map(|slave| &slave["used_resources"]["cpus"]).collect();
+        so(used.iter().all(|cpus| cpus.as_f64() == Some(0.0)), used)
+    })
+    .await;
+}
+
+/// Waits until the framework has been offered all that was in an offer, but for so many CPUs. Nothing else on the agent may
+/// come to be free meanwhile.
 pub async fn is_offered(framework: &mut Scheduler<'_>, offer: &Value, but_for: f64) {
     let left = amount(&offer["resources"], "cpus") - but_for;
     let begun = std::time::Instant::now();
