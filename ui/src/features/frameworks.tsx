@@ -10,7 +10,7 @@ import { clock, count, counted, duration, localTimes, offered } from "../lib/for
 import { inWords } from "../lib/sums";
 import { useParam } from "../lib/route";
 import { Link } from "../ui/link";
-import { Bar, Choice, Empty, PageHead, Panel, State, Waiting } from "../ui/primitives";
+import { Bar, Choice, Empty, PageHead, Panel, Sheet, State, Waiting } from "../ui/primitives";
 import { Table, type Column } from "../ui/table";
 import { Since } from "../ui/time";
 import { tearDown } from "./actions";
@@ -199,52 +199,50 @@ function Why({ explanation }: { explanation: FrameworkExplanation }) {
   return (
     <Panel title="Why it is offered what it is offered">
       {!repeated && <p className="pad sentence">{localTimes(summary)}</p>}
-      <div className="scroll" tabIndex={0} role="region" aria-label="Role by role">
-        <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">Role</th>
-              <th scope="col" className="right">
-                Share
-              </th>
-              <th scope="col" className="wide">
-                Has
-              </th>
-              <th scope="col">What it is offered, and what not</th>
+      <Sheet label="Role by role">
+        <thead>
+          <tr>
+            <th scope="col">Role</th>
+            <th scope="col" className="right">
+              Share
+            </th>
+            <th scope="col" className="wide">
+              Has
+            </th>
+            <th scope="col">What it is offered, and what not</th>
+          </tr>
+        </thead>
+        <tbody>
+          {roles.map((role) => (
+            <tr key={role.role}>
+              <td>
+                <Link to="roles" params={{ role: role.role }}>
+                  {role.role}
+                </Link>
+              </td>
+              <td className="right number">{share(role.share_ppm)}</td>
+              <td className="wide number">
+                {has(role.allocated)}
+                {inWords(role.offered) && <p className="soft">offered now: {inWords(role.offered)}</p>}
+              </td>
+              <td>
+                {says(role) && <p className="sentence">{localTimes(role.words)}</p>}
+                {role.last_offer && (
+                  <p className="soft">
+                    Last offered {role.last_offer.hostname}, <Since at={role.last_offer.at} ago />
+                  </p>
+                )}
+                {role.obstacles.map((obstacle) => (
+                  <p key={obstacle.words} className="soft">
+                    {counted(obstacle.machines, "machine")}: {localTimes(obstacle.words)}
+                    {obstacle.examples.length > 0 && ` (${obstacle.examples.join(", ")})`}
+                  </p>
+                ))}
+              </td>
             </tr>
-          </thead>
-          <tbody>
-            {roles.map((role) => (
-              <tr key={role.role}>
-                <td>
-                  <Link to="roles" params={{ role: role.role }}>
-                    {role.role}
-                  </Link>
-                </td>
-                <td className="right number">{share(role.share_ppm)}</td>
-                <td className="wide number">
-                  {has(role.allocated)}
-                  {inWords(role.offered) && <p className="soft">offered now: {inWords(role.offered)}</p>}
-                </td>
-                <td>
-                  {says(role) && <p className="sentence">{localTimes(role.words)}</p>}
-                  {role.last_offer && (
-                    <p className="soft">
-                      Last offered {role.last_offer.hostname}, <Since at={role.last_offer.at} ago />
-                    </p>
-                  )}
-                  {role.obstacles.map((obstacle) => (
-                    <p key={obstacle.words} className="soft">
-                      {counted(obstacle.machines, "machine")}: {localTimes(obstacle.words)}
-                      {obstacle.examples.length > 0 && ` (${obstacle.examples.join(", ")})`}
-                    </p>
-                  ))}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+          ))}
+        </tbody>
+      </Sheet>
     </Panel>
   );
 }

@@ -91,9 +91,18 @@ export const TaskState = ({ task }: { task: Task }) => (
   </State>
 );
 
+/** What a framework is called; its id, if nobody knows. */
+const frameworkName = (id: string) => pictureNow().frameworks.get(id)?.name ?? id;
+
+/** A framework, and the way there. */
+export const FrameworkLink = ({ id }: { id: string }) => (
+  <Link to="framework" params={{ id }} className="wrap">
+    {frameworkName(id)}
+  </Link>
+);
+
 /** Whose task it is: its service's, or by name its framework's. */
-export const ownerOf = ({ app, framework }: Task) =>
-  app ?? (framework === null ? "" : (pictureNow().frameworks.get(framework)?.name ?? framework));
+export const ownerOf = ({ app, framework }: Task) => app ?? (framework === null ? "" : frameworkName(framework));
 
 /** The same, with the way there. */
 export function Owner({ task }: { task: Task }) {
@@ -104,13 +113,7 @@ export function Owner({ task }: { task: Task }) {
         {app}
       </Link>
     );
-  return (
-    framework && (
-      <Link to="framework" params={{ id: framework }} className="wrap">
-        {ownerOf(task)}
-      </Link>
-    )
-  );
+  return framework && <FrameworkLink id={framework} />;
 }
 
 export const isOver = (task: Task) =>

@@ -15,6 +15,15 @@ export function State({ tone, children, title }: { tone: Tone; children: ReactNo
   );
 }
 
+/** A table that is read, not worked with; one that is too wide moves below its label, also by keyboard. */
+export function Sheet({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <div className="scroll" tabIndex={0} role="region" aria-label={label}>
+      <table className="table">{children}</table>
+    </div>
+  );
+}
+
 /** A titled box. */
 export function Panel(props: { title: string; count?: number; tools?: ReactNode; children: ReactNode }) {
   return (

@@ -8,7 +8,8 @@ import type { Node, NodeDetail, NodeVolume, Portion, Reservation } from "../../a
 import { amount, bytes, taskName } from "../../lib/format";
 import { inWords, kindNames, kinds, type Kind } from "../../lib/sums";
 import { Link } from "../../ui/link";
-import { Bar, Panel, State, Waiting } from "../../ui/primitives";
+import { Bar, Panel, Sheet, State, Waiting } from "../../ui/primitives";
+import { FrameworkLink } from "../words";
 
 /** Offers come and go without a word. */
 const renewed = 10_000;
@@ -54,38 +55,36 @@ function Shares({ node }: { node: NodeDetail }) {
         </span>
       }
     >
-      <div className="scroll" tabIndex={0} role="region" aria-label="Anybody and role by role">
-        <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">Kept for</th>
-              {shown.map((kind) => (
-                <th scope="col" key={kind} className="wide" style={{ width: "18%" }}>
-                  {kindNames[kind]}
-                </th>
-              ))}
-              {ports && (
-                <th scope="col" className="wide">
-                  Ports
-                </th>
-              )}
-              <th scope="col">Kept by</th>
-            </tr>
-          </thead>
-          <tbody>
-            <Share
-              name="anybody"
-              who={<span className="soft">nobody</span>}
-              portion={node.unreserved}
-              shown={shown}
-              ports={ports}
-            />
-            {node.reservations.map((one, index) => (
-              <Share key={index} name={one.role} who={<Maker of={one} />} portion={one} shown={shown} ports={ports} />
+      <Sheet label="Anybody and role by role">
+        <thead>
+          <tr>
+            <th scope="col">Kept for</th>
+            {shown.map((kind) => (
+              <th scope="col" key={kind} className="wide" style={{ width: "18%" }}>
+                {kindNames[kind]}
+              </th>
             ))}
-          </tbody>
-        </table>
-      </div>
+            {ports && (
+              <th scope="col" className="wide">
+                Ports
+              </th>
+            )}
+            <th scope="col">Kept by</th>
+          </tr>
+        </thead>
+        <tbody>
+          <Share
+            name="anybody"
+            who={<span className="soft">nobody</span>}
+            portion={node.unreserved}
+            shown={shown}
+            ports={ports}
+          />
+          {node.reservations.map((one, index) => (
+            <Share key={index} name={one.role} who={<Maker of={one} />} portion={one} shown={shown} ports={ports} />
+          ))}
+        </tbody>
+      </Sheet>
       {node.reservations.length === 0 && (
         <p className="pad soft small">
           Nothing of it is kept for a role. Frameworks and operators reserve resources, and so does a machine's own
@@ -174,63 +173,56 @@ function Maker({ of: { kind, within, principal, labels } }: { of: Reservation })
 function Volumes({ volumes }: { volumes: readonly NodeVolume[] }) {
   return (
     <Panel title="Volumes that stay when their tasks end" count={volumes.length}>
-      <div className="scroll" tabIndex={0} role="region" aria-label="Volumes">
-        <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">Volume</th>
-              <th scope="col" className="wide">
-                Kept for
-              </th>
-              <th scope="col" className="right">
-                Size
-              </th>
-              <th scope="col" className="wide">
-                In the sandbox
-              </th>
-              <th scope="col" className="wide">
-                On disk
-              </th>
-              <th scope="col">Who has it</th>
+      <Sheet label="Volumes">
+        <thead>
+          <tr>
+            <th scope="col">Volume</th>
+            <th scope="col" className="wide">
+              Kept for
+            </th>
+            <th scope="col" className="right">
+              Size
+            </th>
+            <th scope="col" className="wide">
+              In the sandbox
+            </th>
+            <th scope="col" className="wide">
+              On disk
+            </th>
+            <th scope="col">Who has it</th>
+          </tr>
+        </thead>
+        <tbody>
+          {volumes.map((volume) => (
+            <tr key={`${volume.role} ${volume.id}`}>
+              <td>
+                <span className="mono">{volume.id}</span>
+                <p className="narrow">for {volume.role}</p>
+              </td>
+              <td className="wide">
+                <Link to="roles" params={{ role: volume.role }}>
+                  {volume.role}
+                </Link>
+              </td>
+              <td className="right number">{bytes(volume.size)}</td>
+              <td className="wide mono wrap">{volume.container_path}</td>
+              <td className="wide wrap">
+                {volume.disk ? <code>{volume.disk.root}</code> : <span className="soft">the agent's own</span>}
+              </td>
+              <td>
+                <Holder volume={volume} />
+              </td>
             </tr>
-          </thead>
-          <tbody>
-            {volumes.map((volume) => (
-              <tr key={`${volume.role} ${volume.id}`}>
-                <td>
-                  <span className="mono">{volume.id}</span>
-                  <p className="narrow">for {volume.role}</p>
-                </td>
-                <td className="wide">
-                  <Link to="roles" params={{ role: volume.role }}>
-                    {volume.role}
-                  </Link>
-                </td>
-                <td className="right number">{bytes(volume.size)}</td>
-                <td className="wide mono wrap">{volume.container_path}</td>
-                <td className="wide wrap">
-                  {volume.disk ? <code>{volume.disk.root}</code> : <span className="soft">the agent's own</span>}
-                </td>
-                <td>
-                  <Holder volume={volume} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+          ))}
+        </tbody>
+      </Sheet>
     </Panel>
   );
 }
 
 function Holder({ volume: { state, framework, tasks } }: { volume: NodeVolume }) {
   if (state === "free") return <span className="soft">nobody</span>;
-  const name = framework && (pictureNow().frameworks.get(framework)?.name ?? framework);
-  const link = framework && (
-    <Link to="framework" params={{ id: framework }} className="wrap">
-      {name}
-    </Link>
-  );
+  const link = framework && <FrameworkLink id={framework} />;
   if (state === "offered") return <State tone="calm">offered{link && <span>to {link}</span>}</State>;
   return (
     <State tone="good">
@@ -255,41 +247,39 @@ const kindsOfDisk = { path: "a directory: volumes share it", mount: "had as a wh
 function Disks({ disks }: { disks: NodeDetail["disks"] }) {
   return (
     <Panel title="Disks besides the agent's own" count={disks.length}>
-      <div className="scroll" tabIndex={0} role="region" aria-label="Disks">
-        <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">Disk</th>
-              <th scope="col" className="wide">
-                Kind
-              </th>
-              <th scope="col">Had or offered</th>
-              <th scope="col" className="right">
-                Size
-              </th>
-              <th scope="col" className="right wide">
-                Kept for roles
-              </th>
+      <Sheet label="Disks">
+        <thead>
+          <tr>
+            <th scope="col">Disk</th>
+            <th scope="col" className="wide">
+              Kind
+            </th>
+            <th scope="col">Had or offered</th>
+            <th scope="col" className="right">
+              Size
+            </th>
+            <th scope="col" className="right wide">
+              Kept for roles
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {disks.map(({ root, kind, size, reserved, used, offered }) => (
+            <tr key={`${kind} ${root}`}>
+              <td className="mono">{root}</td>
+              <td className="wide">{kindsOfDisk[kind]}</td>
+              <td>
+                <div className="with-bar">
+                  <Bar label={`Disk ${root}`} allocated={used + offered} used={null} total={size} />
+                  <span className="number">{bytes(used + offered)}</span>
+                </div>
+              </td>
+              <td className="right number">{bytes(size)}</td>
+              <td className="right number wide">{bytes(reserved)}</td>
             </tr>
-          </thead>
-          <tbody>
-            {disks.map(({ root, kind, size, reserved, used, offered }) => (
-              <tr key={`${kind} ${root}`}>
-                <td className="mono">{root}</td>
-                <td className="wide">{kindsOfDisk[kind]}</td>
-                <td>
-                  <div className="with-bar">
-                    <Bar label={`Disk ${root}`} allocated={used + offered} used={null} total={size} />
-                    <span className="number">{bytes(used + offered)}</span>
-                  </div>
-                </td>
-                <td className="right number">{bytes(size)}</td>
-                <td className="right number wide">{bytes(reserved)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+          ))}
+        </tbody>
+      </Sheet>
     </Panel>
   );
 }

@@ -9,7 +9,7 @@ import { bytes, counted, cpuWords, moment } from "../../lib/format";
 import { useParam } from "../../lib/route";
 import { totalOf } from "../../lib/sums";
 import { Link, showChosen } from "../../ui/link";
-import { Empty, PageHead, Panel, Waiting } from "../../ui/primitives";
+import { Empty, PageHead, Panel, Sheet, Waiting } from "../../ui/primitives";
 import { Since } from "../../ui/time";
 import { orderMachine } from "../actions";
 import { PastEntries } from "../entries";
@@ -216,36 +216,34 @@ function Images({ node }: { node: Node }) {
         </Empty>
       )}
       {found && found.length > 0 && (
-        <div className="scroll" tabIndex={0} role="region" aria-label="Images there">
-          <table className="table">
-            <thead>
-              <tr>
-                <th scope="col">Image</th>
-                <th scope="col" className="right">
-                  Size
-                </th>
-                <th scope="col" className="right">
-                  Tasks
-                </th>
-                <th scope="col" className="right wide">
-                  Used
-                </th>
+        <Sheet label="Images there">
+          <thead>
+            <tr>
+              <th scope="col">Image</th>
+              <th scope="col" className="right">
+                Size
+              </th>
+              <th scope="col" className="right">
+                Tasks
+              </th>
+              <th scope="col" className="right wide">
+                Used
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {found.map((image) => (
+              <tr key={image.digest}>
+                <td className="mono wrap">{image.references.join(", ") || image.digest}</td>
+                <td className="right number">{bytes(image.bytes)}</td>
+                <td className="right number">{image.used_by.length}</td>
+                <td className="right number wide">
+                  <Since at={image.used_at} ago />
+                </td>
               </tr>
-            </thead>
-            <tbody>
-              {found.map((image) => (
-                <tr key={image.digest}>
-                  <td className="mono wrap">{image.references.join(", ") || image.digest}</td>
-                  <td className="right number">{bytes(image.bytes)}</td>
-                  <td className="right number">{image.used_by.length}</td>
-                  <td className="right number wide">
-                    <Since at={image.used_at} ago />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+            ))}
+          </tbody>
+        </Sheet>
       )}
     </Panel>
   );

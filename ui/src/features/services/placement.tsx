@@ -7,7 +7,7 @@ import type { Explanation, QueueItem, Service } from "../../api/types";
 import { bytes, counted, cpuWords, legible } from "../../lib/format";
 import { Icon } from "../../ui/icons";
 import { Link } from "../../ui/link";
-import { Bar, Panel, State, Waiting } from "../../ui/primitives";
+import { Bar, Panel, Sheet, State, Waiting } from "../../ui/primitives";
 import { endDelay } from "../actions";
 import { isWaiting } from "../words";
 
@@ -136,37 +136,35 @@ const hostOf = (name: string) => pictureNow().nodes.get(name)?.hostname ?? name;
 
 function Groups({ explanation }: { explanation: Explanation }) {
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label="Machines and what is in the way there">
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col" className="right" style={{ width: 90 }}>
-              Machines
-            </th>
-            <th scope="col">What is in the way</th>
-            <th scope="col">Such as</th>
+    <Sheet label="Machines and what is in the way there">
+      <thead>
+        <tr>
+          <th scope="col" className="right" style={{ width: 90 }}>
+            Machines
+          </th>
+          <th scope="col">What is in the way</th>
+          <th scope="col">Such as</th>
+        </tr>
+      </thead>
+      <tbody>
+        {explanation.groups.map((group) => (
+          <tr key={group.words}>
+            <td className="right number">{group.machines}</td>
+            <td>{legible(group.words)}</td>
+            <td>
+              {group.examples.map(hostOf).map((name, index) => (
+                <span key={name}>
+                  {index > 0 && ", "}
+                  <Link to="machine" params={{ id: name }}>
+                    {name}
+                  </Link>
+                </span>
+              ))}
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {explanation.groups.map((group) => (
-            <tr key={group.words}>
-              <td className="right number">{group.machines}</td>
-              <td>{legible(group.words)}</td>
-              <td>
-                {group.examples.map(hostOf).map((name, index) => (
-                  <span key={name}>
-                    {index > 0 && ", "}
-                    <Link to="machine" params={{ id: name }}>
-                      {name}
-                    </Link>
-                  </span>
-                ))}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+        ))}
+      </tbody>
+    </Sheet>
   );
 }
 
