@@ -294,19 +294,31 @@ impl Services {
         app: Option<&super::apps::App>,
         after: &AppVersion,
     ) -> (bool, Option<Timestamp>) {
-        let Some((app, (key, _))) = app.and_then(|app| Some((app, app.deployment.as_ref()?))) else {
-            return (false, None);
-        };
-        let stored = &self.deployments[*key].stored;
-        let unfinished = self.deployments[*key].main_action(&app.id).is_some_and(|(step, kind)| {
-            kind == ActionKind::RestartApplication && (step > stored.current_step || app.in_step)
+        let Some(app) = app else { return (false, None) };
+        let under_way = app.deployment.as_ref().map(|(key, _)| &self.deployments[*key]);
+        // Where none is wanted all are to go, which no deployment calls replacing; but some may still be there.
+        let none = app.current.as_ref().is_some_and(|current| current.spec.instances == 0);
+        let unfinished =
+            under_way.and_then(|deployment| Some((deployment, deployment.main_action(&app.id)?)));
+        let unfinished = unfinished.filter(|(deployment, (step, kind))| {
+            (*kind == ActionKind::RestartApplication || none)
+                && (*step > deployment.stored.current_step || app.in_step)
         });
+        let since = unfinished.and_then(|(deployment, _)| deployment.stored.restarts.get(&app.id).copied());
+        if none {
+            let left = app.members.iter().any(|&(.., member)| {
+                let instance = &self.instances[member];
+                let older = instance.config != Some(after.last_config_change_at)
+                    || since.is_some_and(|since| instance.version < since);
+                older && !instance.killing
+            });
+            return (left, since);
+        }
         let other = app
             .active
             .as_ref()
             .is_some_and(|active| active.last_config_change_at != after.last_config_change_at);
-        let since = stored.restarts.get(&app.id).copied().filter(|_| unfinished);
-        (unfinished || (app.active.is_some() && other), since)
+        (unfinished.is_some() || under_way.is_some() && app.active.is_some() && other, since)
     }
 
     /// The rules that only show in company; how deep in the graph of dependencies each app is.

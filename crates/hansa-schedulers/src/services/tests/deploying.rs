@@ -233,6 +233,43 @@ fn a_restart_replaces_every_instance_of_the_same_definition() {
     });
 }
 
+/// What is left of the old version while none is wanted: not heard of yet, or out of reach for long.
+#[test]
+fn what_is_left_when_none_was_wanted_is_replaced_when_some_are_wanted_again() {
+    for out_of_reach in [false, true] {
+        for restarted in [false, true] {
+            let mut world = World::with_nodes(3);
+            world.deploy(change(vec![put(app("/web", 3))]));
+            world.settle();
+            let before = world.tasks("/web");
+            let left = world.of("/web")[0].1.agent.clone();
+            let node = (0..3).find(|node| super::world::agent(*node) == left).unwrap();
+            if out_of_reach {
+                world.lose(node);
+                world.run_for(400_000);
+            } else {
+                world.restart_hearing(|group| group.agent != left);
+            }
+            let (none, some) = if restarted {
+                world.deploy(change(vec![to("/web", Target::Restart)]));
+                (to("/web", Target::Scale(0)), to("/web", Target::Scale(2)))
+            } else {
+                (put(version_two(app("/web", 0))), to("/web", Target::Scale(2)))
+            };
+            world.deploy(forced(vec![none]));
+            let id = world.deploy(forced(vec![some]));
+            world.settle();
+            world.return_of(node);
+            world.settle();
+            world.run_for(10_000);
+            assert!(world.has_succeeded(&id));
+            assert_eq!(world.running("/web"), 2);
+            let old: Vec<_> = world.tasks("/web").into_iter().filter(|task| before.contains(task)).collect();
+            assert_eq!(old, [], "out of reach: {out_of_reach}, restarted: {restarted}");
+        }
+    }
+}
+
 #[test]
 fn back_to_an_earlier_version() {
     told_with_restarts(|world| {

@@ -399,6 +399,11 @@ impl World {
 
     /// The master dies and comes back; the machines notice nothing.
     pub fn restart(&mut self) {
+        self.restart_hearing(|_| true);
+    }
+
+    /// The same, and only these groups are heard of.
+    pub fn restart_hearing(&mut self, heard: impl Fn(&Group) -> bool) {
         self.demand.clear();
         self.holders.clear();
         self.collect();
@@ -415,7 +420,7 @@ impl World {
             if group.draining {
                 self.notice(Notice::Drain { instance: id.clone() });
             }
-            if group.unreachable_since.is_none() {
+            if group.unreachable_since.is_none() && heard(group) {
                 self.notice(Notice::Status(group.status.clone()));
             }
             self.drive();
