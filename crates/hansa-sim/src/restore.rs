@@ -11,10 +11,20 @@ use hansa_model::event::AgentState;
 use hansa_model::{AppId, InstanceId, TaskId, Timestamp};
 use std::collections::BTreeSet;
 
+/// What a copy of the store is.
+#[derive(Debug, Clone)]
+struct Copy {
+    store: Vec<u8>,
+    /// What clients had asked for.
+    oracle: Oracle,
+    /// What ran although the master had given it up: it is to end wherever its machine comes back.
+    given_up: BTreeSet<InstanceId>,
+}
+
 /// The copy, and what has come of putting it back.
 #[derive(Debug, Default)]
 pub struct Restored {
-    copy: Option<(Vec<u8>, Oracle)>,
+    copy: Option<Copy>,
     /// Whether the copy was put back and no master has told yet what is in it.
     fresh: bool,
     /// What ran when the copy was put back, and nobody has given a reason to end since.
@@ -39,17 +49,30 @@ impl World {
             oracle.unsure_group(group, intent.clone());
         }
         self.note(format_args!("the store is copied"));
-        self.restored.copy = Some((self.disk.copy(), oracle));
+        let given_up = self.given_up();
+        self.restored.copy = Some(Copy { store: self.disk.copy(), oracle, given_up });
+    }
+
+    /// What runs and the master does not show any more. Of machines it has not seen since an older store was put back, it
+    /// may not know yet what runs.
+    fn given_up(&self) -> BTreeSet<InstanceId> {
+        let shown: BTreeSet<_> =
+            self.master.iter().flat_map(|master| master.picture.tasks.values()).map(|(of, _)| of).collect();
+        let seen =
+            self.machines.iter().enumerate().filter(|(number, _)| !self.restored.unseen.contains(number));
+        let running =
+            seen.flat_map(|(_, machine)| &machine.processes).filter(|(_, process)| process.is_alive());
+        running.map(|(instance, _)| instance).filter(|instance| !shown.contains(instance)).cloned().collect()
     }
 
     /// The master dies, its store is lost, and the copy takes its place.
     pub fn put_back_store(&mut self) {
-        let Some((copy, oracle)) = self.restored.copy.clone() else { return };
+        let Some(Copy { store, oracle, given_up }) = self.restored.copy.clone() else { return };
         let Some(term) = self.master.as_ref().map(|master| master.cell.term()) else { return };
         self.crash_master();
         self.note(format_args!("an older store is put back"));
         self.report.count(Fault::OlderStore);
-        self.disk.put_back(copy);
+        self.disk.put_back(store);
         // Whoever does this sees to it that the clock is right: terms follow from it.
         let behind = Timestamp(term.0 + 1).since(self.master_now());
         self.master_skew += i64::try_from(behind).unwrap_or(0);
@@ -57,7 +80,8 @@ impl World {
         let running = self.machines.iter().flat_map(|machine| &machine.processes);
         let running = running.filter(|(_, process)| alive(process) && !oracle.is_killed(&process.task));
         // Frameworks' tasks are never in a store, and end when their frameworks say so.
-        let running = running.filter(|(instance, _)| !is_of_framework(instance));
+        let running =
+            running.filter(|(instance, _)| !is_of_framework(instance) && !given_up.contains(*instance));
         self.restored.spared = running.map(|(instance, _)| instance.clone()).collect();
         self.kept.forget();
         // Also of what is sick just now, and of what an older copy before this one left to itself, nobody has said anything.
