@@ -111,11 +111,7 @@ export const legible = (words: string) =>
 export const brief = (words: string) =>
   localTimes(legible(words))
     .replace(/^command exited with (status|signal) (\S+); it wrote to (stderr|stdout): /, "$1 $2: ")
-    .replace(/^(.*, )?(\d+ instances?) waits? for a place: /, "no place for $2; ")
-    .replace(/^(\d+) of (\d+) instances (is|are) not running yet/, (_, some: string, all: string, verb: string) =>
-      `${some} of ${all} instances ${verb === "is" ? "does" : "do"} not run yet`,
-    )
-    .replace(/^its instance is not running yet/, "its instance does not run yet");
+    .replace(/^(.*, )?(\d+ instances?) waits? for a place: /, "no place for $2; ");
 
 /** `all 3 instances`, `its only instance`. */
 export const every = (instances: number) =>

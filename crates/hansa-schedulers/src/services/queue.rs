@@ -220,16 +220,16 @@ fn counted_words(app: &App) -> Vec<String> {
     if ready < wanted {
         let checked = app.active.as_ref().is_some_and(|active| !active.spec.health_checks.is_empty());
         let awaited = app.active.as_ref().is_some_and(|active| !active.spec.readiness_checks.is_empty());
-        let what = match (checked, awaited) {
-            (true, true) => "healthy and ready",
-            (true, false) => "healthy",
-            (false, true) => "ready",
-            (false, false) => "running",
+        let (one, more) = match (checked, awaited) {
+            (true, true) => ("is not healthy and ready", "are not healthy and ready"),
+            (true, false) => ("is not healthy", "are not healthy"),
+            (false, true) => ("is not ready", "are not ready"),
+            (false, false) => ("does not run", "do not run"),
         };
         words.push(match (wanted - ready, wanted) {
-            (_, 1) => format!("its instance is not {what} yet"),
-            (1, _) => format!("1 of {wanted} instances is not {what} yet"),
-            (missing, _) => format!("{missing} of {wanted} instances are not {what} yet"),
+            (_, 1) => format!("its instance {one} yet"),
+            (1, _) => format!("1 of {wanted} instances {one} yet"),
+            (missing, _) => format!("{missing} of {wanted} instances {more} yet"),
         });
     }
     let old = stale.present() + stale.lost;

@@ -414,7 +414,7 @@ fn deployment() -> Deployment {
         doing: vec!["ScaleApplication /shop/big".into()],
         step: 1,
         steps: 2,
-        waiting_for: "2 of 2 instances are not running yet: 2 machines: 12.5 cpus short".into(),
+        waiting_for: "2 of 2 instances do not run yet: 2 machines: 12.5 cpus short".into(),
         waiting_since: ago(2),
         remedy: "`hansa explain /shop/big` shows what is in the way".into(),
         paused: None,

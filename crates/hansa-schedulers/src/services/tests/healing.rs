@@ -124,7 +124,7 @@ fn a_deployment_says_that_it_waits_because_of_failures() {
     let id = world.deploy(change(vec![put(behaving(app("/web", 1), "error"))]));
     world.run_for(10_000);
     let words = world.words(&id);
-    assert!(words.starts_with("its instance is not running yet, 1 instance waits until 19"), "{words}");
+    assert!(words.starts_with("its instance does not run yet, 1 instance waits until 19"), "{words}");
     assert!(words.ends_with(" because of failures, last: no such user"), "{words}");
 }
 

@@ -24,7 +24,7 @@ fn what_does_not_fit_waits_with_a_reason_and_counts_as_demand() {
         assert_eq!(world.demand.values().sum::<u32>(), 2);
         world.run_for(1000);
         let words = world.words(&id);
-        assert!(words.contains("2 of 6 instances are not running yet"), "{words}");
+        assert!(words.contains("2 of 6 instances do not run yet"), "{words}");
         assert!(words.contains("2 instances wait for a place: "), "{words}");
 
         let calls = world.calls;
