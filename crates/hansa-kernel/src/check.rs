@@ -5,9 +5,9 @@ use crate::book::{counted, what_remains};
 use crate::frameworks::FrameworkRecord;
 use crate::record::{GoneRecord, Record};
 use crate::{Kernel, Timer};
-use hansa_model::AgentId;
 use hansa_model::maintenance::Maintenance;
 use hansa_model::role::Totals;
+use hansa_model::{AgentId, InstanceId};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Kernel {
@@ -35,6 +35,12 @@ impl Kernel {
             };
             assert_eq!(due, Some(*at), "{timer:?} is for something");
         }
+    }
+
+    /// Whether a group is being killed, wherever its machine is; None: there is none of that name.
+    pub fn is_killing(&self, instance: &InstanceId) -> Option<bool> {
+        let group = self.groups.get(self.groups.number_of(instance)?)?;
+        Some(group.killing.is_some())
     }
 
     /// All that is to be found in the store once everything so far is durable, in the order of tables and keys.

@@ -1,5 +1,6 @@
 //! Clients that create, change and remove apps, and kill tasks, without ever resting.
 
+use crate::frameworks::is_of_framework;
 use crate::machine::Machine;
 use crate::report::Fault;
 use crate::world::{Asked, Event, World};
@@ -132,16 +133,21 @@ impl World {
         self.master_input(Input::Request { id, principal, request: Request::Service(command) });
     }
 
+    /// Kills one of the services' tasks: as often as not on a machine that does not hear it now, because that is where a kill
+    /// can be lost.
     fn kill_some(&mut self) -> ServiceCommand {
-        let tasks: Vec<TaskId> = self
-            .machines
-            .iter()
-            .flat_map(|machine| machine.processes.values())
-            .filter(|process| process.is_alive())
-            .map(|process| process.task.clone())
-            .collect();
-        let tasks =
-            if tasks.is_empty() { tasks } else { vec![tasks[self.random.usize(0..tasks.len())].clone()] };
+        let deaf = |machine: &&Machine| machine.node.is_none() || machine.cut_until > self.now;
+        let of = |machines: Vec<&Machine>| -> Vec<TaskId> {
+            let processes = machines.into_iter().flat_map(|machine| &machine.processes);
+            processes
+                .filter(|(instance, process)| process.is_alive() && !is_of_framework(instance))
+                .map(|(_, process)| process.task.clone())
+                .collect()
+        };
+        let all = of(self.machines.iter().collect());
+        let unheard = of(self.machines.iter().filter(deaf).collect());
+        let some = if self.random.bool() && !unheard.is_empty() { unheard } else { all };
+        let tasks = some.get(self.random.usize(0..some.len().max(1))).cloned().into_iter().collect();
         ServiceCommand::Kill { tasks, scale: false, wipe: false, force: false }
     }
 

@@ -226,6 +226,7 @@ impl World {
             Ok((master, acts)) => {
                 self.note(format_args!("master starts, term {}", master.cell.term()));
                 self.master = Some(master);
+                self.check_kills_restored();
                 self.master_acts(acts);
             }
             Err(StartError::Disk) => {
@@ -234,6 +235,21 @@ impl World {
                 self.after(1_000, Event::MasterStart);
             }
             Err(StartError::Unreadable(what)) => self.broke(format!("the master cannot start: {what}")),
+        }
+    }
+
+    /// What was promised to end, and has not, is being killed by whoever leads next.
+    fn check_kills_restored(&mut self) {
+        let Some(master) = &self.master else { return };
+        let kernel = master.cell.kernel();
+        let mut processes = self.machines.iter().flat_map(|machine| &machine.processes);
+        let spared = processes.find(|(instance, process)| {
+            process.is_alive()
+                && self.oracle.is_killed(&process.task)
+                && kernel.is_killing(instance) == Some(false)
+        });
+        if let Some((instance, _)) = spared {
+            self.broke(format!("{instance} was promised to end, and a master that starts does not kill it"));
         }
     }
 
