@@ -4,7 +4,7 @@
 use crate::frameworks::is_of_framework;
 use crate::oracle::{Intent, Oracle};
 use crate::report::Fault;
-use crate::run::app_of;
+use crate::run::{app_of, is_task_of};
 use crate::world::World;
 use hansa_link::ToAgentBody;
 use hansa_model::event::AgentState;
@@ -108,7 +108,7 @@ impl World {
     /// A client has spoken of apps and tasks: what becomes of them is its will.
     pub fn forget_spared_of(&mut self, intents: &[(AppId, Intent)], kills: &[TaskId]) {
         let killed = |instance: &InstanceId| {
-            kills.iter().any(|task| task.as_str().starts_with(instance.as_str()))
+            kills.iter().any(|task| is_task_of(task, instance))
                 || intents.iter().any(|(app, _)| *app == app_of(instance))
         };
         self.restored.spared.retain(|instance| !killed(instance));

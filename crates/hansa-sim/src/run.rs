@@ -8,7 +8,7 @@ use crate::world::{Event, World};
 use hansa_cell::Input;
 use hansa_model::event::AgentState;
 use hansa_model::task::TaskState;
-use hansa_model::{AppId, InstanceId, Timestamp};
+use hansa_model::{AppId, InstanceId, TaskId, Timestamp};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -485,6 +485,11 @@ impl World {
         }
         self.frameworks_not_converged()
     }
+}
+
+/// Whether a task of the services is of this instance.
+pub fn is_task_of(task: &TaskId, instance: &InstanceId) -> bool {
+    task.as_str().starts_with(instance.as_str())
 }
 
 /// The app that an instance is of.

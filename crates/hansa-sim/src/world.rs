@@ -9,9 +9,11 @@ use crate::master::{Act, Master};
 use crate::oracle::{GroupIntent, Intent, Oracle};
 use crate::report::{Fault, Report};
 use crate::restore::Restored;
+use crate::run::is_task_of;
 use hansa_cell::{Input, RequestId, SessionId};
 use hansa_link::{ToAgent, ToMaster, ToMasterBody};
 use hansa_model::framework::{FrameworkCall, StreamId};
+use hansa_model::service::ServiceAnswer;
 use hansa_model::{AppId, InstanceId, TaskId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -469,7 +471,7 @@ impl World {
         let Some(asked) = self.asked.remove(&id) else { return };
         self.report.answered += 1;
         match answer {
-            Ok(_) => {
+            Ok(answer) => {
                 self.note(format_args!("answer {id}: accepted"));
                 for (app, intent) in asked.intents {
                     self.oracle.promised(&app, intent);
@@ -477,7 +479,11 @@ impl World {
                 for (group, intent) in asked.groups {
                     self.oracle.promised_group(&group, intent);
                 }
-                self.oracle.killed(asked.kills);
+                // Only of what was known: after an older store the master may not have heard of all that runs yet.
+                if let hansa_cell::Answer::Service(ServiceAnswer::Killed(known)) = answer {
+                    let is_known = |task: &TaskId| known.iter().any(|id| is_task_of(task, id));
+                    self.oracle.killed(asked.kills.into_iter().filter(is_known).collect());
+                }
             }
             // Refused: nothing has changed.
             Err(failure) => self.note(format_args!("answer {id}: {failure:?}")),
