@@ -447,10 +447,12 @@ fn drain_preview() -> DrainPreview {
         hostname: "node1.example.org".into(),
         state: AgentState::Active,
         summary:
-            "1 task moves to another machine, 2 tasks find no place and stay until there is one, 1 task of \
-                  frameworks is killed"
+            "2 tasks move to another machine (1 of them only if new ones come up: at present they end again and \
+                  again), 2 tasks find no place and stay until there is one, 1 task of frameworks is killed"
                 .into(),
-        moving: 1,
+    let doubt = "the service's instances end again and again, 8 times in a row; the last: command exited with status 3; \
+                 what runs stays until a new one runs";
+        moving: 2,
         waiting: 2,
         killed: 1,
         ending: 0,
@@ -467,6 +469,7 @@ fn drain_preview() -> DrainPreview {
 
 fn explanation(id: &str) -> Option<Explanation> {
     let service = services().into_iter().find(|service| service.id.as_str() == id)?;
+            task(2, "/shop/bad", Fate::Moves, Some("node2"), Some(doubt)),
     let fits = Explanation {
         demand: Demand {
             cpus_milli: service.cpus_milli,
