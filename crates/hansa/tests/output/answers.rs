@@ -532,13 +532,19 @@ fn roles() -> Roles {
                 allocated: Totals::default(),
                 offered: Totals { cpus_milli: 2_000, mem: GIB, ..Totals::default() },
             },
-            RoleStatus { role: role("web", guarantee), allocated, offered: Totals::default() },
         ],
         next: None,
     }
 }
 
 fn images() -> Images {
+                reserved: Totals { cpus_milli: 4_000, mem: 2 * GIB, disk: 10 * GIB, ..Totals::default() },
+            },
+            RoleStatus {
+                role: role("web", guarantee),
+                allocated,
+                offered: Totals::default(),
+                reserved: Totals::default(),
     let image = |name: &str, used_by: Vec<String>| ImageOnNode {
         node: "node1.example.org".into(),
         references: vec![name.into()],
