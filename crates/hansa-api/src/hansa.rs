@@ -323,7 +323,7 @@ pub struct Task {
     pub exit: Option<Exit>,
 }
 
-/// All roles that somebody is in, that have settings, or of which something is reserved; not those that only ever were.
+/// All roles that somebody is in, that have settings, or for which something is reserved; not those that only ever were.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Roles {
     /// By name.
@@ -344,6 +344,9 @@ pub struct RoleStatus {
     /// What its frameworks hold offers of. Whose turn it is next is decided by the share of both together.
     #[serde(default)]
     pub offered: Totals,
+    /// What machines keep for it and for nobody else, used or not; also machines that are out of reach.
+    #[serde(default)]
+    pub reserved: Totals,
 }
 
 /// Container images on machines.

@@ -98,7 +98,7 @@ pub struct DrainedTask {
     pub node: Option<AgentId>,
     /// That machine's name.
     pub hostname: Option<String>,
-    /// Why it does not move.
+    /// Why it does not move; of one that moves, why what is started for it may not come up.
     pub why: Option<String>,
 }
 

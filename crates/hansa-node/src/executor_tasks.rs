@@ -274,10 +274,7 @@ impl Node {
             .map(|task| crate::volumes::seen(task.parts.iter(), &launch.role))
             .unwrap_or_default();
         let Some(run) = &of.executor else { return };
-        let spec = &launch.group.tasks[index];
-        let earlier = launch.group.tasks.iter().take(index).map(|task| usize::from(task.demand.gpus.count));
-        let gpus =
-            launch.allocation.gpus.iter().skip(earlier.sum()).take(usize::from(spec.demand.gpus.count));
+        let own = of.own(&launch.allocation, index);
         // As in Mesos, where the volumes of an executor's tasks lie in its sandbox.
         let others = self.groups_of(&run.container).flat_map(|(_, group)| group.parts());
         plan.instance = InstanceId::from(launch.tasks[index].as_str());
@@ -287,10 +284,10 @@ impl Node {
             volumes: crate::volumes::seen(run.parts.iter().chain(others), &launch.role),
         });
         plan.sandbox = self.config.sandbox_within(&run.container, &of.tasks[index].id);
-        plan.limits.cpus_milli = spec.demand.cpus_milli;
-        plan.limits.mem = spec.demand.mem;
-        plan.limits.disk = spec.demand.disk;
-        plan.limits.gpus = gpus.copied().collect();
+        plan.limits.cpus_milli = own.cpus_milli;
+        plan.limits.mem = own.mem;
+        plan.limits.disk = own.disk;
+        plan.limits.gpus = own.gpus;
         plan.limits.ports.clone_from(&plan.ports);
     }
 }

@@ -8,6 +8,7 @@ use crate::sse::Events;
 use crate::text;
 use clap::Args;
 use hansa_api::hansa::{Deployments, Service, Services};
+use hansa_model::event::Failing;
 use hansa_model::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
@@ -75,9 +76,6 @@ impl Context {
         wait: &Wait,
     ) -> Result<(), Failure> {
         let state = self.settle(&started, &apps, wait).await?;
-        if state == "succeeded" && goal == Goal::Version {
-            self.tell_failures(&started, &apps).await;
-        }
         let report = Report { started, apps, state };
         self.format.print(&report, |report| {
             let apps = report.apps.join(", ");
@@ -92,7 +90,12 @@ impl Context {
                 (_, Goal::Over) => format!("deployment {id} of {apps} is done\n"),
                 (_, Goal::Version) => format!("{apps} deployed, version {}\n", report.started.version),
             }
-        })
+        })?;
+        // Last, for it qualifies what was printed.
+        if state == "succeeded" && goal == Goal::Version {
+            self.tell_failures(&report.started, &report.apps).await;
+        }
+        Ok(())
     }
 
     /// A deployment is done once its instances ran; that they did not run for long should not come as a surprise.
@@ -107,7 +110,8 @@ impl Context {
             let Some(words) = service.last_failure else { continue };
             if service.last_failure_at.is_some_and(|at| at >= begun) {
                 note(&format!(
-                    "{app}: an instance failed meanwhile: {words}; `hansa logs {app}` shows what it wrote"
+                    "but an instance of {app} has failed since: {words}; `hansa explain {app}` says how it stands, \
+                     `hansa logs {app}` shows what it wrote"
                 ));
             }
         }
@@ -135,7 +139,7 @@ impl Context {
         let begun = Instant::now();
         let outcome = tokio::spawn(outcome(self.client.clone(), started.deployment_id.clone()));
         let progress = Progress::new();
-        let mut warned = false;
+        let mut warning = Warning::new(&started.version);
         loop {
             // A master that restarts in between is no reason to give up: the deployment goes on after it.
             match self.running_step(&started.deployment_id).await {
@@ -148,8 +152,7 @@ impl Context {
                 Ok(Some((step, None))) => {
                     let (words, failing) = self.describe(apps, &step).await;
                     progress.say(words);
-                    if let Some(app) = failing.filter(|_| !warned) {
-                        warned = true;
+                    if let Some((app, _)) = failing.filter(|(_, failing)| warning.is_due(failing)) {
                         progress.note(&fails(&app, &started.deployment_id));
                     }
                 }
@@ -198,18 +201,19 @@ impl Context {
     }
 
     /// How far it is in words, and a service whose instances end again and again, if there is one.
-    async fn describe(&self, apps: &[String], step: &str) -> (String, Option<String>) {
+    async fn describe(&self, apps: &[String], step: &str) -> (String, Option<(String, Failing)>) {
         match apps {
             [app] => match self.client.get::<Service>(&format!("/hansa/v1/services{app}"), &[]).await {
-                Ok(service) => (describe_service(&service), service.failing.map(|_| app.clone())),
+                Ok(service) => {
+                    (describe_service(&service), service.failing.map(|failing| (app.clone(), failing)))
+                }
                 Err(_) => (format!("{app}: {step}"), None),
             },
             _ => match self.client.get::<Services>("/hansa/v1/services", &[]).await {
                 Ok(all) => {
-                    let fails = |service: &&Service| {
-                        service.failing.is_some() && apps.iter().any(|app| app == service.id.as_str())
-                    };
-                    let failing = all.services.iter().find(fails).map(|service| service.id.to_string());
+                    let own = |service: &&Service| apps.iter().any(|app| app == service.id.as_str());
+                    let fails = |service: &Service| Some((service.id.to_string(), service.failing.clone()?));
+                    let failing = all.services.iter().filter(own).find_map(fails);
                     (describe_services(apps, &all.services, step), failing)
                 }
                 Err(_) => (format!("{}: {step}", text::count(apps.len() as u64, "service")), None),
@@ -233,6 +237,32 @@ async fn outcome(client: Arc<Client>, id: String) -> Option<String> {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Says once that instances end again and again, and not of those that the change is to replace: a service that is being
+/// mended counts as failing for another moment.
+struct Warning {
+    /// When the change was made, by the master's clock.
+    begun: Option<Timestamp>,
+    /// Failures in a row when it was looked at first.
+    first: Option<u32>,
+    said: bool,
+}
+
+impl Warning {
+    /// Of a change that made this version.
+    fn new(version: &str) -> Self {
+        Self { begun: version.parse().ok(), first: None, said: false }
+    }
+
+    /// Whether now is the time to say it.
+    fn is_due(&mut self, failing: &Failing) -> bool {
+        let first = *self.first.get_or_insert(failing.count);
+        let of_this = self.begun.is_none_or(|begun| failing.since >= begun) || failing.count > first;
+        let is_due = of_this && !self.said;
+        self.said |= of_this;
+        is_due
+    }
 }
 
 /// That it may take for ever, and what can be done.
@@ -337,6 +367,22 @@ impl Drop for Progress {
 mod tests {
     use super::*;
     use crate::samples;
+
+    #[test]
+    fn of_what_is_being_mended_nobody_is_warned() {
+        let failing =
+            |since, count| Failing { since: Timestamp(since), count, last: "status 3".into(), delay_ms: 0 };
+        let version = Timestamp(5_000).to_string();
+        let mut warning = Warning::new(&version);
+        assert!(!warning.is_due(&failing(1_000, 9)), "that is what came before");
+        assert!(!warning.is_due(&failing(1_000, 9)));
+        assert!(warning.is_due(&failing(6_000, 3)), "it is no better");
+        assert!(!warning.is_due(&failing(6_000, 4)), "once is enough");
+        // More instances of what fails: the same row of failures goes on.
+        let mut warning = Warning::new(&version);
+        assert!(!warning.is_due(&failing(1_000, 9)));
+        assert!(warning.is_due(&failing(1_000, 10)));
+    }
 
     #[test]
     fn a_service_is_described_in_one_line() {

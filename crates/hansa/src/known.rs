@@ -72,7 +72,7 @@ const INSTEAD: &[(&str, &[&str], &str)] = &[
         "`hansa apply -f FILE` makes services be what files say; `hansa app run FILE` starts one",
     ),
     ("app", &["events"], "`hansa events --type service,task` shows what happens"),
-    ("app", &["tasks", "ps", "instances"], "`hansa task list --app ID` lists the tasks of a service"),
+    ("app", &["tasks", "ps", "instances"], "`hansa task list ID` lists the tasks of a service"),
     ("app", &["export", "config"], "`hansa app show ID -o json` has the whole definition"),
     ("node", &["tasks", "ps"], "`hansa node show NODE` shows a machine with its tasks"),
     ("node", &["stats", "usage", "top"], "`hansa top` shows what machines use, as it changes"),

@@ -150,7 +150,7 @@ test("the journal tells what changed, once, and not what stayed", () => {
   expect(new Set(journal.map(({ id }) => id)).size).toBe(journal.length);
 });
 
-const bare = { guarantee: {}, limit: {}, allocated: none, offered: none };
+const bare = { guarantee: {}, limit: {}, allocated: none, offered: none, reserved: none };
 const role = (change: Partial<Role> = {}): Role => ({ name: "batch", weight_milli: 1000, ...bare, ...change });
 
 test("roles are kept by their frames, and only new settings are news", () => {

@@ -542,6 +542,7 @@ export interface Schemas {
     limit: Schemas["Bound"];
     name: string;
     offered: Schemas["Totals"];
+    reserved: Schemas["Totals"];
     weight_milli: number;
   };
   /** All roles. */

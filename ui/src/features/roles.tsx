@@ -25,6 +25,7 @@ const fresh: Role = {
   limit: { cpus_milli: null, mem: null, disk: null, gpus_milli: null },
   allocated: { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 },
   offered: { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 },
+  reserved: { cpus_milli: 0, mem: 0, disk: 0, gpus_milli: 0 },
 };
 
 export function Roles({ picture }: { picture: Picture }) {
@@ -133,6 +134,7 @@ function Shares(props: {
                     {inWords(role.allocated) || "has nothing"}
                     {inWords(role.limit, true) && ` of at most ${inWords(role.limit, true)}`}
                     {inWords(role.guarantee) && `, guaranteed ${inWords(role.guarantee)}`}
+                    {inWords(role.reserved) && `, reserved ${inWords(role.reserved)}`}
                   </p>
                 </td>
                 <td className="share">
@@ -152,6 +154,7 @@ function Shares(props: {
                 <td className="right number wide">{role.weight_milli / 1000}</td>
                 <td className="wide">
                   <Amounts of={role.allocated} empty="nothing" />
+                  {inWords(role.reserved) && <p className="soft number">reserved for it: {inWords(role.reserved)}</p>}
                 </td>
                 <td className="wide">
                   <Amounts of={role.guarantee} empty="nothing" />

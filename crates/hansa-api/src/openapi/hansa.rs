@@ -191,6 +191,7 @@ pub(super) fn schemas() -> Fields {
                 ("limit", reference("Bound")),
                 ("allocated", totals()),
                 ("offered", totals()),
+                ("reserved", totals()),
             ],
         ),
     );
@@ -626,8 +627,8 @@ mod tests {
             guarantee: Default::default(),
             limit: Default::default(),
         };
-        let (allocated, offered) = (Totals::default(), Totals::default());
-        let role = crate::hansa::RoleStatus { role, allocated, offered };
+        let none = Totals::default();
+        let role = crate::hansa::RoleStatus { role, allocated: none, offered: none, reserved: none };
         let image = crate::hansa::ImageOnNode {
             node: "n".into(),
             references: vec!["a:1".into()],

@@ -1,6 +1,7 @@
 //! What would be: `/hansa/v1/explain`, why an instance is (not) placed, and `/hansa/v1/nodes/{node}/drain-preview`.
 //!
-//! The answers are the deciding code's own, asked on a copy of the books; here they only get names.
+//! The answers are the deciding code's own, asked on a copy of the books; here they only get names, and what the books
+//! cannot know: that a service's instances end again and again, so that what finds a place may still not come up.
 
 use super::error::ApiError;
 use super::extract::{Query, app_id};
@@ -15,7 +16,7 @@ use hansa_api::plans::{
 };
 use hansa_model::trial::{self, DrainTrial, MoreInstances};
 use hansa_model::words::counted;
-use hansa_model::{AgentId, Principal};
+use hansa_model::{AgentId, AppId, Principal};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,11 +83,12 @@ fn preview(model: &ReadModel, name: &str, drain: DrainTrial) -> Result<DrainPrev
     let count =
         |fate| u32::try_from(tasks.iter().filter(|task| task.fate == fate).count()).unwrap_or(u32::MAX);
     let targets: BTreeSet<&AgentId> = tasks.iter().filter_map(|task| task.node.as_ref()).collect();
+    let in_doubt = tasks.iter().filter(|task| task.fate == Fate::Moves && task.why.is_some()).count();
     Ok(DrainPreview {
         node: view.id.clone(),
         hostname: view.hostname.to_string(),
         state: view.state,
-        summary: summary(count, targets.len(), drain.left_out),
+        summary: summary(count, targets.len(), in_doubt, drain.left_out),
         moving: count(Fate::Moves),
         waiting: count(Fate::Waits),
         killed: count(Fate::Killed),
@@ -99,7 +101,9 @@ fn preview(model: &ReadModel, name: &str, drain: DrainTrial) -> Result<DrainPrev
 
 fn named(model: &ReadModel, drained: trial::DrainedTask) -> DrainedTask {
     let (fate, node, why) = match drained.fate {
-        trial::Fate::Moves(to) => (Fate::Moves, Some(to), None),
+        trial::Fate::Moves(to) => {
+            (Fate::Moves, Some(to), drained.app.as_ref().and_then(|app| doubt(model, app)))
+        }
         trial::Fate::Waits(why) => (Fate::Waits, None, Some(why)),
         trial::Fate::Ends(why) => (Fate::Ends, None, Some(why)),
         trial::Fate::Stays(why) => (Fate::Stays, None, Some(why)),
@@ -118,8 +122,18 @@ fn named(model: &ReadModel, drained: trial::DrainedTask) -> DrainedTask {
     }
 }
 
-/// All of it in one sentence.
-fn summary(count: impl Fn(Fate) -> u32, targets: usize, left_out: u32) -> String {
+/// Why a new instance of a service may not come up where there is a place for it; None: nothing speaks against it.
+fn doubt(model: &ReadModel, app: &AppId) -> Option<String> {
+    let failing = model.app(app)?.failing.as_ref()?;
+    let times = counted(failing.count.into(), "time");
+    Some(format!(
+        "the service's instances end again and again, {times} in a row; the last: {}; what runs stays until a new one runs",
+        failing.last
+    ))
+}
+
+/// All of it in one sentence; `in_doubt` of those that move may not come up.
+fn summary(count: impl Fn(Fate) -> u32, targets: usize, in_doubt: usize, left_out: u32) -> String {
     let tasks = |number: u32| counted(number.into(), "task");
     let verb = |number: u32, one: &'static str, many: &'static str| if number == 1 { one } else { many };
     let mut parts = Vec::new();
@@ -130,7 +144,12 @@ fn summary(count: impl Fn(Fate) -> u32, targets: usize, left_out: u32) -> String
     };
     let (moves, waits) = (count(Fate::Moves), count(Fate::Waits));
     let machines = if targets == 1 { "another machine".into() } else { format!("{targets} other machines") };
-    say(moves, format!("{} {} to {machines}", tasks(moves), verb(moves, "moves", "move")));
+    let doubt = match in_doubt {
+        0 => String::new(),
+        all if all == moves as usize => " if new ones come up: at present they end again and again".into(),
+        some => format!(" ({some} of them only if new ones come up: at present they end again and again)"),
+    };
+    say(moves, format!("{} {} to {machines}{doubt}", tasks(moves), verb(moves, "moves", "move")));
     say(
         waits,
         format!(
@@ -160,19 +179,107 @@ fn another(answer: &Answer) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hansa_model::app::{AppSpec, AppVersion};
+    use hansa_model::event::{AgentState, AgentView, AppView, Event, Failing, Published};
+    use hansa_model::role::Totals;
+    use hansa_model::spec::Command;
+    use hansa_model::{Resources, Timestamp};
+    use std::sync::Arc;
 
     #[test]
     fn a_drain_is_said_in_one_sentence() {
-        let say = |counts: [u32; 5], targets, left_out| {
+        let say = |counts: [u32; 5], targets, in_doubt, left_out| {
             let count = |fate| counts[Fate::ALL.iter().position(|own| *own == fate).unwrap()];
-            summary(count, targets, left_out)
+            summary(count, targets, in_doubt, left_out)
         };
-        assert_eq!(say([0; 5], 0, 0), "nothing runs there");
-        assert_eq!(say([0, 0, 0, 0, 1], 1, 0), "1 task moves to another machine");
+        assert_eq!(say([0; 5], 0, 0, 0), "nothing runs there");
+        assert_eq!(say([0, 0, 0, 0, 1], 1, 0, 0), "1 task moves to another machine");
         assert_eq!(
-            say([1, 1, 2, 0, 3], 2, 7),
+            say([1, 1, 2, 0, 3], 2, 0, 7),
             "3 tasks move to 2 other machines, 1 task finds no place and stays until there is one, 2 tasks of \
              frameworks are killed, 1 task is moved by nobody, 7 more were not looked at"
+        );
+        assert_eq!(
+            say([0, 0, 0, 0, 2], 1, 2, 0),
+            "2 tasks move to another machine if new ones come up: at present they end again and again"
+        );
+        assert_eq!(
+            say([0, 0, 0, 0, 2], 1, 1, 0),
+            "2 tasks move to another machine (1 of them only if new ones come up: at present they end again and again)"
+        );
+    }
+
+    #[test]
+    fn what_would_crash_elsewhere_is_not_said_to_move_just_so() {
+        let app = |id: &str, failing: Option<Failing>| {
+            let version = Timestamp(1);
+            let spec = AppSpec::new(id.into(), Command::Shell("exit 3".into()));
+            let current = Arc::new(AppVersion {
+                version,
+                spec,
+                last_config_change_at: version,
+                last_scaling_at: version,
+            });
+            let failing = failing.map(Arc::new);
+            Event::App(Arc::new(AppView { current, deployments: Vec::new(), last_failure: None, failing }))
+        };
+        let last = "command exited with status 3".to_owned();
+        let failing = Failing { since: Timestamp(1), count: 8, last, delay_ms: 2_000 };
+        let mut model = ReadModel::default();
+        let agent = Event::Agent(Arc::new(AgentView {
+            id: "a".into(),
+            hostname: "a.test".into(),
+            address: String::new(),
+            state: AgentState::Active,
+            since: Timestamp(0),
+            total: Resources::default(),
+            allocated: Totals::default(),
+            reserved: Vec::new(),
+            attributes: BTreeMap::new(),
+            region: None,
+            zone: None,
+            version: String::new(),
+            registered_at: Timestamp(0),
+            missing_isolation: Vec::new(),
+        }));
+        let events = vec![agent, app("/bad", Some(failing)), app("/good", None)];
+        model.fold(&Arc::new(Published { index: 1, at: Timestamp(1), events }));
+        let drained = |id: &str, fate: trial::Fate| trial::DrainedTask {
+            task: format!("{}.1", &id[1..]).into(),
+            app: Some(id.into()),
+            framework: None,
+            fate,
+        };
+        let waits = trial::Fate::Waits("1 machine: draining".into());
+        let tasks = vec![
+            drained("/bad", trial::Fate::Moves("b".into())),
+            drained("/bad", waits),
+            drained("/good", trial::Fate::Moves("b".into())),
+        ];
+        let drain = DrainTrial { agent: "a".into(), tasks, left_out: 0 };
+        let told = preview(&model, "a.test", drain).unwrap();
+        assert_eq!(
+            told.summary,
+            "2 tasks move to another machine (1 of them only if new ones come up: at present they end again and \
+             again), 1 task finds no place and stays until there is one"
+        );
+        let of = |service: &str, fate| {
+            let found =
+                told.tasks.iter().find(|task| task.fate == fate && task.service == Some(service.into()));
+            found.unwrap().why.clone()
+        };
+        assert_eq!(
+            of("/bad", Fate::Moves).as_deref(),
+            Some(
+                "the service's instances end again and again, 8 times in a row; the last: command exited with status \
+                 3; what runs stays until a new one runs"
+            )
+        );
+        assert_eq!(of("/good", Fate::Moves), None);
+        assert_eq!(
+            of("/bad", Fate::Waits).as_deref(),
+            Some("1 machine: draining"),
+            "what holds it is no place"
         );
     }
 }

@@ -164,11 +164,12 @@ pub(super) fn shown(spec: &AppSpec) -> String {
 /// A role; `offered` is what [`offered`] says.
 pub(super) fn role(model: &ReadModel, name: &RoleName, offered: &BTreeMap<&RoleName, Totals>) -> RoleStatus {
     let offered = offered.get(name).copied().unwrap_or_default();
-    match model.role(name) {
-        Some(view) => RoleStatus { role: view.role.clone(), allocated: view.allocated, offered },
-        // Somebody is in it, and of it nothing was ever told.
-        None => RoleStatus { role: Role::usual(name.clone()), allocated: Totals::default(), offered },
-    }
+    let (role, allocated) = match model.role(name) {
+        Some(view) => (view.role.clone(), view.allocated),
+        // Somebody is in it, or something is kept for it, and of it nothing was ever told.
+        None => (Role::usual(name.clone()), Totals::default()),
+    };
+    RoleStatus { role, allocated, offered, reserved: model.reserved(name) }
 }
 
 /// What is offered to frameworks, by role.

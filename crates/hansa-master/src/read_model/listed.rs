@@ -1,15 +1,16 @@
-//! Which roles are listed: those that somebody is in, that have settings, or of which something is reserved. The kernel
+//! Which roles are listed: those that somebody is in, that have settings, or for which something is reserved. The kernel
 //! knows many more, since it remembers each that ever was something.
 //!
-//! Kept as a count of reasons for each role, so that a stream can tell in which commit a role came to be listed or went,
-//! without looking through everything that could be a reason.
+//! Kept as a count of reasons for each role, and as a sum of what is reserved for it, so that a stream can tell in which
+//! commit a role came to be listed, went, or got more or less reserved, without looking through everything that could be
+//! a reason.
 
 use hansa_model::RoleName;
 use hansa_model::event::{AgentView, AppView, FrameworkView, RoleView};
 use hansa_model::role::Totals;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Roles whose last coming or going is remembered.
+/// Roles whose last change is remembered.
 const MOVED: usize = 16_384;
 
 /// See the module.
@@ -19,7 +20,9 @@ pub(super) struct Listed {
     at: u64,
     /// How many reasons there are to list a role; at least one.
     reasons: BTreeMap<RoleName, u32>,
-    /// The commit that each role came or went in last, both ways round.
+    /// What all machines keep for each role that any keeps something for.
+    reserved: BTreeMap<RoleName, Totals>,
+    /// The commit that each role came, went, or got more or less reserved in last, both ways round.
     moved: BTreeMap<RoleName, u64>,
     moves: BTreeSet<(u64, RoleName)>,
     /// Of commits up to this one, some of that is forgotten.
@@ -42,7 +45,12 @@ impl Listed {
         self.reasons.contains_key(name)
     }
 
-    /// Those that came or went in commit `index` or later; None: some of that is forgotten.
+    /// What all machines keep for a role, used or not.
+    pub(super) fn reserved(&self, name: &RoleName) -> Totals {
+        self.reserved.get(name).copied().unwrap_or_default()
+    }
+
+    /// Those that came, went, or got more or less reserved in commit `index` or later; None: some of that is forgotten.
     pub(super) fn moved_since(&self, index: u64) -> Option<impl Iterator<Item = &RoleName>> {
         let later = self.moves.range((index, RoleName::from(""))..);
         (index > self.forgotten).then(|| later.map(|(_, name)| name))
@@ -64,6 +72,32 @@ impl Listed {
                 self.reasons.remove(went);
                 self.note(went);
             }
+        }
+    }
+
+    /// A machine is like this instead of like that; None: it is not there.
+    pub(super) fn replace_agent(&mut self, before: Option<&AgentView>, now: Option<&AgentView>) {
+        let parts = [before, now].map(|view| view.map(|view| view.reserved.as_slice()).unwrap_or_default());
+        // Machines are told of often, and seldom because of this.
+        if parts[0] == parts[1] {
+            return;
+        }
+        self.replace(of_agent(before), of_agent(now));
+        let (kept, keeps) = (kept_by(before), kept_by(now));
+        let roles: BTreeSet<&RoleName> = kept.keys().chain(keeps.keys()).copied().collect();
+        for role in roles {
+            let of = |some: &BTreeMap<&RoleName, Totals>| some.get(role).copied().unwrap_or_default();
+            let (less, more) = (of(&kept), of(&keeps));
+            if less == more {
+                continue;
+            }
+            let sum = self.reserved(role).minus(less).plus(more);
+            if sum == Totals::default() {
+                self.reserved.remove(role);
+            } else {
+                self.reserved.insert(role.clone(), sum);
+            }
+            self.note(role);
         }
     }
 
@@ -98,14 +132,86 @@ pub(super) fn of_app(view: Option<&AppView>) -> BTreeSet<&RoleName> {
 }
 
 /// The roles that something of a machine is kept for.
-pub(super) fn of_agent(view: Option<&AgentView>) -> BTreeSet<&RoleName> {
+fn of_agent(view: Option<&AgentView>) -> BTreeSet<&RoleName> {
     let parts = view.iter().flat_map(|view| &view.reserved);
     parts.flat_map(|part| &part.reservations).map(|reservation| &reservation.role).collect()
+}
+
+/// What a machine keeps for each role. What is kept for a role inside what is kept for another is the inner one's.
+fn kept_by(view: Option<&AgentView>) -> BTreeMap<&RoleName, Totals> {
+    let mut kept: BTreeMap<&RoleName, Totals> = BTreeMap::new();
+    for part in view.iter().flat_map(|view| &view.reserved) {
+        if let Some(role) = part.role() {
+            let sum = kept.entry(role).or_default();
+            *sum = sum.plus(part.amount.totals());
+        }
+    }
+    kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hansa_model::Timestamp;
+    use hansa_model::event::AgentState;
+    use hansa_model::framework::{Amount, Part, Reservation};
+
+    /// A machine that keeps so many thousandths of a CPU for the innermost of each stack of roles.
+    fn machine(kept: &[(&[&'static str], u64)]) -> AgentView {
+        let reservation = |&role: &&'static str| Reservation {
+            role: role.into(),
+            principal: None,
+            labels: Vec::new(),
+            fixed: false,
+        };
+        let part = |&(roles, cpus_milli): &(&[&'static str], u64)| Part {
+            reservations: roles.iter().map(reservation).collect(),
+            amount: Amount { cpus_milli, ..Amount::default() },
+            ..Part::default()
+        };
+        AgentView {
+            id: "a".into(),
+            hostname: "a.test".into(),
+            address: String::new(),
+            state: AgentState::Active,
+            since: Timestamp(0),
+            total: Default::default(),
+            allocated: Totals::default(),
+            reserved: kept.iter().map(part).collect(),
+            attributes: BTreeMap::new(),
+            region: None,
+            zone: None,
+            version: String::new(),
+            registered_at: Timestamp(0),
+            missing_isolation: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_reserved_is_summed_over_machines() {
+        let mut listed = Listed::default();
+        let cpus = |listed: &Listed, role: &'static str| listed.reserved(&role.into()).cpus_milli;
+        let (small, large) =
+            (machine(&[(&["a"], 500)]), machine(&[(&["a"], 1_000), (&["a", "a/b"], 250), (&[], 9)]));
+        listed.begin(1);
+        listed.replace_agent(None, Some(&small));
+        listed.begin(2);
+        listed.replace_agent(None, Some(&large));
+        assert_eq!((cpus(&listed, "a"), cpus(&listed, "a/b"), cpus(&listed, "b")), (1_500, 250, 0));
+        // A machine keeps less for one and as much for the other.
+        let less = machine(&[(&["a"], 100), (&["a", "a/b"], 250)]);
+        listed.begin(3);
+        listed.replace_agent(Some(&large), Some(&less));
+        assert_eq!((cpus(&listed, "a"), cpus(&listed, "a/b")), (600, 250));
+        assert_eq!((moved(&listed, 1), moved(&listed, 3)), (vec!["a/b", "a"], vec!["a"]));
+        listed.begin(4);
+        listed.replace_agent(Some(&less), Some(&less));
+        assert!(moved(&listed, 4).is_empty(), "nothing of it changed");
+        listed.begin(5);
+        listed.replace_agent(Some(&less), None);
+        listed.replace_agent(Some(&small), None);
+        assert!(listed.reserved.is_empty() && listed.reasons.is_empty());
+    }
 
     fn names(names: &[&'static str]) -> BTreeSet<RoleName> {
         names.iter().map(|&name| RoleName::from(name)).collect()

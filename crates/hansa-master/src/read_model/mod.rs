@@ -328,7 +328,7 @@ impl ReadModel {
         self.roles.get(name)
     }
 
-    /// The roles that somebody is in, that have settings, or of which something is reserved, by name. Of some the kernel
+    /// The roles that somebody is in, that have settings, or for which something is reserved, by name. Of some the kernel
     /// has told nothing yet.
     pub fn listed_roles(&self) -> impl Iterator<Item = &RoleName> {
         self.listed.names()
@@ -339,7 +339,13 @@ impl ReadModel {
         self.listed.has(role)
     }
 
-    /// Roles that came to be listed, or went, in commit `index` or later; None: so long ago is not remembered.
+    /// What all machines keep for a role, used or not; those out of reach too. Kept count of: cheap.
+    pub fn reserved(&self, role: &RoleName) -> Totals {
+        self.listed.reserved(role)
+    }
+
+    /// Roles that came to be listed, went, or got more or less reserved in commit `index` or later; None: so long ago is
+    /// not remembered.
     pub fn roles_moved_since(&self, index: u64) -> Option<impl Iterator<Item = &RoleName>> {
         self.listed.moved_since(index)
     }
@@ -491,13 +497,13 @@ impl ReadModel {
         self.hostnames.insert(view.hostname.clone(), view.id.clone());
         let before = self.agents.insert(view.id.clone(), Agent { view: view.clone(), usage });
         let before = before.as_ref().map(|before| &*before.view);
-        self.listed.replace(listed::of_agent(before), listed::of_agent(Some(view)));
+        self.listed.replace_agent(before, Some(view));
     }
 
     fn remove_agent(&mut self, id: &AgentId) {
         let Some(old) = self.agents.remove(id) else { return };
         self.tallies.agents_removed += 1;
-        self.listed.replace(listed::of_agent(Some(&old.view)), BTreeSet::new());
+        self.listed.replace_agent(Some(&old.view), None);
         self.frameworks.agent_gone(id);
         // Another agent may have taken the name meanwhile.
         if self.hostnames.get(&old.view.hostname) == Some(id) {

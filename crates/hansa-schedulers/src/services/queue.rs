@@ -10,7 +10,6 @@ use hansa_model::planted::{Bug, planted};
 use hansa_model::words::counted;
 use hansa_placement::{Cluster, Request};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Milliseconds between two explanations that nobody asked for.
 const EXPLAIN_MS: u64 = 50;
@@ -73,7 +72,7 @@ impl Services {
             accepted_roles: version.spec.accepted_roles.as_deref(),
         });
         if let Queued::Refused(_, _, words) = &app.queued {
-            refused(&mut explanation, words);
+            refused(&mut explanation, words, cluster);
         }
         Some(explanation)
     }
@@ -246,15 +245,16 @@ fn counted_words(app: &App) -> Vec<String> {
 }
 
 /// The kernel said no to what fits: the machines that would do stand under that reason.
-pub(super) fn refused(explanation: &mut Explanation, words: &str) {
+pub(super) fn refused(explanation: &mut Explanation, words: &str, cluster: &Cluster) {
     let fitting = std::mem::take(&mut explanation.fitting);
     if fitting == 0 {
         return;
     }
-    let choice: Option<Arc<str>> = explanation.choice.take().map(|agent| Arc::from(agent.as_str()));
+    let chosen = explanation.choice.take();
+    let chosen = chosen.as_ref().and_then(|agent| cluster.node(agent));
     explanation.groups.push(ObstacleGroup {
         machines: fitting,
-        examples: choice.iter().map(ToString::to_string).collect(),
+        examples: chosen.map(|node| node.hostname.to_string()).into_iter().collect(),
         obstacles: vec![Obstacle::Quota { words: words.to_string() }],
         words: words.to_string(),
     });

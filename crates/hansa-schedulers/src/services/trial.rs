@@ -91,7 +91,7 @@ impl<'a> Want<'a> {
     fn explain(&self, cluster: &Cluster) -> Explanation {
         let mut explanation = cluster.explain(&self.request());
         if let Some(Some(words)) = &self.stuck {
-            refused(&mut explanation, words);
+            refused(&mut explanation, words, cluster);
         }
         explanation
     }

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 /// Shows the output of all instances of a service, or of one task
 ///
 /// Each line begins with the end of its task's id and the machine; `!` in place of `|` marks what was written to stderr.
+/// Of a service that is failing, the last instance that failed is among them.
 #[derive(Clone, Debug, Args)]
 pub struct LogsArgs {
     /// The service's path; or a task's id, or a piece of it that no other has
@@ -28,8 +29,11 @@ pub struct LogsArgs {
     #[arg(short, long)]
     pub follow: bool,
     /// How many lines of each task to begin with
-    #[arg(short = 'n', long, default_value_t = 20)]
+    #[arg(short = 'n', long, alias = "tail", default_value_t = 20)]
     pub lines: usize,
+    /// Also of the last 20 instances that have ended, such as those that crashed
+    #[arg(long, conflicts_with = "follow")]
+    pub ended: bool,
     /// Only what was written to stderr
     #[arg(long)]
     pub stderr: bool,
@@ -57,8 +61,11 @@ pub async fn run(args: &LogsArgs, context: &Context) -> Result<(), Failure> {
         Ok(service) => {
             let mut tasks = context.tasks(&[("app", &id)]).await?;
             // Why they end stands in the output of those that have; it may fail and not yet count as failing.
-            if (service.failing.is_some() || tasks.is_empty()) && !args.follow {
-                tasks.extend(last_failed(&id, &tasks, context).await?);
+            if args.ended {
+                tasks.extend(last_ended(&id, &tasks, context).await?);
+            } else if (service.failing.is_some() || tasks.is_empty()) && !args.follow {
+                let failed = |task: &Task| task.state == TaskState::Failed;
+                tasks.extend(last_ended(&id, &tasks, context).await?.into_iter().find(failed));
             }
             tasks
         }
@@ -83,12 +90,12 @@ pub async fn run(args: &LogsArgs, context: &Context) -> Result<(), Failure> {
     if args.follow { follower.follow(&id, tasks, context).await } else { follower.print(&tasks).await }
 }
 
-/// The task that failed last, unless it is among those that are known already.
-async fn last_failed(id: &str, known: &[Task], context: &Context) -> Result<Option<Task>, Failure> {
+/// The tasks that ended last, the newest first, without those that are known already.
+async fn last_ended(id: &str, known: &[Task], context: &Context) -> Result<Vec<Task>, Failure> {
     let query = [("app", id), ("ended", "true"), ("limit", "20")];
-    let ended: Tasks = context.client.get("/hansa/v1/tasks", &query).await?;
-    let failed = ended.tasks.into_iter().find(|task| task.state == TaskState::Failed);
-    Ok(failed.filter(|task| !known.iter().any(|other| other.id == task.id)))
+    let mut ended: Tasks = context.client.get("/hansa/v1/tasks", &query).await?;
+    ended.tasks.retain(|task| !known.iter().any(|other| other.id == task.id));
+    Ok(ended.tasks)
 }
 
 struct Follower {

@@ -131,19 +131,32 @@ pub fn bound(bound: &Bound, nothing: &str) -> String {
 }
 
 fn table(roles: &[RoleStatus]) -> Table {
-    let mut table = Table::new(&["ROLE", ">WEIGHT", "~GUARANTEE", "~LIMIT", ">CPUS", ">MEM", ">GPUS"]);
-    for RoleStatus { role, allocated, offered: _ } in roles {
+    let columns = ["ROLE", ">WEIGHT", "~GUARANTEE", "~LIMIT", "~RESERVED", ">CPUS", ">MEM", ">GPUS"];
+    let mut table = Table::new(&columns);
+    for RoleStatus { role, allocated, offered: _, reserved } in roles {
         table.row([
             role.name.to_string(),
             text::cpus(role.weight_milli),
             bound(&role.guarantee, ""),
             bound(&role.limit, ""),
+            bound(&some_of(reserved), ""),
             text::cpus(allocated.cpus_milli),
             text::bytes(allocated.mem),
             text::cpus(allocated.gpus_milli),
         ]);
     }
     table
+}
+
+/// The kinds that there is something of.
+fn some_of(totals: &Totals) -> Bound {
+    let some = |amount: u64| (amount > 0).then_some(amount);
+    Bound {
+        cpus_milli: some(totals.cpus_milli),
+        mem: some(totals.mem),
+        disk: some(totals.disk),
+        gpus_milli: some(totals.gpus_milli),
+    }
 }
 
 #[cfg(test)]
@@ -185,10 +198,11 @@ mod tests {
     fn roles_are_listed() {
         let role = changed(None, &set(Some(2.0), Some("cpus:4;mem:1024"))).unwrap();
         let allocated = Totals { cpus_milli: 1500, mem: 64 << 20, ..Totals::default() };
+        let reserved = Totals { disk: 1 << 30, ..Totals::default() };
         assert_eq!(
-            table(&[RoleStatus { role, allocated, offered: Totals::default() }]).render(None),
-            "ROLE  WEIGHT  GUARANTEE  LIMIT           CPUS  MEM  GPUS\n\
-             web        2  -          4 cpus, 1G mem   1.5  64M     0\n"
+            table(&[RoleStatus { role, allocated, offered: Totals::default(), reserved }]).render(None),
+            "ROLE  WEIGHT  GUARANTEE  LIMIT           RESERVED  CPUS  MEM  GPUS\n\
+             web        2  -          4 cpus, 1G mem  1G disk    1.5  64M     0\n"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! `hansa status`: the cluster at a glance, and what needs somebody.
 
-use crate::commands::app::list::{state, waiting};
+use crate::commands::app::list::{state, why};
 use crate::commands::node::list::state as node_state;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -72,9 +72,9 @@ fn attention(
         needs.then(|| Attention {
             what: service.id.to_string(),
             state: state(service).into(),
-            why: match waiting(service) {
+            why: match why(service) {
                 nothing if nothing.is_empty() => service.last_failure.clone().unwrap_or_default(),
-                waiting => waiting,
+                why => why,
             },
         })
     };

@@ -1,7 +1,7 @@
 //! What is shown of the picture, and what keys do. Pure.
 
 use super::picture::Picture;
-use crate::commands::app::list::{state, waiting};
+use crate::commands::app::list::{state, why};
 use crate::commands::node::list::state as node_state;
 use crate::commands::task::list::state as task_state;
 use crate::commands::task::logs::short_id;
@@ -40,7 +40,7 @@ impl Tab {
             Tab::Nodes => &[
                 "NODE", "STATE", ">TASKS", ">CPUS", ">GIVEN", ">USED", ">MEM", ">GIVEN ", ">USED ", "?~ZONE",
             ],
-            Tab::Services => &["~SERVICE", "STATE", ">RUNNING", ">CPUS", ">MEM", "~WAITING FOR"],
+            Tab::Services => &["~SERVICE", "STATE", ">RUNNING", ">CPUS", ">MEM", "~WHY"],
             Tab::Tasks => &["TASK", "~SERVICE", "STATE", "~NODE", ">CPUS", ">MEM", ">AGE", "?PORTS"],
         }
     }
@@ -276,7 +276,7 @@ impl Screen {
                 number_key(format!("{}/{}", service.running, service.instances), service.running.into()),
                 number_key(text::cpus(all(service.cpus_milli)), all(service.cpus_milli)),
                 number_key(text::bytes(all(service.mem)), all(service.mem)),
-                text_key(waiting(service)),
+                text_key(why(service)),
             ];
             Row { cells, of: service.id.to_string() }
         };

@@ -145,6 +145,14 @@ fn get(path: &str, query: &str) -> Option<Value> {
                 json!({"versions": [VERSION, "2026-01-02T03:04:05.678Z", "2026-01-01T03:04:05.678Z"]}),
             );
         }
+        if let Some((id, version)) = id.split_once("/versions/") {
+            let mut app = app(id);
+            // An earlier one asked for less.
+            if version != VERSION {
+                app["instances"] = json!(1);
+            }
+            return Some(app);
+        }
         services().into_iter().find(|service| service.id.as_str() == id)?;
         return Some(json!({"app": app(id)}));
     }
@@ -442,15 +450,17 @@ fn drain_preview() -> DrainPreview {
         framework_name: Some("spark".into()),
         ..task(0, "/spark", Fate::Killed, None, Some("its framework decides what comes after it"))
     };
+    let doubt = "the service's instances end again and again, 8 times in a row; the last: command exited with status 3; \
+                 what runs stays until a new one runs";
     DrainPreview {
         node: "n1".into(),
         hostname: "node1.example.org".into(),
         state: AgentState::Active,
         summary:
-            "1 task moves to another machine, 2 tasks find no place and stay until there is one, 1 task of \
-                  frameworks is killed"
+            "2 tasks move to another machine (1 of them only if new ones come up: at present they end again and \
+                  again), 2 tasks find no place and stay until there is one, 1 task of frameworks is killed"
                 .into(),
-        moving: 1,
+        moving: 2,
         waiting: 2,
         killed: 1,
         ending: 0,
@@ -459,6 +469,7 @@ fn drain_preview() -> DrainPreview {
             task(6, "/big", Fate::Waits, None, Some("2 machines: 12.5 cpus short; 1: draining")),
             task(7, "/big", Fate::Waits, None, Some("2 machines: 12.5 cpus short; 1: draining")),
             spark,
+            task(2, "/shop/bad", Fate::Moves, Some("node2"), Some(doubt)),
             task(1, "/web", Fate::Moves, Some("node2"), None),
         ],
         left_out: 0,
@@ -528,8 +539,14 @@ fn roles() -> Roles {
                 role: role("batch/nightly", Bound::default()),
                 allocated: Totals::default(),
                 offered: Totals { cpus_milli: 2_000, mem: GIB, ..Totals::default() },
+                reserved: Totals { cpus_milli: 4_000, mem: 2 * GIB, disk: 10 * GIB, ..Totals::default() },
             },
-            RoleStatus { role: role("web", guarantee), allocated, offered: Totals::default() },
+            RoleStatus {
+                role: role("web", guarantee),
+                allocated,
+                offered: Totals::default(),
+                reserved: Totals::default(),
+            },
         ],
         next: None,
     }

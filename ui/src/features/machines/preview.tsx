@@ -67,7 +67,12 @@ function Fate({ task }: { task: DrainedTask }) {
   const why = task.why && <span className="soft">: {task.why}</span>;
   switch (task.fate) {
     case "moves":
-      return <>to {task.hostname}</>;
+      return (
+        <>
+          to {task.hostname}
+          {task.why && <span className="soft">, but {task.why}</span>}
+        </>
+      );
     case "waits":
       return (
         <>

@@ -2,7 +2,6 @@
 
 import { useEffect, useState } from "react";
 import { explain, queue, wordsOf } from "../../api/client";
-import { pictureNow } from "../../api/live";
 import type { Explanation, QueueItem, Service } from "../../api/types";
 import { bytes, counted, cpuWords, legible } from "../../lib/format";
 import { Icon } from "../../ui/icons";
@@ -131,9 +130,6 @@ function Delay({ item, id }: { item: QueueItem; id: string }) {
   );
 }
 
-/** The master names some machines by the ids of their agents. */
-const hostOf = (name: string) => pictureNow().nodes.get(name)?.hostname ?? name;
-
 function Groups({ explanation }: { explanation: Explanation }) {
   return (
     <Sheet label="Machines and what is in the way there">
@@ -152,7 +148,7 @@ function Groups({ explanation }: { explanation: Explanation }) {
             <td className="right number">{group.machines}</td>
             <td>{legible(group.words)}</td>
             <td>
-              {group.examples.map(hostOf).map((name, index) => (
+              {group.examples.map((name, index) => (
                 <span key={name}>
                   {index > 0 && ", "}
                   <Link to="machine" params={{ id: name }}>

@@ -80,7 +80,7 @@ struct Touched<'a> {
     deployments: FxHashMap<&'a DeploymentId, (Arc<DeploymentView>, &'static str)>,
     deployment_order: Vec<&'a DeploymentId>,
     roles: BTreeSet<&'a RoleName>,
-    /// Those that came to be listed, or went; that follows from events of many kinds.
+    /// Those that came to be listed, went, or got more or less reserved; that follows from events of many kinds.
     moved: BTreeSet<&'a RoleName>,
     frameworks: BTreeSet<&'a FrameworkId>,
     alarms: Vec<StreamEvent>,

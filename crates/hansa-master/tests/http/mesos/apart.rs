@@ -37,6 +37,13 @@ async fn what_is_configured_is_told() {
     assert_eq!(told.data["reserved"]["disk"], 1_000 * MIB, "what nobody reserved is not reserved");
     let listed = cluster.json("/hansa/v1/nodes?fields=reserved").await;
     assert_eq!(listed["nodes"][0]["reserved"]["mem"], 512 * MIB);
+    let role = &cluster.json("/hansa/v1/roles").await["roles"][0];
+    let kept = json!({"cpus_milli": 1_000, "mem": 512 * MIB, "disk": 1_000 * MIB, "gpus_milli": 0});
+    assert_eq!(
+        (&role["name"], &role["reserved"]),
+        (&json!("web"), &kept),
+        "nobody is in it, and it has something"
+    );
 
     let node = cluster.json("/hansa/v1/nodes/a.test").await;
     assert_eq!(node["hostname"], "a.test", "all that lists tell");

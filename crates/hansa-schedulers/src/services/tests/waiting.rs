@@ -99,7 +99,10 @@ fn a_refused_claim_is_tried_again_later_and_explained() {
     assert_eq!(explanation.fitting, 0);
     let quota =
         |obstacle: &Obstacle| matches!(obstacle, Obstacle::Quota { words } if *words == limit.to_string());
-    assert!(explanation.groups.iter().any(|group| group.obstacles.iter().any(quota)), "{explanation:?}");
+    let stopped = explanation.groups.iter().find(|group| group.obstacles.iter().any(quota));
+    let examples = stopped.map(|group| group.examples.clone()).unwrap_or_default();
+    let names: Vec<String> = world.cluster.nodes().map(|node| node.hostname.to_string()).collect();
+    assert!(examples.len() == 1 && names.contains(&examples[0]), "{examples:?} of {names:?}");
     world.run_for(300);
     assert!(
         world.words(&id).contains("the quota limit of role * on cpus is reached"),

@@ -43,27 +43,23 @@ pub fn state(service: &Service) -> &'static str {
     if service.failing.is_some() { "failing" } else { health(service.health) }
 }
 
-/// What it waits for; of one that ends again and again, how.
-pub fn waiting(service: &Service) -> String {
-    match &service.failing {
-        Some(failing) => format!("{}: {}", text::count(failing.count.into(), "time"), failing.last),
-        None => service.waiting_for.clone().unwrap_or_default(),
+/// Why it is not as it should be: what it waits for; of one whose instances end, how.
+pub fn why(service: &Service) -> String {
+    match (&service.failing, &service.waiting_for) {
+        (Some(failing), _) => format!("{}: {}", text::count(failing.count.into(), "time"), failing.last),
+        (None, Some(waiting)) => waiting.clone(),
+        (None, None) if service.health == Health::Unhealthy => {
+            service.last_failure.clone().unwrap_or_default()
+        }
+        (None, None) => String::new(),
     }
 }
 
 /// The services as a table.
 pub fn table(services: &[Service]) -> Table {
-    let mut table = Table::new(&[
-        "<ID",
-        "STATE",
-        ">RUNNING",
-        "?>HEALTHY",
-        "?>CPUS",
-        "?>MEM",
-        "?~COMMAND",
-        "~WAITING FOR",
-    ])
-    .paint("STATE", of_state);
+    let mut table =
+        Table::new(&["<ID", "STATE", ">RUNNING", "?>HEALTHY", "?>CPUS", "?>MEM", "?~COMMAND", "~WHY"])
+            .paint("STATE", of_state);
     for service in services {
         let checked = service.healthy + service.unhealthy > 0;
         table.row([
@@ -74,7 +70,7 @@ pub fn table(services: &[Service]) -> Table {
             text::cpus(service.cpus_milli),
             text::bytes(service.mem),
             service.command.clone(),
-            waiting(service),
+            why(service),
         ]);
     }
     table
@@ -91,7 +87,7 @@ mod tests {
     fn services_are_listed() {
         assert_eq!(
             table(&[samples::service()]).render(None),
-            "ID         STATE      RUNNING  HEALTHY  CPUS  MEM  COMMAND         WAITING FOR\n\
+            "ID         STATE      RUNNING  HEALTHY  CPUS  MEM  COMMAND         WHY\n\
              /demo/web  deploying      2/3        1   0.1  32M  hansa demo-web  2 machines: 0.5 cpus short\n"
         );
         let last = "command exited with status 3".to_owned();
@@ -102,5 +98,11 @@ mod tests {
             row.contains("  failing ") && row.contains("  8 times: command exited with status 3"),
             "{row}"
         );
+        // It failed once, and nobody calls that failing yet.
+        let last_failure = Some("command exited with status 3".to_owned());
+        let (waiting_for, health) = (None, Health::Unhealthy);
+        let service = Service { last_failure, waiting_for, health, ..samples::service() };
+        let row = table(&[service]).render(None);
+        assert!(row.trim_end().ends_with("  command exited with status 3"), "{row}");
     }
 }

@@ -4,6 +4,7 @@ use crate::context::{Context, app_path};
 use crate::failure::{Exit, Failure};
 use crate::follow::{Goal, Started, Wait};
 use crate::output::note;
+use crate::table::{Table, terminal_width};
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -40,11 +41,18 @@ pub async fn run(args: &RollbackArgs, context: &Context) -> Result<(), Failure> 
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    if args.list {
-        let current = current(&id, context).await?;
-        return context.format.print(&json!({ "versions": versions }), |_| listed(&versions, &current));
-    }
     let current = current(&id, context).await?;
+    if args.list {
+        let mut rows = Vec::new();
+        for version in &versions {
+            let path = format!("/v2/apps{id}/versions/{version}");
+            // One that was dropped meanwhile is named, and that is all.
+            rows.push((version.as_str(), context.client.get(&path, &[]).await.unwrap_or(Value::Null)));
+        }
+        return context
+            .format
+            .print(&json!({ "versions": versions }), |_| listed(&rows, &current).render(terminal_width()));
+    }
     let current = current.as_str();
     let target = choose(&versions, current, args.to.as_deref()).map_err(|failure| failure.at(&id))?;
     note(&format!("{id}: from version {current} back to {target}"));
@@ -60,10 +68,25 @@ async fn current(id: &str, context: &Context) -> Result<String, Failure> {
     Ok(app["app"]["version"].as_str().unwrap_or_default().to_owned())
 }
 
-/// A line for each, with a mark at the one that holds.
-fn listed(versions: &[String], current: &str) -> String {
-    let mark = |version: &str| if version == current { " (current)" } else { "" };
-    versions.iter().map(|version| format!("{version}{}\n", mark(version))).collect()
+/// A line for each, with what tells them apart at a glance, and a mark at the one that holds.
+fn listed(versions: &[(&str, Value)], current: &str) -> Table {
+    let mut table = Table::new(&["VERSION", ">INSTANCES", "?>CPUS", "?>MEM", "~RUNS"]);
+    for (version, app) in versions {
+        let number = |field: &str| app[field].as_f64().map(|number| number.to_string()).unwrap_or_default();
+        let words = |field: &Value| field.as_str().map(str::to_owned);
+        let args =
+            app["args"].as_array().map(|args| args.iter().filter_map(Value::as_str).collect::<Vec<_>>());
+        let image = words(&app["container"]["docker"]["image"]);
+        let command = words(&app["cmd"]).or(args.map(|args| args.join(" ")));
+        table.row([
+            format!("{version}{}", if *version == current { " (current)" } else { "" }),
+            number("instances"),
+            number("cpus"),
+            app["mem"].as_f64().map(|mebibytes| format!("{mebibytes}M")).unwrap_or_default(),
+            image.into_iter().chain(command).collect::<Vec<_>>().join(" "),
+        ]);
+    }
+    table
 }
 
 /// The version to go back to: the one that is asked for, or the newest before `current`. Versions are times, so that
@@ -86,8 +109,14 @@ mod tests {
 
     #[test]
     fn the_version_that_holds_is_marked() {
-        let versions = ["2026-03", "2026-01"].map(str::to_owned);
-        assert_eq!(listed(&versions, "2026-03"), "2026-03 (current)\n2026-01\n");
+        let app = json!({"instances": 2, "cpus": 0.1, "mem": 32.0, "cmd": "sleep 9"});
+        let versions = [("2026-03", app), ("2026-01", Value::Null)];
+        assert_eq!(
+            listed(&versions, "2026-03").render(None),
+            "VERSION            INSTANCES  CPUS  MEM  RUNS\n\
+             2026-03 (current)          2   0.1  32M  sleep 9\n\
+             2026-01                    -     -    -  -\n"
+        );
     }
 
     #[test]

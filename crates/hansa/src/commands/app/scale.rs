@@ -13,12 +13,17 @@ pub struct ScaleArgs {
     /// The service's path
     pub id: String,
     /// How many instances; 0 suspends it
+    #[arg(value_parser = parse_instances)]
     pub instances: u32,
     /// Cancel deployments that are in the way
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
     pub wait: Wait,
+}
+
+fn parse_instances(typed: &str) -> Result<u32, String> {
+    typed.parse().map_err(|_| "a number such as 3 is wanted, and 0 suspends the service".into())
 }
 
 /// Does it.

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::table::{pairs, terminal_width};
 use crate::text;
 use clap::Args;
-use hansa_api::hansa::{Service, Task};
+use hansa_api::hansa::{Health, Service, Task};
 use hansa_model::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -46,13 +46,7 @@ fn render(shown: &Shown, now: Timestamp) -> String {
     let mut lines = vec![
         ("service", service.id.to_string()),
         ("state", state(service).into()),
-        (
-            "instances",
-            format!(
-                "{} asked for, {} running, {} starting, {} healthy, {} unhealthy",
-                service.instances, service.running, service.staged, service.healthy, service.unhealthy
-            ),
-        ),
+        ("instances", instances(shown)),
         ("each", format!("{} cpus, {} memory", text::cpus(service.cpus_milli), text::bytes(service.mem))),
         ("command", service.command.clone()),
         ("version", service.version.to_string()),
@@ -70,12 +64,16 @@ fn render(shown: &Shown, now: Timestamp) -> String {
     if let Some(failing) = &service.failing {
         let since = text::age(now, failing.since);
         let times = text::count(failing.count.into(), "time");
-        lines.push(("failing", format!("for {since}, {times}; last: {}", failing.last)));
-    }
-    if let Some(failure) = &service.last_failure {
+        let last = service.last_failure_at.map(|at| format!(" {} ago", text::age(now, at)));
+        let last = last.unwrap_or_default();
+        lines.push(("failing", format!("for {since}, {times}; the last one{last}: {}", failing.last)));
+    } else if let Some(failure) = &service.last_failure {
         let when =
             service.last_failure_at.map(|at| format!(" ({} ago)", text::age(now, at))).unwrap_or_default();
         lines.push(("last failure", format!("{failure}{when}")));
+    }
+    if service.failing.is_some() || matches!(service.health, Health::Unhealthy | Health::Waiting) {
+        lines.push(("more", format!("`hansa explain {}` says why, and what would help", service.id)));
     }
     let mut shown_text = pairs(&lines, 13);
     if !shown.tasks.is_empty() {
@@ -85,10 +83,23 @@ fn render(shown: &Shown, now: Timestamp) -> String {
     shown_text
 }
 
+/// How many there are. That none is healthy is no news of a service whose health nobody checks.
+fn instances(shown: &Shown) -> String {
+    let service = &shown.service;
+    let Service { instances, running, staged, healthy, unhealthy, .. } = service;
+    let all = format!("{instances} asked for, {running} running, {staged} starting");
+    let has_checks = shown.definition["healthChecks"].as_array().is_some_and(|checks| !checks.is_empty());
+    match has_checks || healthy + unhealthy > 0 {
+        true => format!("{all}, {healthy} healthy, {unhealthy} unhealthy"),
+        false => format!("{all}; it has no health checks"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::samples;
+    use hansa_model::event::Failing;
     use serde_json::json;
 
     #[test]
@@ -96,12 +107,31 @@ mod tests {
         let shown = Shown {
             service: samples::service(),
             tasks: vec![samples::task("demo_web.instance-a._app.1")],
-            definition: json!({"constraints": [["rack", "LIKE", "r1"]]}),
+            definition: json!({"constraints": [["rack", "LIKE", "r1"]], "healthChecks": [{}]}),
         };
         let text = render(&shown, Timestamp(62_000));
         assert!(text.starts_with("service      /demo/web\nstate        deploying\n"), "{text}");
         assert!(text.contains("constraints  [\"rack\",\"LIKE\",\"r1\"]\n"), "{text}");
         assert!(text.contains("waiting for  2 machines: 0.5 cpus short\n"), "{text}");
         assert!(text.contains("demo_web.instance-a._app.1"), "{text}");
+        assert!(text.contains("2 running, 1 starting, 1 healthy, 0 unhealthy\n"), "{text}");
+        assert!(!text.contains("hansa explain"), "{text}");
+    }
+
+    #[test]
+    fn what_fails_says_where_to_look() {
+        let failing = Failing { since: Timestamp(2_000), count: 8, last: "status 3".into(), delay_ms: 1_000 };
+        let service = Service {
+            failing: Some(failing),
+            last_failure: Some("status 3".into()),
+            last_failure_at: Some(Timestamp(52_000)),
+            healthy: 0,
+            ..samples::service()
+        };
+        let text = render(&Shown { service, tasks: vec![], definition: json!({}) }, Timestamp(62_000));
+        assert!(text.contains("failing      for 1m, 8 times; the last one 10s ago: status 3\n"), "{text}");
+        assert!(!text.contains("last failure"), "it is told once: {text}");
+        assert!(text.contains("more         `hansa explain /demo/web` says why"), "{text}");
+        assert!(text.contains("2 running, 1 starting; it has no health checks\n"), "{text}");
     }
 }

@@ -6,7 +6,7 @@ use crate::commands::node::list::state as node_state;
 use crate::commands::task::list::state as task_state;
 use crate::commands::task::logs::short_id;
 use crate::text;
-use hansa_api::hansa::{Deployment, Node, Service, Task};
+use hansa_api::hansa::{Deployment, Health, Node, Service, Task};
 use hansa_api::plans::Explained as Placement;
 use hansa_model::Timestamp;
 use hansa_model::event::AgentState;
@@ -42,8 +42,24 @@ pub fn service(
         why.push(format!("its last failure{}: {failure}", when.unwrap_or_default()));
     }
     let logs = format!("`hansa logs {id}`");
-    if service.failing.is_some() && !remedies.iter().any(|remedy| remedy.contains(&logs)) {
+    // One failure is not yet a row of them; whoever asks at once is to learn as much.
+    let ends =
+        service.failing.is_some() || (service.health == Health::Unhealthy && service.last_failure.is_some());
+    if ends && !remedies.iter().any(|remedy| remedy.contains(&logs)) {
         remedies.push(format!("{logs} shows what they wrote before they ended"));
+    }
+    if ends {
+        remedies.push(match service.deployments.first() {
+            Some(deployment) => format!(
+                "`hansa deployment cancel {}` takes the change under way back; `hansa app update {id} --force` with \
+                 other fields replaces it",
+                deployment.as_str().get(..8).unwrap_or(deployment.as_str())
+            ),
+            None => format!(
+                "`hansa app update {id}` with the fields to mend, such as cmd=…; `hansa app rollback {id}` brings the \
+                 version before back"
+            ),
+        });
     }
     let unhealthy = tasks.iter().filter(|task| task.healthy == Some(false) && !task.state.is_terminal());
     for task in unhealthy.take(3) {
@@ -279,6 +295,20 @@ mod tests {
             said.why[0].contains("8 times in 1m; the last one: command exited with status 3"),
             "{said:?}"
         );
+        assert!(said.remedies[0].contains("hansa logs /demo/web"), "{said:?}");
+        assert!(said.remedies[1].contains("hansa app rollback /demo/web"), "{said:?}");
+        // A deployment is in the way of a rollback.
+        let under_way = Service { deployments: vec!["0123456789".into()], ..sample.clone() };
+        let said = service(&under_way, &[], &[], None, Timestamp(61_000));
+        assert!(said.remedies[1].starts_with("`hansa deployment cancel 01234567`"), "{said:?}");
+        // It has just failed for the first time.
+        let once = Service {
+            failing: None,
+            health: Health::Unhealthy,
+            last_failure: Some("command exited with status 3".into()),
+            ..sample
+        };
+        let said = service(&once, &[], &[], None, Timestamp(61_000));
         assert!(said.remedies[0].contains("hansa logs /demo/web"), "{said:?}");
     }
 

@@ -1,11 +1,12 @@
 //! What a drain would do, for people.
 
+use crate::commands::task::logs::short_id;
 use crate::paint::Paint;
 use crate::table::{Table, terminal_width, wrap};
 use hansa_api::plans::{DrainPreview, DrainedTask, Fate};
 use std::collections::BTreeMap;
 
-/// What would become of the machine's tasks, and why some of them do not move.
+/// What would become of the machine's tasks, why some of them do not move, and what is in doubt about others.
 pub fn render(preview: &DrainPreview) -> String {
     let width = terminal_width().unwrap_or(usize::MAX);
     let mut out = String::new();
@@ -25,12 +26,16 @@ pub fn render(preview: &DrainPreview) -> String {
     for ((fate, why), tasks) in reasons {
         let mut owners: Vec<&str> = tasks.iter().map(|task| owner(task)).collect();
         owners.dedup();
-        say(&format!("{} {}: {why}", owners.join(", "), fate.name()), "  ");
+        let link = if fate == Fate::Moves { ", but" } else { ":" };
+        say(&format!("{} {}{link} {why}", owners.join(", "), fate.name()), "  ");
     }
     if preview.tasks.is_empty() {
         return out;
     }
-    let mut table = Table::new(&["~TASK", "~OF", "BECOMES", "~ON"]).paint("BECOMES", |fate| match fate {
+    // What frameworks call their tasks has no part that stands for the whole.
+    let brief = |id: &str| if id.contains(".instance-") { short_id(&id.into()) } else { id.to_owned() };
+    let table = Table::new(&["TASK", "~OF", "BECOMES", "~ON"]).brief("TASK", brief);
+    let mut table = table.paint("BECOMES", |fate| match fate {
         "waits" => Some(Paint::Bad),
         "killed" | "ends" => Some(Paint::Notice),
         _ => None,

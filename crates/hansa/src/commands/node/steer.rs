@@ -131,7 +131,9 @@ pub async fn drain(args: &DrainArgs, context: &Context) -> Result<(), Failure> {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     progress.clear();
-    context.format.print(&done, |_| format!("{} is empty\n", node.hostname))
+    context.format.print(&done, |_| {
+        format!("{0} is empty; `hansa node reactivate {0}` lets it take tasks again\n", node.hostname)
+    })
 }
 
 /// Why the tasks stay, in words that go on after how many there are; None if some place is found for all of them.

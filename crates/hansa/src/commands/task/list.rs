@@ -15,7 +15,9 @@ use hansa_model::Timestamp;
 #[derive(Clone, Debug, Args)]
 pub struct ListArgs {
     /// Only those of this service
-    #[arg(long)]
+    pub service: Option<String>,
+    /// The same
+    #[arg(long, conflicts_with = "service")]
     pub app: Option<String>,
     /// Only those on this machine
     #[arg(long)]
@@ -30,7 +32,7 @@ pub struct ListArgs {
 
 /// Does it.
 pub async fn run(args: &ListArgs, context: &Context) -> Result<(), Failure> {
-    let app = args.app.as_deref().map(app_path);
+    let app = args.service.as_deref().or(args.app.as_deref()).map(app_path);
     let state = args.state.as_deref().map(full_state);
     let filters: Vec<(&str, &str)> = [
         ("app", app.as_deref()),

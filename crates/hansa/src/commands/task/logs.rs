@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::write_stdout;
+use crate::output::{note, write_stdout};
 use clap::Args;
 use hansa_model::TaskId;
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ pub struct LogsArgs {
     #[arg(short, long)]
     pub follow: bool,
     /// How many lines to begin with
-    #[arg(short = 'n', long, default_value_t = 100)]
+    #[arg(short = 'n', long, alias = "tail", default_value_t = 100)]
     pub lines: usize,
     /// What was written to stderr instead of stdout
     #[arg(long)]
@@ -32,14 +32,21 @@ pub async fn run(args: &LogsArgs, context: &Context) -> Result<(), Failure> {
     let source = Source { task: task.id, file: if args.stderr { "stderr" } else { "stdout" } };
     let (send, mut lines) = mpsc::channel(256);
     let print = async move {
+        let mut some = false;
         while let Some(line) = lines.recv().await {
+            some = true;
             write_stdout(&format!("{line}\n"))?;
         }
-        Ok(())
+        Ok::<bool, Failure>(some)
     };
     let from = From::Last(args.lines);
     let (read, printed) = tokio::join!(tail(&context.client, &source, from, args.follow, send), print);
-    read.and(printed)
+    read?;
+    // Crashes are told on stderr, and silence is no answer to whoever looks for one.
+    if !printed? && !args.stderr && args.lines > 0 {
+        note(&format!("it wrote nothing to stdout; `hansa task logs {} --stderr` shows the rest", args.id));
+    }
+    Ok(())
 }
 
 /// One file of a task.
