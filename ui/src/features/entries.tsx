@@ -83,6 +83,11 @@ function Entries({ entries, filtered }: { entries: readonly Entry[]; filtered: b
     return (
       <Empty>
         <p>{filtered ? "No event matches." : "Nothing here yet. The list fills as things happen."}</p>
+        {filtered && (
+          <Link to="events" className="button">
+            Show all
+          </Link>
+        )}
       </Empty>
     );
   }
@@ -97,6 +102,7 @@ function Entries({ entries, filtered }: { entries: readonly Entry[]; filtered: b
               <li
                 key={item.key}
                 data-index={item.index}
+                className={item.index === entries.length - 1 ? "last" : undefined}
                 ref={virtualizer.measureElement}
                 style={{ transform: `translateY(${item.start}px)` }}
               >

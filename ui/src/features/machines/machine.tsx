@@ -14,6 +14,7 @@ import { Since } from "../../ui/time";
 import { orderMachine } from "../actions";
 import { PastEntries } from "../entries";
 import { Meters, SpanChoice, usePast } from "../history";
+import { NotThere } from "../not-there";
 import { TaskTable } from "../tasks/table";
 import { MachineState } from "../words";
 import { Apart } from "./apart";
@@ -44,17 +45,11 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
   );
   if (!node) {
     return (
-      <>
-        <PageHead title={id} crumbs={crumbs} />
-        <section className="panel">
-          <Empty>
-            <p>There is no machine {id}. It may have been declared gone.</p>
-            <Link to="machines" className="button">
-              All machines
-            </Link>
-          </Empty>
-        </section>
-      </>
+      <NotThere title={id} crumbs={crumbs} words={`There is no machine ${id}. It may have been declared gone.`}>
+        <Link to="machines" className="button">
+          All machines
+        </Link>
+      </NotThere>
     );
   }
   const tab = tabs.find(([name]) => name === param)?.[0] ?? "tasks";

@@ -132,6 +132,9 @@ function Delay({ item, id }: { item: QueueItem; id: string }) {
 }
 
 /** The master names some machines by the ids of their agents. */
+const byNumber = (a: string, b: string) => a.localeCompare(b, "en", { numeric: true });
+
+/** As people call it. */
 const hostOf = (name: string) => pictureNow().nodes.get(name)?.hostname ?? name;
 
 function Groups({ explanation }: { explanation: Explanation }) {
@@ -152,7 +155,7 @@ function Groups({ explanation }: { explanation: Explanation }) {
             <td className="right number">{group.machines}</td>
             <td>{legible(group.words)}</td>
             <td>
-              {group.examples.map(hostOf).map((name, index) => (
+              {group.examples.map(hostOf).sort(byNumber).map((name, index) => (
                 <span key={name}>
                   {index > 0 && ", "}
                   <Link to="machine" params={{ id: name }}>

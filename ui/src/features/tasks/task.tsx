@@ -10,9 +10,10 @@ import { bytes, clock, cpuWords, exitWords, moment, shortTask, taskName, taskSta
 import { useParam } from "../../lib/route";
 import { Icon } from "../../ui/icons";
 import { Link, showChosen } from "../../ui/link";
-import { PageHead, Panel, State, Waiting } from "../../ui/primitives";
+import { Empty, PageHead, Panel, State, Waiting } from "../../ui/primitives";
 import { Since } from "../../ui/time";
 import { kill } from "../actions";
+import { byName } from "../machines/cells";
 import { isOver, Owner, ownerOf, stateTone, TaskState } from "../words";
 import { Files } from "./files";
 import { Log } from "./log";
@@ -45,18 +46,29 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
         <p className={`notice ${failed(task.state) ? "bad" : ""}`}>{task.message}</p>
       )}
       {missing && (
-        <div className="notice">
-          <span>This task is not known, or no longer. What it wrote may still be on its machine, for some time:</span>
-          <label className="row small">
-            Machine
-            <select value={on ?? ""} onChange={(event) => setOn(event.target.value || null)}>
-              <option value="">choose…</option>
-              {[...picture.nodes.values()].map((node) => (
-                <option key={node.id}>{node.hostname}</option>
-              ))}
-            </select>
-          </label>
-        </div>
+        <section className="panel">
+          <Empty>
+            <p>
+              This task is not known, or no longer. What it wrote may still be on its machine, for some time: choose the
+              machine that it was on.
+            </p>
+            <div className="row">
+              <select
+                aria-label="Machine that it was on"
+                value={on ?? ""}
+                onChange={(event) => setOn(event.target.value || null)}
+              >
+                <option value="">Machine…</option>
+                {[...picture.nodes.values()].sort(byName).map((node) => (
+                  <option key={node.id}>{node.hostname}</option>
+                ))}
+              </select>
+              <Link to="tasks" className="button">
+                All tasks
+              </Link>
+            </div>
+          </Empty>
+        </section>
       )}
       {(task || (missing && on)) && (
         <div className="columns uneven">
