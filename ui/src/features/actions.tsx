@@ -84,8 +84,8 @@ export async function remove(service: Service) {
     title: `Delete ${service.id}?`,
     body: (
       <p>
-        Its {counted(service.running + service.staged, "running instance")} will be stopped, and its definition
-        will be gone with its versions.
+        Its {counted(service.running + service.staged, "running instance")} will be stopped, and its definition will be
+        gone.
       </p>
     ),
     verb: "Delete",

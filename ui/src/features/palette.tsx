@@ -130,7 +130,8 @@ export function Palette({ onClose }: { onClose: () => void }) {
             event.preventDefault();
           }}
         />
-        <button type="button" className="palette-close" aria-label="Close" onClick={onClose}>
+        <button type="button" className="palette-close" onClick={onClose}>
+          <span className="hidden">Close</span>
           <kbd className="wide">Esc</kbd>
           <span className="narrow">
             <Icon name="close" />

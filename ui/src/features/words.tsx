@@ -132,7 +132,7 @@ export function Instances({ service }: { service: Service }) {
   ];
   return (
     <span className="row" style={{ gap: 8, flexWrap: "nowrap" }}>
-      <span className="number" style={{ minWidth: 42, whiteSpace: "nowrap" }}>
+      <span className="number" style={{ flex: "none", minWidth: 42, whiteSpace: "nowrap" }}>
         {running} / {instances}
       </span>
       {most === 0 ? null : most <= 12 ? (

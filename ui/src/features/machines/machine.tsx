@@ -142,7 +142,7 @@ function About({ node }: { node: Node }) {
         <dt>Address</dt>
         <dd className="mono">{node.address}</dd>
         <dt>Version</dt>
-        <dd>{node.version}</dd>
+        <dd>{node.version || <span className="soft">not told</span>}</dd>
         <dt>Joined</dt>
         <dd className="number">{moment(node.registered_at)}</dd>
         <dt>State</dt>
@@ -175,7 +175,7 @@ function About({ node }: { node: Node }) {
           <>
             <dt>The whole machine</dt>
             <dd className="number">
-              uses {cpuWords(machine.cpus_milli)} and {bytes(machine.mem)}, Hansa's tasks or not
+              uses {cpuWords(machine.cpus_milli)} and {bytes(machine.mem)}, by Hansa's tasks and by all else
             </dd>
           </>
         )}
@@ -202,8 +202,8 @@ function Images({ node }: { node: Node }) {
     };
   }, [node.id]);
   return (
-    <Panel title="Container images" {...(found && { count: found.length })}>
-      {problem && <p className="pad fault">{problem}</p>}
+    <Panel title="Container images" {...(found && !problem && { count: found.length })}>
+      {problem && <p className="pad fault">Which there are is not known: {problem}</p>}
       {!found && !problem && <Waiting />}
       {found?.length === 0 && !problem && (
         <Empty>

@@ -94,7 +94,7 @@ export function EndedList({ picture, wanted }: { picture: Picture; wanted: Wante
               </Link>
             </>
           ) : (
-            <p>No task that ended is remembered. Here they stand with their last words, the newest of them for some time.</p>
+            <p>No task that ended is remembered. Those that end stand here for some time, with their last words.</p>
           )}
         </Empty>
       ) : (

@@ -42,8 +42,10 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
   return (
     <>
       <Head id={id} task={task} live={live} />
-      {task?.message && task.state !== "TASK_RUNNING" && (
-        <p className={`notice ${failed(task.state) ? "bad" : ""}`}>{task.message}</p>
+      {task && toldAbove(task) && (
+        <div className={`notice ${failed(task.state) ? "bad" : ""}`}>
+          <p className="sentence">{toldAbove(task)}</p>
+        </div>
       )}
       {missing && (
         <section className="panel">
@@ -104,6 +106,9 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
     </>
   );
 }
+
+/** Its last words, unless it runs. */
+const toldAbove = ({ message, state }: Task) => (state === "TASK_RUNNING" ? "" : message);
 
 const failed = (state: string) => /FAILED|ERROR|LOST|GONE|DROPPED/.test(state);
 
@@ -206,6 +211,8 @@ function States({ task }: { task: Task }) {
   const before = useRef(value);
   if (value) before.current = value;
   const states = value ?? before.current;
+  // What stands above all is not said again.
+  const told = toldAbove(task);
   return (
     <Panel title="States">
       {!states ? (
@@ -227,7 +234,7 @@ function States({ task }: { task: Task }) {
                   {healthy !== null && (healthy ? ", healthy" : ", unhealthy")}
                   {exit && `, ${exitWords(exit)}`}
                 </State>
-                {message && <p className="soft small wrap">{message}</p>}
+                {message && message !== told && <p className="soft small wrap">{message}</p>}
               </div>
             </li>
           ))}
