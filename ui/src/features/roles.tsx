@@ -69,7 +69,8 @@ export function Roles({ picture }: { picture: Picture }) {
           <Waiting height={80} />
         )}
       </Panel>
-      {chosen && roles && !shown && (
+      {/* Everybody's own is there also while nobody has anything. */}
+      {chosen && chosen !== "*" && roles && !shown && (
         <section className="panel">
           <Empty>
             <p>There is no role {chosen}: nobody is in it, nothing is kept for it, and nothing is set up for it.</p>
