@@ -92,6 +92,16 @@ export const states: Record<string, View> = {
   "no-such-service": { path: at("service?id=/none/such"), filled: (page) => text(page, "There is no service") },
   "no-such-task": { path: at("task?id=none.such"), filled: (page) => page.waitForTimeout(1500) },
   "no-such-machine": { path: at("machine?id=none"), filled: (page) => page.waitForTimeout(1000) },
+  "no-such-framework": { path: at("framework?id=none"), filled: (page) => page.waitForTimeout(1000) },
+  "no-such-role": { path: at("roles?role=none"), filled: (page) => page.waitForTimeout(1000) },
+  "no-such-edit": { path: at("edit?id=/none/such"), filled: (page) => page.waitForTimeout(1000) },
+  "delete-group": {
+    path: at(`services?group=${group}`),
+    filled: async (page) => {
+      await page.getByRole("button", { name: "Delete group" }).click();
+      await page.getByRole("dialog").waitFor();
+    },
+  },
   "no-events": { path: at("events?q=nothing-has-this"), filled: (page) => page.waitForTimeout(1500) },
   "no-tasks": { path: at("tasks?q=nothing-has-this"), filled: (page) => page.waitForTimeout(500) },
   "no-file": {
@@ -125,7 +135,7 @@ export const states: Record<string, View> = {
   },
   "end-of-life": {
     path: at(`service?id=${broken}&tab=events`),
-    filled: (page) => text(page, "an instance failed"),
+    filled: (page) => text(page, /failed/),
   },
   "wrong-definition-diff": {
     path: at(`edit?id=${broken}`),

@@ -4,7 +4,7 @@
 import * as api from "../api/client";
 import { ApiError, wordsOf } from "../api/client";
 import type { Framework, Node, Role, Service, Task } from "../api/types";
-import { counted, moment, taskName } from "../lib/format";
+import { count, counted, moment, taskName } from "../lib/format";
 import { go, href } from "../lib/route";
 import { confirm } from "../ui/dialog";
 import { toast } from "../ui/toast";
@@ -84,7 +84,8 @@ export async function remove(service: Service) {
     title: `Delete ${service.id}?`,
     body: (
       <p>
-        Its {counted(service.running + service.staged, "running instance")} will be stopped, and its definition is gone.
+        Its {counted(service.running + service.staged, "running instance")} will be stopped, and its definition will be
+        gone.
       </p>
     ),
     verb: "Delete",
@@ -93,6 +94,9 @@ export async function remove(service: Service) {
   if (!yes) return;
   if (await attempt(`${service.id} is deleted`, (force) => api.deleteApp(service.id, force))) go(href("services"));
 }
+
+/** Services of a group that its question names; the others are counted. */
+const mostNamed = 8;
 
 export async function removeGroup(id: string, services: readonly Service[]) {
   const running = services.reduce((sum, service) => sum + service.running, 0);
@@ -104,13 +108,12 @@ export async function removeGroup(id: string, services: readonly Service[]) {
           {counted(services.length, "service")} in it with {counted(running, "running instance")} will be stopped and
           gone:
         </p>
-        <p className="mono small">
-          {services
-            .slice(0, 8)
-            .map((service) => service.id)
-            .join(", ")}
-          {services.length > 8 && " …"}
-        </p>
+        <ul className="mono small wrap">
+          {services.slice(0, mostNamed).map((service) => (
+            <li key={service.id}>{service.id}</li>
+          ))}
+          {services.length > mostNamed && <li>and {count(services.length - mostNamed)} more</li>}
+        </ul>
       </>
     ),
     verb: "Delete all of it",

@@ -31,6 +31,9 @@ export function Deployments({ picture }: { picture: Picture }) {
               Nothing is being deployed. A deployment begins whenever a service is created, changed, scaled or
               restarted.
             </p>
+            <Link to="services" className="button">
+              Services
+            </Link>
           </Empty>
         </Panel>
       )}
@@ -40,7 +43,7 @@ export function Deployments({ picture }: { picture: Picture }) {
             {over.map((entry) => (
               <li key={entry.id}>
                 <span className="number soft small">{clock(entry.at)}</span>
-                <State tone={entry.tone}>{entry.words.replace("deployment ", "")}</State>
+                <State tone={entry.tone}>{entry.words.replace(/^deployment (is )?/, "")}</State>
                 <span className="row" style={{ gap: 8 }}>
                   {entry.services.map((id) => (
                     <Link key={id} to="service" params={{ id }}>

@@ -55,22 +55,44 @@ export function PastEntries(props: {
     }
   };
   useEffect(() => onCount?.(shown.length), [shown.length, onCount]);
+  const none = shown.length === 0;
+  const earlier = next && (
+    <button type="button" className="button" disabled={busy} onClick={() => void read()}>
+      {none ? "Look in what was earlier" : "Earlier"}
+    </button>
+  );
   return (
     <>
-      <Entries entries={shown} filtered={props.filtered ?? false} />
-      {problem && <p className="pad fault">{problem}</p>}
-      {next && (
-        <div className="pad">
-          <button type="button" className="button" disabled={busy} onClick={() => void read()}>
-            {shown.length === 0 ? "Look in what was earlier" : "Earlier"}
-          </button>
-        </div>
+      {none ? (
+        <Empty>
+          <p>
+            {props.filtered
+              ? "No event matches."
+              : earlier
+                ? "None of the newest events is about it."
+                : "Nothing here yet. The list fills as things happen."}
+          </p>
+          {(earlier || props.filtered) && (
+            <div className="row">
+              {earlier}
+              {props.filtered && (
+                <Link to="events" className="button">
+                  Show all
+                </Link>
+              )}
+            </div>
+          )}
+        </Empty>
+      ) : (
+        <Entries entries={shown} />
       )}
+      {problem && <p className="pad fault">{problem}</p>}
+      {!none && earlier && <div className="pad">{earlier}</div>}
     </>
   );
 }
 
-function Entries({ entries, filtered }: { entries: readonly Entry[]; filtered: boolean }) {
+function Entries({ entries }: { entries: readonly Entry[] }) {
   const scroller = useRef<HTMLDivElement>(null);
   const virtualizer = useVirtualizer({
     count: entries.length,
@@ -79,13 +101,6 @@ function Entries({ entries, filtered }: { entries: readonly Entry[]; filtered: b
     getItemKey: (index) => entries[entries.length - 1 - index]?.id ?? index,
     overscan: 20,
   });
-  if (entries.length === 0) {
-    return (
-      <Empty>
-        <p>{filtered ? "No event matches." : "Nothing here yet. The list fills as things happen."}</p>
-      </Empty>
-    );
-  }
   return (
     <div className="scroll tall virtual" ref={scroller} tabIndex={0} role="region" aria-label="Events, newest first">
       <ol className="entries past" style={{ height: virtualizer.getTotalSize() }}>
@@ -97,6 +112,7 @@ function Entries({ entries, filtered }: { entries: readonly Entry[]; filtered: b
               <li
                 key={item.key}
                 data-index={item.index}
+                className={item.index === entries.length - 1 ? "last" : undefined}
                 ref={virtualizer.measureElement}
                 style={{ transform: `translateY(${item.start}px)` }}
               >

@@ -3,6 +3,7 @@
 import { useEffect, useMemo } from "react";
 import { useAsked } from "../api/asked";
 import * as api from "../api/client";
+import { ApiError } from "../api/client";
 import { useFreshFrameworks } from "../api/live";
 import type { Picture } from "../api/picture";
 import type { Framework, FrameworkDetail, FrameworkExplanation, Totals } from "../api/types";
@@ -14,6 +15,7 @@ import { Bar, Choice, Empty, PageHead, Panel, Sheet, State, Waiting } from "../u
 import { Table, type Column } from "../ui/table";
 import { Since } from "../ui/time";
 import { tearDown } from "./actions";
+import { NotThere } from "./not-there";
 import { TaskTable } from "./tasks/table";
 import { frameworkTone } from "./words";
 
@@ -136,9 +138,17 @@ export function Frameworks({ picture }: { picture: Picture }) {
   );
 }
 
+/** That there is none is an answer, too. */
+function absent(error: unknown): "absent" {
+  if (error instanceof ApiError && error.status === 404) return "absent";
+  throw error;
+}
+
 export function FrameworkPage({ id, picture }: { id: string; picture: Picture }) {
   useFreshFrameworks();
-  const { value: answer, problem, again } = useAsked(id, () => Promise.all([api.framework(id), api.explainFramework(id)]));
+  const { value: answer, problem, again } = useAsked(id, () =>
+    Promise.all([api.framework(id), api.explainFramework(id)]).catch(absent),
+  );
   // Whenever the list is read or a frame tells of one: what this one holds may be other, and why.
   useEffect(again, [again, picture.frameworks]);
   const crumbs = (
@@ -146,6 +156,19 @@ export function FrameworkPage({ id, picture }: { id: string; picture: Picture })
       <Link to="frameworks">Frameworks</Link>
     </li>
   );
+  if (answer === "absent") {
+    return (
+      <NotThere
+        title={id}
+        crumbs={crumbs}
+        words={`There is no framework ${id}. One that is gone for good is remembered for some time only.`}
+      >
+        <Link to="frameworks" className="button">
+          All frameworks
+        </Link>
+      </NotThere>
+    );
+  }
   if (!answer) {
     return (
       <>
@@ -327,7 +350,7 @@ function Holds({ framework }: { framework: FrameworkDetail }) {
                   {offer.hostname}
                 </Link>
                 <span className="number wrap">{offered(offer.resources)}</span>
-                <span className="soft">
+                <span className="soft under">
                   for {offer.role}
                   {offer.expires_at && `, until ${clock(offer.expires_at)}`}
                 </span>
@@ -345,7 +368,7 @@ function Holds({ framework }: { framework: FrameworkDetail }) {
                   {filter.hostname}
                 </Link>
                 <span className="number wrap">{offered(filter.refused)}</span>
-                <span className="soft">
+                <span className="soft under">
                   for {filter.role}, until {clock(filter.until)}
                 </span>
               </li>

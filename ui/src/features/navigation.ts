@@ -9,7 +9,7 @@ export interface Item {
   page: Page;
   name: string;
   icon: IconName;
-  /** Shown only if the master has this path of the API. */
+  /** Left out if the master does not have this path of the API. */
   needs?: string;
   /** Pages that belong to it. */
   also?: readonly Page[];
@@ -28,9 +28,10 @@ const all: readonly Item[] = [
   { page: "events", name: "Events", icon: "events" },
 ];
 
-let known: ReadonlySet<string> = new Set();
+/** Nothing as long as the master has not said: almost every one has all of them, and nothing jumps. */
+let known: ReadonlySet<string> | null = null;
 
-const offered = () => all.filter((item) => !item.needs || known.has(item.needs));
+const offered = () => all.filter((item) => !item.needs || !known || known.has(item.needs));
 
 /** Those that this master can fill. */
 export function useNavigation(): readonly Item[] {

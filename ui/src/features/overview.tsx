@@ -73,10 +73,15 @@ function Matters({ picture }: { picture: Picture }) {
         <Empty>
           {services.size === 0 ? (
             <>
-              <p>Nothing runs yet.</p>
-              <Link to="create" className="button">
-                Create the first service
-              </Link>
+              <p>Nothing runs yet. Describe a service by form or paste its definition:</p>
+              <div className="row">
+                <Link to="create" className="button">
+                  Create the first service
+                </Link>
+                <Link to="create" params={{ "as-json": "yes" }} className="button">
+                  Paste a definition
+                </Link>
+              </div>
             </>
           ) : (
             <State tone="good">Nothing: all {counted(services.size, "service")} are as they should be</State>

@@ -130,27 +130,42 @@ export function Palette({ onClose }: { onClose: () => void }) {
             event.preventDefault();
           }}
         />
-        <kbd>Esc</kbd>
+        <button type="button" className="palette-close" onClick={onClose}>
+          <span className="hidden">Close</span>
+          <kbd className="wide">Esc</kbd>
+          <span className="narrow">
+            <Icon name="close" />
+          </span>
+        </button>
       </div>
       {found.length > 0 ? (
-        <ul id="palette-list" role="listbox" aria-label="Found" ref={list}>
-          {found.map((item, index) => (
-            <li
-              key={item.key}
-              id={`palette-${index}`}
-              role="option"
-              aria-selected={index === at}
-              onClick={() => run(item)}
-              onPointerMove={() => setAt(index)}
-            >
-              <Icon name={item.icon} />
-              <span className="cut">{item.words}</span>
-              <span className="kind">{item.kind}</span>
-            </li>
-          ))}
-        </ul>
+        <>
+          <ul id="palette-list" role="listbox" aria-label="Found" ref={list}>
+            {found.map((item, index) => (
+              <li
+                key={item.key}
+                id={`palette-${index}`}
+                role="option"
+                aria-selected={index === at}
+                onClick={() => run(item)}
+                onPointerMove={() => setAt(index)}
+              >
+                <Icon name={item.icon} />
+                <span className="cut">{item.words}</span>
+                <span className="kind">{item.kind}</span>
+              </li>
+            ))}
+          </ul>
+          {query.trim() !== "" && found.length >= shown && <p className="none more">More may fit: type more of it.</p>}
+        </>
       ) : (
-        <p className="none">Nothing fits “{query}”.</p>
+        <div className="none">
+          <p>Nothing fits “{query}”.</p>
+          <p className="small">
+            Names of services, machines, frameworks, roles and tasks are searched, those of pages, and what can be done,
+            such as “scale”.
+          </p>
+        </div>
       )}
     </Dialog>
   );

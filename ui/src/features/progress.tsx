@@ -108,7 +108,7 @@ function DeploymentProgress({ progress, detail, told, own, planned }: One) {
             </>
           )}
         </span>
-        <span className="row" style={{ marginLeft: "auto", gap: 8 }}>
+        <span className="row at-end" style={{ gap: 8 }}>
           {state === "paused" ? (
             <button type="button" className="button" onClick={() => void orderDeployment(id, services, "resume")}>
               <Icon name="play" /> Resume

@@ -13,10 +13,11 @@ import { dominant, inWords, kindNames, kinds, totals } from "../lib/sums";
 import { Dialog, useBusy } from "../ui/dialog";
 import { Icon } from "../ui/icons";
 import { Link } from "../ui/link";
-import { Bar, Empty, Field, PageHead, Panel, Waiting } from "../ui/primitives";
+import { Bar, Empty, Field, PageHead, Panel, State, Waiting } from "../ui/primitives";
 import { toast } from "../ui/toast";
 import { removeRole } from "./actions";
 import { RolePast } from "./role-past";
+import { frameworkTone } from "./words";
 
 const fresh: Role = {
   name: "",
@@ -48,10 +49,12 @@ export function Roles({ picture }: { picture: Picture }) {
       <Panel
         title="Roles"
         tools={
-          <span className="legend">
-            <span className="key">has</span>
-            <span className="key fair">fair share by weight</span>
-          </span>
+          roles?.length !== 0 && (
+            <span className="legend">
+              <span className="key">has</span>
+              <span className="key fair">fair share by weight</span>
+            </span>
+          )
         }
       >
         {roles?.length === 0 ? (
@@ -67,7 +70,19 @@ export function Roles({ picture }: { picture: Picture }) {
           <Waiting height={80} />
         )}
       </Panel>
+      {/* Everybody's own is there also while nobody has anything. */}
+      {chosen && chosen !== "*" && roles && !shown && (
+        <section className="panel">
+          <Empty>
+            <p>There is no role {chosen}: nobody is in it, nothing is kept for it, and nothing is set up for it.</p>
+            <Link to="roles" className="button">
+              All roles
+            </Link>
+          </Empty>
+        </section>
+      )}
       {shown && <RolePast key={shown.name} role={shown} />}
+      {shown && <Subscribers role={shown.name} picture={picture} />}
       {shown && <Users role={shown.name} />}
       {edited && (
         <EditRole
@@ -196,6 +211,32 @@ function Amounts({ of, empty, zero = false }: { of: Bound; empty: string; zero?:
   return words ? <span className="number">{words}</span> : <span className="soft">{empty}</span>;
 }
 
+/** The frameworks in a role; nothing if there are none, as most roles are for services. */
+function Subscribers({ role, picture }: { role: string; picture: Picture }) {
+  const own = useMemo(
+    () =>
+      [...picture.frameworks.values()]
+        .filter((framework) => framework.state !== "completed" && framework.roles.includes(role))
+        .sort((a, b) => (natural(a.name) < natural(b.name) ? -1 : 1)),
+    [picture.frameworks, role],
+  );
+  if (own.length === 0) return null;
+  return (
+    <Panel title={`Frameworks of ${role}`} count={own.length}>
+      <ul className="lines pairs">
+        {own.map((framework) => (
+          <li key={framework.id}>
+            <Link to="framework" params={{ id: framework.id }}>
+              {framework.name}
+            </Link>
+            <State tone={frameworkTone(framework)}>{framework.state}</State>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
 /** Services of a role that are listed; the others are counted. */
 const mostUsers = 20;
 
@@ -224,7 +265,7 @@ function Users({ role }: { role: string }) {
           <p>None. A service is in a role if its definition says so.</p>
         </Empty>
       ) : (
-        <ul className="lines">
+        <ul className="lines pairs">
           {own.slice(0, mostUsers).map((app) => (
             <li key={app.id}>
               <Link to="service" params={{ id: app.id }}>

@@ -132,7 +132,7 @@ export function Instances({ service }: { service: Service }) {
   ];
   return (
     <span className="row" style={{ gap: 8, flexWrap: "nowrap" }}>
-      <span className="number" style={{ minWidth: 42 }}>
+      <span className="number" style={{ flex: "none", minWidth: 42, whiteSpace: "nowrap" }}>
         {running} / {instances}
       </span>
       {most === 0 ? null : most <= 12 ? (
@@ -142,7 +142,7 @@ export function Instances({ service }: { service: Service }) {
           ))}
         </span>
       ) : (
-        <span className="wide" style={{ width: 105 }}>
+        <span className="wide" style={{ flex: "0 1 105px" }}>
           <Bar label={words} allocated={running} used={null} total={most} />
         </span>
       )}

@@ -55,8 +55,9 @@ test("times in the master's words are told as they are here", () => {
 
 test("resources that Mesos writes are said in our words, without what there is nothing of", () => {
   expect(offered("cpus:0.5;mem:1024;disk:0;ports:[31000-31100,31200-31200]")).toBe(
-    "0.5 cpus, 1 GiB, ports 31000–31100, 31200–31200",
+    "0.5 cpus, 1 GiB, ports 31000–31100, 31200",
   );
+  expect(offered("ports:[33666-33666]")).toBe("port 33666");
   expect(offered("cpus(db):2;disk:64;gpus:1")).toBe("2 cpus (db), 64 MiB disk, gpus:1");
   expect(offered("something else")).toBe("something else");
 });

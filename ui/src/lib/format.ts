@@ -89,11 +89,24 @@ export const offered = (text: string) =>
             : name === "disk"
               ? `${bytes(amount * 2 ** 20)} disk`
               : name === "ports"
-                ? `ports ${value.replace(/[[\]]/g, "").replaceAll("-", "–").replaceAll(",", ", ")}`
+                ? portWords(value)
                 : one;
       return [role && words !== one ? `${words} ${role}` : words];
     })
     .join(", ");
+
+/** `[80-90,443-443]` as `ports 80–90, 443`. */
+function portWords(ranges: string): string {
+  const words = ranges
+    .replace(/[[\]]/g, "")
+    .split(",")
+    .map((range) => {
+      const [from, to] = range.split("-");
+      return to === undefined || from === to ? from : `${from}–${to}`;
+    })
+    .join(", ");
+  return `${/\D/.test(words) ? "ports" : "port"} ${words}`;
+}
 
 /** How a process ended: `status 3`, `signal 9`. */
 export const exitWords = (exit: { code: number } | { signal: number }) =>

@@ -45,4 +45,10 @@ test("what is no JSON is told with its line", () => {
   expect(jsonFault('{"a": 1}')).toBeNull();
   expect(jsonFault('{\n  "a": 1,\n  b\n}')?.line).toBe(3);
   expect(jsonFault('{\n  "a": 1')?.line).toBe(2);
+  // Not that of the last one, and without a piece of the text.
+  expect(jsonFault('{\n  "id": "/x",\n  "cpus": \n}\n')).toEqual({ line: 4, words: "'}' is not expected here" });
+  expect(jsonFault('{\n  "cpus": ,\n  "mem": 32,\n  "disk": 0\n}')).toEqual({
+    line: 2,
+    words: "',' is not expected here",
+  });
 });

@@ -145,14 +145,41 @@ export function jsonFault(text: string): { line: number; words: string } | null 
     JSON.parse(text);
     return null;
   } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
+    const words = wordsOf(error);
     const line = /line (\d+)/.exec(words)?.[1];
     const position = /position (\d+)/.exec(words)?.[1];
     const counted =
-      position === undefined ? text.trimEnd().split("\n").length : text.slice(0, Number(position)).split("\n").length;
+      position === undefined ? unexpectedAt(text) : text.slice(0, Number(position)).split("\n").length;
     return {
       line: line ? Number(line) : counted,
-      words: words.replace(/ ?(\(line.*\)|in JSON at position.*)/, "").replace(/^JSON\.parse: /, ""),
+      words: words
+        .replace(/ ?(\(line.*\)|in JSON at position.*)/, "")
+        .replace(/^JSON\.parse: /, "")
+        // What stands around it is seen in the text itself.
+        .replace(/^Unexpected token (.+?)(, (\.\.\.)?".*is not valid JSON)?$/s, "$1 is not expected here"),
     };
   }
+}
+
+const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** The line where what cannot stand there begins: engines that show a piece of the text do not say where it is. */
+function unexpectedAt(text: string): number {
+  const isTold = (length: number) => {
+    try {
+      JSON.parse(text.slice(0, length));
+      return false;
+    } catch (error) {
+      return wordsOf(error).startsWith("Unexpected token");
+    }
+  };
+  // It is told of every piece that has it, and of none that ends before it.
+  let [without, with_] = [0, text.trimEnd().length];
+  if (!isTold(with_)) return text.trimEnd().split("\n").length;
+  while (with_ - without > 1) {
+    const middle = Math.floor((without + with_) / 2);
+    if (isTold(middle)) with_ = middle;
+    else without = middle;
+  }
+  return text.slice(0, with_).split("\n").length;
 }

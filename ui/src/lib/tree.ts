@@ -51,7 +51,8 @@ export function rows(services: Iterable<Service>, closed: ReadonlySet<string>): 
   return found;
 }
 
-const byName = (a: { id: string }, b: { id: string }) => {
+/** By name, numbers in it by their value. */
+export const byName = (a: { id: string }, b: { id: string }) => {
   const [one, other] = [natural(a.id), natural(b.id)];
   return one < other ? -1 : one > other ? 1 : 0;
 };

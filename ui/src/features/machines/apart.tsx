@@ -49,7 +49,7 @@ function Shares({ node }: { node: NodeDetail }) {
     <Panel
       title="Who may have it"
       tools={
-        <span className="legend">
+        <span className="legend wide">
           <span className="key used">tasks have it</span>
           <span className="key">or frameworks are offered it</span>
         </span>

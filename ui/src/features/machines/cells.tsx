@@ -68,13 +68,13 @@ function Spread({ nodes, by, of }: { nodes: readonly Node[]; by: Kind; of: Of })
             >
               <span className="number">{number > 0 && count(number)}</span>
               <i style={{ height: number > 0 ? `${Math.max(2, (number / most) * 72)}px` : 0 }} />
-              <span className="soft number">{tenth * 10}</span>
+              <span className="soft number tick">{tenth * 10}</span>
             </Link>
           </li>
         );
       })}
-      <li className="soft" aria-hidden="true">
-        %
+      <li className="soft number tick" aria-hidden="true">
+        100 %
       </li>
     </ol>
   );

@@ -14,6 +14,7 @@ import { Since } from "../../ui/time";
 import { orderMachine } from "../actions";
 import { PastEntries } from "../entries";
 import { Meters, SpanChoice, usePast } from "../history";
+import { NotThere } from "../not-there";
 import { TaskTable } from "../tasks/table";
 import { MachineState } from "../words";
 import { Apart } from "./apart";
@@ -44,17 +45,11 @@ export function Machine({ id, picture }: { id: string; picture: Picture }) {
   );
   if (!node) {
     return (
-      <>
-        <PageHead title={id} crumbs={crumbs} />
-        <section className="panel">
-          <Empty>
-            <p>There is no machine {id}. It may have been declared gone.</p>
-            <Link to="machines" className="button">
-              All machines
-            </Link>
-          </Empty>
-        </section>
-      </>
+      <NotThere title={id} crumbs={crumbs} words={`There is no machine ${id}. It may have been declared gone.`}>
+        <Link to="machines" className="button">
+          All machines
+        </Link>
+      </NotThere>
     );
   }
   const tab = tabs.find(([name]) => name === param)?.[0] ?? "tasks";
@@ -147,7 +142,7 @@ function About({ node }: { node: Node }) {
         <dt>Address</dt>
         <dd className="mono">{node.address}</dd>
         <dt>Version</dt>
-        <dd>{node.version}</dd>
+        <dd>{node.version || <span className="soft">not told</span>}</dd>
         <dt>Joined</dt>
         <dd className="number">{moment(node.registered_at)}</dd>
         <dt>State</dt>
@@ -180,7 +175,7 @@ function About({ node }: { node: Node }) {
           <>
             <dt>The whole machine</dt>
             <dd className="number">
-              uses {cpuWords(machine.cpus_milli)} and {bytes(machine.mem)}, Hansa's tasks or not
+              uses {cpuWords(machine.cpus_milli)} and {bytes(machine.mem)}, by Hansa's tasks and by all else
             </dd>
           </>
         )}
@@ -207,8 +202,8 @@ function Images({ node }: { node: Node }) {
     };
   }, [node.id]);
   return (
-    <Panel title="Container images" {...(found && { count: found.length })}>
-      {problem && <p className="pad fault">{problem}</p>}
+    <Panel title="Container images" {...(found && !problem && { count: found.length })}>
+      {problem && <p className="pad fault">Which there are is not known: {problem}</p>}
       {!found && !problem && <Waiting />}
       {found?.length === 0 && !problem && (
         <Empty>

@@ -18,6 +18,7 @@ import { toast } from "../../ui/toast";
 import { Diff } from "./diff";
 import { Form } from "./form";
 import { Json } from "./json";
+import { Unknown } from "./service";
 
 /** A definition under way. */
 interface Draft {
@@ -112,6 +113,7 @@ export function Edit({ id, picture }: { id: string; picture: Picture }) {
       current = false;
     };
   }, [id]);
+  if (!service) return <Unknown id={id} />;
   return (
     <>
       <PageHead
@@ -130,7 +132,7 @@ export function Edit({ id, picture }: { id: string; picture: Picture }) {
         }
       />
       {problem && <p className="notice bad">{problem}</p>}
-      {initial && service ? (
+      {initial ? (
         <Editor initial={initial} changes={service} picture={picture} />
       ) : (
         !problem && <Waiting height={400} />

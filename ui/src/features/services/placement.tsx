@@ -130,6 +130,8 @@ function Delay({ item, id }: { item: QueueItem; id: string }) {
   );
 }
 
+const byNumber = (a: string, b: string) => a.localeCompare(b, "en", { numeric: true });
+
 function Groups({ explanation }: { explanation: Explanation }) {
   return (
     <Sheet label="Machines and what is in the way there">
@@ -148,7 +150,7 @@ function Groups({ explanation }: { explanation: Explanation }) {
             <td className="right number">{group.machines}</td>
             <td>{legible(group.words)}</td>
             <td>
-              {group.examples.map((name, index) => (
+              {[...group.examples].sort(byNumber).map((name, index) => (
                 <span key={name}>
                   {index > 0 && ", "}
                   <Link to="machine" params={{ id: name }}>

@@ -13,6 +13,7 @@ import { Empty, PageHead, Panel } from "../../ui/primitives";
 import { Since, useNow } from "../../ui/time";
 import * as actions from "../actions";
 import { PastEntries } from "../entries";
+import { NotThere } from "../not-there";
 import { Progresses } from "../progress";
 import { Ended } from "../tasks/ended";
 import { TaskTable } from "../tasks/table";
@@ -58,7 +59,7 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
           );
         })}
       </nav>
-      <Tab tab={tab} service={service} tasks={tasks} picture={picture} />
+      <Tab tab={tab} service={service} tasks={tasks} picture={picture} waits={waits} />
       {tab === "instances" && <Ended picture={picture} wanted={{ app: id }} without="app" />}
     </>
   );
@@ -68,8 +69,15 @@ export function ServicePage({ id, picture }: { id: string; picture: Picture }) {
 const isDelayed = ({ failing, waiting_for }: Service) =>
   (failing !== null || /because of failures/.test(waiting_for ?? "")) && !/for a place/.test(waiting_for ?? "");
 
-function Tab(props: { tab: (typeof tabs)[number][0]; service: Service; tasks: readonly Task[]; picture: Picture }) {
-  const { tab, service, tasks, picture } = props;
+function Tab(props: {
+  tab: (typeof tabs)[number][0];
+  service: Service;
+  tasks: readonly Task[];
+  picture: Picture;
+  /** Why it waits is told above. */
+  waits: boolean;
+}) {
+  const { tab, service, tasks, picture, waits } = props;
   switch (tab) {
     case "placement":
       return <Placement service={service} />;
@@ -105,7 +113,9 @@ function Tab(props: { tab: (typeof tabs)[number][0]; service: Service; tasks: re
                 <p>
                   {service.failing
                     ? "None runs now: they end again and again, and the next attempt is delayed."
-                    : "None runs yet; why is told above as soon as it is known."}
+                    : waits
+                      ? "None runs yet: why is told above."
+                      : "None runs yet; if it does not start soon, why is told above."}
                 </p>
               )}
             </Empty>
@@ -307,30 +317,24 @@ function Facts({ service, tasks }: { service: Service; tasks: readonly Task[] })
   );
 }
 
-function Unknown({ id }: { id: string }) {
+/** One that is not there, or not there any more. */
+export function Unknown({ id }: { id: string }) {
   return (
-    <>
-      <PageHead
-        title={id || "No service"}
-        crumbs={
-          <li>
-            <Link to="services">Services</Link>
-          </li>
-        }
-      />
-      <section className="panel">
-        <Empty>
-          <p>There is no service {id}. It may have been deleted.</p>
-          <div className="row">
-            <Link to="services" className="button">
-              All services
-            </Link>
-            <Link to="create" params={{ as: id }} className="button">
-              Create it
-            </Link>
-          </div>
-        </Empty>
-      </section>
-    </>
+    <NotThere
+      title={id || "No service"}
+      crumbs={
+        <li>
+          <Link to="services">Services</Link>
+        </li>
+      }
+      words={`There is no service ${id}. It may have been deleted.`}
+    >
+      <Link to="services" className="button">
+        All services
+      </Link>
+      <Link to="create" params={{ as: id }} className="button">
+        Create it
+      </Link>
+    </NotThere>
   );
 }

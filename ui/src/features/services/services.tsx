@@ -6,7 +6,7 @@ import type { Service } from "../../api/types";
 import { brief, bytes, count, counted, cpus, natural } from "../../lib/format";
 import { useParam } from "../../lib/route";
 import { has } from "../../lib/search";
-import { rows as treeRows, type Row } from "../../lib/tree";
+import { byName, rows as treeRows, type Row } from "../../lib/tree";
 import { Icon } from "../../ui/icons";
 import { Link } from "../../ui/link";
 import { Chip, Choice, Empty, PageHead, Search, State } from "../../ui/primitives";
@@ -68,15 +68,22 @@ export function Services({ picture }: { picture: Picture }) {
   }, [services, deployments, query, which, group]);
   const rows = useMemo<Row[]>(() => {
     if (view === "tree") return treeRows(shown, closed);
-    return shown.map((service) => ({ kind: "service", id: service.id, name: service.id, depth: 0, service }));
+    // Where what they are sorted by is the same, they stand by name.
+    return [...shown].sort(byName).map((service) => ({ kind: "service", id: service.id, name: service.id, depth: 0, service }));
   }, [shown, view, closed]);
   const twist = (id: string) => {
     const next = new Set(closed);
     if (!next.delete(id)) next.add(id);
     setClosed(next);
   };
-  const columns = useMemo(() => columnsOf(deployments, view, twist, setGroup), [deployments, view, closed]);
+  const grouped = rows.some(({ kind }) => kind === "group");
+  const columns = useMemo(
+    () => columnsOf(deployments, view, grouped, twist, setGroup),
+    [deployments, view, grouped, closed],
+  );
   const filtered = Boolean(query || group || which !== "all");
+  // What the filters leave out of a group goes with it all the same.
+  const inGroup = () => [...services.values()].filter(({ id }) => id.startsWith(`${group}/`)).sort(byName);
   return (
     <>
       <PageHead
@@ -87,30 +94,32 @@ export function Services({ picture }: { picture: Picture }) {
           <Icon name="plus" /> Create
         </Link>
       </PageHead>
-      <div className="filters">
-        <Search label="Filter by name, command, label=value" value={query ?? ""} onChange={(value) => setQuery(value, true)} />
-        <Choice
-          label="Which"
-          value={which}
-          options={choices}
-          onChange={(value) => setState(value === "all" ? null : value)}
-        />
-        <Choice
-          label="Shown as"
-          value={view}
-          options={[
-            ["tree", "Tree"],
-            ["list", "List"],
-          ]}
-          onChange={(value) => setView(value === "tree" ? null : value)}
-        />
-        {group && <Chip words={group} onClear={() => setGroup(null)} />}
-        {group && (
-          <button type="button" className="button danger" onClick={() => void removeGroup(group, shown)}>
-            Delete group
-          </button>
-        )}
-      </div>
+      {(services.size > 0 || filtered) && (
+        <div className="filters">
+          <Search label="Filter by name, command, label=value" value={query ?? ""} onChange={(value) => setQuery(value, true)} />
+          <Choice
+            label="Which"
+            value={which}
+            options={choices}
+            onChange={(value) => setState(value === "all" ? null : value)}
+          />
+          <Choice
+            label="Shown as"
+            value={view}
+            options={[
+              ["tree", "Tree"],
+              ["list", "List"],
+            ]}
+            onChange={(value) => setView(value === "tree" ? null : value)}
+          />
+          {group && <Chip words={group} onClear={() => setGroup(null)} />}
+          {group && (
+            <button type="button" className="button danger" onClick={() => void removeGroup(group, inGroup())}>
+              Delete group
+            </button>
+          )}
+        </div>
+      )}
       <div className="panel">
         {rows.length === 0 ? (
           <Empty>
@@ -146,6 +155,7 @@ export function Services({ picture }: { picture: Picture }) {
 function columnsOf(
   deployments: Deployments,
   view: View,
+  grouped: boolean,
   twist: (id: string) => void,
   setGroup: (id: string) => void,
 ): Column<Row>[] {
@@ -173,7 +183,7 @@ function columnsOf(
             </>
           ) : (
             <>
-              {view === "tree" && <span className="leaf" />}
+              {grouped && <span className="leaf" />}
               <span>
                 <Link to="service" params={{ id: row.id }}>
                   {row.name}

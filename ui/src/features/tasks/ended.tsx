@@ -7,6 +7,7 @@ import { endedTasks } from "../../api/past";
 import type { Picture } from "../../api/picture";
 import type { Task } from "../../api/types";
 import { count, counted } from "../../lib/format";
+import { Link } from "../../ui/link";
 import { Empty, Panel, Waiting } from "../../ui/primitives";
 import { EndedTable } from "./table";
 
@@ -85,7 +86,16 @@ export function EndedList({ picture, wanted }: { picture: Picture; wanted: Wante
         <Waiting height={200} />
       ) : tasks.length === 0 ? (
         <Empty>
-          <p>No task that ended is remembered{wanted.q || wanted.app || wanted.node ? " that matches" : ""}.</p>
+          {wanted.q || wanted.app || wanted.node ? (
+            <>
+              <p>No task that ended and is remembered matches.</p>
+              <Link to="tasks" params={{ state: "ended" }} className="button">
+                Show all that ended
+              </Link>
+            </>
+          ) : (
+            <p>No task that ended is remembered. Those that end stand here for some time, with their last words.</p>
+          )}
         </Empty>
       ) : (
         <>

@@ -10,9 +10,10 @@ import { bytes, clock, cpuWords, exitWords, moment, shortTask, taskName, taskSta
 import { useParam } from "../../lib/route";
 import { Icon } from "../../ui/icons";
 import { Link, showChosen } from "../../ui/link";
-import { PageHead, Panel, State, Waiting } from "../../ui/primitives";
+import { Empty, PageHead, Panel, State, Waiting } from "../../ui/primitives";
 import { Since } from "../../ui/time";
 import { kill } from "../actions";
+import { byName } from "../machines/cells";
 import { isOver, Owner, ownerOf, stateTone, TaskState } from "../words";
 import { Files } from "./files";
 import { Log } from "./log";
@@ -41,22 +42,35 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
   return (
     <>
       <Head id={id} task={task} live={live} />
-      {task?.message && task.state !== "TASK_RUNNING" && (
-        <p className={`notice ${failed(task.state) ? "bad" : ""}`}>{task.message}</p>
+      {task && toldAbove(task) && (
+        <div className={`notice ${failed(task.state) ? "bad" : ""}`}>
+          <p className="sentence">{toldAbove(task)}</p>
+        </div>
       )}
       {missing && (
-        <div className="notice">
-          <span>This task is not known, or no longer. What it wrote may still be on its machine, for some time:</span>
-          <label className="row small">
-            Machine
-            <select value={on ?? ""} onChange={(event) => setOn(event.target.value || null)}>
-              <option value="">choose…</option>
-              {[...picture.nodes.values()].map((node) => (
-                <option key={node.id}>{node.hostname}</option>
-              ))}
-            </select>
-          </label>
-        </div>
+        <section className="panel">
+          <Empty>
+            <p>
+              This task is not known, or no longer. What it wrote may still be on its machine, for some time: choose the
+              machine that it was on.
+            </p>
+            <div className="row">
+              <select
+                aria-label="Machine that it was on"
+                value={on ?? ""}
+                onChange={(event) => setOn(event.target.value || null)}
+              >
+                <option value="">Machine…</option>
+                {[...picture.nodes.values()].sort(byName).map((node) => (
+                  <option key={node.id}>{node.hostname}</option>
+                ))}
+              </select>
+              <Link to="tasks" className="button">
+                All tasks
+              </Link>
+            </div>
+          </Empty>
+        </section>
       )}
       {(task || (missing && on)) && (
         <div className="columns uneven">
@@ -92,6 +106,9 @@ export function TaskPage({ id, picture }: { id: string; picture: Picture }) {
     </>
   );
 }
+
+/** Its last words, unless it runs. */
+const toldAbove = ({ message, state }: Task) => (state === "TASK_RUNNING" ? "" : message);
 
 const failed = (state: string) => /FAILED|ERROR|LOST|GONE|DROPPED/.test(state);
 
@@ -194,6 +211,8 @@ function States({ task }: { task: Task }) {
   const before = useRef(value);
   if (value) before.current = value;
   const states = value ?? before.current;
+  // What stands above all is not said again.
+  const told = toldAbove(task);
   return (
     <Panel title="States">
       {!states ? (
@@ -215,7 +234,7 @@ function States({ task }: { task: Task }) {
                   {healthy !== null && (healthy ? ", healthy" : ", unhealthy")}
                   {exit && `, ${exitWords(exit)}`}
                 </State>
-                {message && <p className="soft small wrap">{message}</p>}
+                {message && message !== told && <p className="soft small wrap">{message}</p>}
               </div>
             </li>
           ))}
