@@ -669,3 +669,23 @@ fn a_volume_of_a_pods_task_is_where_others_look_for_it() {
     assert_eq!((ids(&plans[0].volumes), ids(&plans[1].volumes)), (vec!["v1".to_owned()], vec![]));
     assert_eq!(ids(&plans[1].inside.as_ref().unwrap().volumes), ["v1"]);
 }
+
+#[test]
+fn each_task_of_a_pod_may_use_its_own_share_of_it() {
+    let mut stage = connected();
+    let mut launch = pod("x", &["one", "two"]);
+    let mut of = (**launch.framework.as_ref().unwrap()).clone();
+    let amount = |cpus_milli, gpus| Amount { cpus_milli, mem: 32 * MIB, gpus, ..Amount::default() };
+    of.tasks[0].parts = vec![Part::unreserved(amount(100, 1))];
+    of.tasks[1].parts = vec![Part::unreserved(amount(300, 2))];
+    launch.framework = Some(of.into());
+    launch.allocation.gpus = [4, 6, 7].map(|device| (device, 1_000)).into();
+    stage.hear(launch_message(launch));
+    let outputs = stage.node.apply(stage.now, started("run"));
+    let plans = outputs.iter().filter_map(|output| match output {
+        Output::StartGroup(plan) => Some(plan),
+        _ => None,
+    });
+    let given: Vec<_> = plans.map(|plan| (plan.limits.cpus_milli, plan.limits.gpus.clone())).collect();
+    assert_eq!(given, [(100, vec![(4, 1_000)]), (300, vec![(6, 1_000), (7, 1_000)])]);
+}
