@@ -282,12 +282,14 @@ test("a machine is drained with a preview of what moves, and comes back", async 
   await page.getByRole("searchbox").fill(name);
   await page.getByRole("region", { name: "Machines", exact: true }).getByRole("link", { name, exact: true }).click();
   await heading(page, name);
+  // What the server says of tasks that come and go is other a moment later.
+  const answer = page.waitForResponse((response) => response.url().endsWith("/drain-preview"));
   await page.getByRole("button", { name: "Drain" }).click();
+  const said = (await (await answer).json()) as { summary: string };
   const preview = page.getByRole("region", { name: "What will move" });
   const row = preview.getByRole("row").filter({ hasText: web });
   await row.getByRole("cell", { name: /^(to \S+|nowhere yet .*)$/ }).first().waitFor();
   // The dialog and the server say the same.
-  const said = await ask<{ summary: string }>("GET", `/hansa/v1/nodes/${name}/drain-preview`);
   await page.getByRole("dialog").getByText(said.summary).waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Drain" }).click();
   await toast(page, `${name} drains`);

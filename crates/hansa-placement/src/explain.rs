@@ -222,7 +222,7 @@ fn lacking(obstacles: &[Obstacle]) -> String {
 }
 
 /// How far a machine is from taking the request: first what no amount would change, then the shortfalls relative to
-/// what is asked for, in thousandths.
+/// what is asked for, in billionths: fine enough that machines differ which lack nearly the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Distance {
     hard: usize,
@@ -232,7 +232,7 @@ struct Distance {
 impl Distance {
     fn of(obstacles: &[Obstacle], request: &Request<'_>) -> Self {
         let demand = request.demand;
-        let part = |short: u64, of: u64| u128::from(short) * 1000 / u128::from(of.max(1));
+        let part = |short: u64, of: u64| u128::from(short) * 1_000_000_000 / u128::from(of.max(1));
         let amount = |obstacle: &Obstacle| match obstacle {
             Obstacle::Cpus { short } => part(*short, demand.cpus_milli),
             Obstacle::Mem { short } => part(*short, demand.mem),

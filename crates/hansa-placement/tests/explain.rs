@@ -117,6 +117,11 @@ fn shortfalls_that_differ_only_in_number_are_one_group_with_its_range() {
     assert_eq!(explanation.summary, "4 machines: 2 to 3.5 cpus short");
     assert_eq!(explanation.groups[0].obstacles, [Obstacle::Cpus { short: 2000 }]);
     assert_eq!(explanation.nearest.as_deref(), Some("node4 lacks 2 cpus"));
+    // Nearly the same is not the same.
+    let nodes = vec![node(1, "cpus:0.6;mem:1000", ""), node(2, "cpus:1;mem:1000", "")];
+    let demand = Demand { cpus_milli: 4_000_000, ..Demand::default() };
+    let explanation = explain(&cluster(nodes), &demand, &[]);
+    assert_eq!(explanation.nearest.as_deref(), Some("node2 lacks 3999 cpus"));
 }
 
 #[test]

@@ -78,10 +78,10 @@ pub(super) async fn show(
         }
         Some(("role", name)) => {
             let name = RoleName::from(name);
-            if master.read().role(&name).is_none() {
+            if !master.read().is_listed(&name) {
                 return Err(ApiError::not_found(format!("there is no role '{name}'")));
             }
-            let words = "what a role's tasks really use is not metered";
+            let words = "what a role's tasks really use is not measured";
             answer(master.history().of_role(&name, span, now), None, words)
         }
         Some(("task", id)) => {
@@ -200,10 +200,12 @@ fn words_about(answered: usize, running: usize, silent: &[SilentNode]) -> String
     if running == 0 {
         return "no instance runs".into();
     }
-    let mut words = match answered == running {
-        true if running == 1 => "the one instance that runs now".to_owned(),
-        true => format!("all {running} instances that run now"),
-        false => format!(
+    let mut words = match answered {
+        0 if running == 1 => "the instance that runs could not be asked".to_owned(),
+        0 => format!("none of the {running} instances that run could be asked"),
+        1 if running == 1 => "the one instance that runs now".to_owned(),
+        _ if answered == running => format!("all {running} instances that run now"),
+        _ => format!(
             "{answered} of {running} instances that run now were asked; sums are scaled up to all of them"
         ),
     };

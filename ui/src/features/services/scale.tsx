@@ -111,10 +111,13 @@ function place({ several }: Explanation, more: number) {
   const on = places.slice(0, named).map(({ hostname, instances }) => `${instances} on ${hostname}`);
   if (places.length > named) on.push(`the others on ${counted(places.length - named, "more machine")}`);
   const where = on.join(", ");
-  if (!obstacle) return `There is room${more > instances ? ` for the first ${instances}` : ""}: ${where}.`;
+  // Of very many, only so many are tried.
+  const first = more > instances ? "the first " : "";
+  if (!obstacle) return `There is room${first && ` for ${first}${count(instances)}`}: ${where}.`;
   return (
     <span className="tone-bad">
-      {fitting === 0 ? "None fits now" : `Only ${count(fitting)} of ${count(instances)} fit now (${where})`}: {obstacle.summary}.
+      {fitting === 0 ? "None fits now" : `Only ${count(fitting)} of ${first}${count(instances)} fit now (${where})`}:{" "}
+      {obstacle.summary}.
     </span>
   );
 }

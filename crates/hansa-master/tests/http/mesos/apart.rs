@@ -44,6 +44,7 @@ async fn what_is_configured_is_told() {
         (&json!("web"), &kept),
         "nobody is in it, and it has something"
     );
+    assert_eq!(cluster.json("/hansa/v1/history?of=role:web").await["of"], "role:web");
 
     let node = cluster.json("/hansa/v1/nodes/a.test").await;
     assert_eq!(node["hostname"], "a.test", "all that lists tell");
