@@ -2,6 +2,7 @@
 
 use crate::failure::{Exit, Failure};
 use hansa_api::hansa as api;
+use hansa_model::words::innermost;
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -121,12 +122,7 @@ impl Client {
         if error.is_timeout() && !error.is_connect() {
             return Failure::new(Exit::Unavailable, "the master did not answer in time").at(self.address());
         }
-        // The innermost error says it shortest: `Connection refused (os error 111)`.
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        Failure::new(Exit::Unavailable, format!("cannot talk to the master: {cause}"))
+        Failure::new(Exit::Unavailable, format!("cannot talk to the master: {}", innermost(error)))
             .at(self.address())
             .remedy("`hansa dev` starts a cluster here; --master URL or HANSA_MASTER names another one")
     }

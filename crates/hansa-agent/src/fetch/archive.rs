@@ -4,6 +4,7 @@ use super::xz::XzReader;
 use super::zip;
 use crate::launcher::inside::Inside;
 use flate2::read::MultiGzDecoder;
+use hansa_model::words::innermost;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -119,18 +120,9 @@ fn untar(source: impl Read, dir: &OwnedFd, cancelled: &AtomicBool) -> io::Result
                 false => return Err(refused("devices and pipes are not unpacked")),
             }
         }
-        if !entry.unpack_in(&dir).map_err(|error| refused(&told(&error)))? {
+        if !entry.unpack_in(&dir).map_err(|error| refused(&innermost(&error)))? {
             return Err(refused("it leads out of the directory"));
         }
     }
     Ok(())
-}
-
-/// The innermost cause.
-fn told(error: &io::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

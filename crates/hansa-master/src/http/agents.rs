@@ -11,6 +11,7 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use hansa_api::hansa::ErrorBody;
 use hansa_model::TaskId;
+use hansa_model::words::innermost;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ impl Machine {
     pub(super) async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, ApiError> {
         let asking = tokio::time::timeout(PATIENCE, request.send()).await;
         let too_long = || self.silent(&format!("it takes longer than {} s", PATIENCE.as_secs()));
-        asking.map_err(|_| too_long())?.map_err(|error| self.silent(&error.to_string()))
+        asking.map_err(|_| too_long())?.map_err(|error| self.silent(&innermost(&error)))
     }
 
     /// That the machine says nothing.
@@ -114,7 +115,7 @@ impl Machine {
     pub(super) async fn whole<T: DeserializeOwned>(&self, answer: reqwest::Response) -> Result<T, ApiError> {
         let read = tokio::time::timeout(PATIENCE, answer.json()).await;
         let whole =
-            read.map_err(|_| "it takes too long".to_owned()).and_then(|read| read.map_err(|e| e.to_string()));
+            read.map_err(|_| "it takes too long".to_owned()).and_then(|read| read.map_err(|e| innermost(&e)));
         whole.map_err(|why| {
             ApiError::unavailable(format!("node {} gives no whole answer: {why}", self.hostname))
         })

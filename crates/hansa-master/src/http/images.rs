@@ -9,6 +9,7 @@ use axum::extract::State;
 use futures_util::StreamExt;
 use hansa_api::hansa::{Images, Pruned, PrunedNode, SilentNode};
 use hansa_model::event::AgentState;
+use hansa_model::words::innermost;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -103,12 +104,12 @@ async fn one<T: DeserializeOwned>(
 ) -> Result<T, String> {
     let url = format!("http://{address}/hansa/v1/{path}");
     let asked = async {
-        let answer = master.inner().http.request(method, url).send().await.map_err(|e| e.to_string())?;
+        let answer = master.inner().http.request(method, url).send().await.map_err(|e| innermost(&e))?;
         let status = answer.status();
         let mut body = Vec::new();
         let mut chunks = answer.bytes_stream();
         while let Some(chunk) = chunks.next().await {
-            body.extend_from_slice(&chunk.map_err(|error| error.to_string())?);
+            body.extend_from_slice(&chunk.map_err(|error| innermost(&error))?);
             if body.len() > MOST {
                 return Err("its answer is too long".to_owned());
             }

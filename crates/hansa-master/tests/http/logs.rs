@@ -56,6 +56,23 @@ async fn a_part_is_asked_of_the_machine() {
     cluster.stop().await;
 }
 
+/// Why a machine says nothing is told in short, without the addresses that were tried.
+#[tokio::test]
+async fn a_machine_that_nobody_reaches_is_named() {
+    let cluster = Cluster::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let task = running_task(&cluster, address.clone()).await;
+    let (status, body) = cluster.get(&format!("/hansa/v1/tasks/{task}/logs/stdout")).await;
+    let told = format!("node a.test at {address} does not answer: Connection refused");
+    assert!(status == 503 && body.contains(&told), "{status}: {body}");
+    let images = cluster.json("/hansa/v1/images").await;
+    let why = images["silent"][0]["why"].as_str().unwrap_or_default();
+    assert!(why.starts_with("Connection refused"), "{images}");
+    cluster.stop().await;
+}
+
 #[tokio::test]
 async fn followed_output_comes_as_it_is_written() {
     let cluster = Cluster::start().await;
