@@ -117,7 +117,7 @@ test("a service is created by form, checked while it is typed, scaled, suspended
   await page.getByRole("dialog").getByText(/There is room: 1 on \S+\./).waitFor();
   // More than all machines together have.
   await page.getByRole("textbox", { name: "Instances" }).fill("90001");
-  await page.getByRole("dialog").getByText(/Only \d+ of 1,000 fit now/).waitFor();
+  await page.getByRole("dialog").getByText(/Only \d+ of the first 1,000 fit now/).waitFor();
   await page.getByRole("textbox", { name: "Instances" }).fill("2");
   await page.getByRole("dialog").getByRole("button", { name: "Scale" }).click();
   await toast(page, "is asked for 2 instances");
