@@ -3,7 +3,7 @@
 import { useEffect, useState } from "react";
 import { explain, queue, wordsOf } from "../../api/client";
 import type { Explanation, QueueItem, Service } from "../../api/types";
-import { bytes, counted, cpuWords, legible } from "../../lib/format";
+import { bytes, counted, cpuWords, legible, natural } from "../../lib/format";
 import { Icon } from "../../ui/icons";
 import { Link } from "../../ui/link";
 import { Bar, Panel, Sheet, State, Waiting } from "../../ui/primitives";
@@ -130,8 +130,6 @@ function Delay({ item, id }: { item: QueueItem; id: string }) {
   );
 }
 
-const byNumber = (a: string, b: string) => a.localeCompare(b, "en", { numeric: true });
-
 function Groups({ explanation }: { explanation: Explanation }) {
   return (
     <Sheet label="Machines and what is in the way there">
@@ -150,7 +148,7 @@ function Groups({ explanation }: { explanation: Explanation }) {
             <td className="right number">{group.machines}</td>
             <td>{legible(group.words)}</td>
             <td>
-              {[...group.examples].sort(byNumber).map((name, index) => (
+              {[...group.examples].sort((a, b) => (natural(a) < natural(b) ? -1 : 1)).map((name, index) => (
                 <span key={name}>
                   {index > 0 && ", "}
                   <Link to="machine" params={{ id: name }}>
